@@ -1,0 +1,68 @@
+# The commands of the README. Each does all of its own set-up.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+PYTEST := $(BIN)/python -m pytest
+
+.DEFAULT_GOAL := help
+.PHONY: help quickstart test test-all lint format bench release protos lock clean
+
+help:  ## Say what there is.
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1|\2/' | column -t -s '|'
+
+$(VENV)/.created:
+	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(0 if (3, 11) <= v < (3, 14) else "keras-zoo needs Python 3.11 to 3.13, %s is %d.%d: make PYTHON=python3.12 ..." % (sys.executable, *v))'
+	$(PYTHON) -m venv $(VENV)
+	@touch $@
+
+$(VENV)/.runtime: requirements.lock pyproject.toml $(VENV)/.created
+	@echo "installing the locked dependencies into $(VENV) (a minute or two the first time) ..."
+	@$(PIP) -r requirements.lock
+	@$(PIP) --no-deps --editable .
+	@touch $@
+
+$(VENV)/.dev: requirements-dev.lock $(VENV)/.runtime
+	@echo "installing the locked development tools ..."
+	@$(PIP) -r requirements-dev.lock
+	@touch $@
+
+quickstart: $(VENV)/.runtime  ## Train, export, serve and query a digit recogniser, in a minute.
+	@$(BIN)/python examples/quickstart.py
+
+test: $(VENV)/.dev  ## Run the test suite (what CI runs).
+	$(PYTEST) -m "not slow"
+
+test-all: $(VENV)/.dev  ## Run every test, the slow ones too.
+	$(PYTEST)
+
+lint: $(VENV)/.dev  ## Check format, lint, types and import rules.
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: $(VENV)/.dev  ## Format the code and mend what can be mended by machine.
+	$(BIN)/ruff check --fix-only .
+	$(BIN)/ruff format .
+
+bench: $(VENV)/.dev  ## Measure training and serving against their peers; writes benchmarks/results/.
+	$(BIN)/python benchmarks/training_speed.py
+	$(BIN)/python benchmarks/serving_speed.py
+
+release: $(VENV)/.dev  ## Build the sdist and the wheel into dist/.
+	rm -rf dist
+	$(BIN)/python -m build --outdir dist .
+
+protos:  ## Generate the stubs in serving/protos/ (protoc of the oldest supported protobuf).
+	$(PYTHON) -m venv .venv-protos
+	.venv-protos/bin/python -m pip install --quiet grpcio-tools==1.76.0 protobuf==6.31.1 setuptools
+	.venv-protos/bin/python -m grpc_tools.protoc -I. --python_out=. --pyi_out=. serving/protos/*.proto
+
+lock: $(VENV)/.created  ## Resolve the dependencies anew into requirements*.lock.
+	@$(PIP) uv
+	$(BIN)/uv pip compile --quiet --universal --no-annotate --no-header --python-version 3.11 pyproject.toml -o requirements.lock
+	$(BIN)/uv pip compile --quiet --universal --no-annotate --no-header --python-version 3.11 pyproject.toml --group dev -o requirements-dev.lock
+
+clean:  ## Remove what the other targets made.
+	rm -rf $(VENV) .venv-protos build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -1,0 +1,1 @@
+"""How a model answers: artifacts behind gRPC, wire-compatible with TensorFlow Serving."""

@@ -1,0 +1,1 @@
+"""How a model learns: recipes, data, the one train and evaluation loop, runs."""

@@ -1,0 +1,1 @@
+"""One file per architecture family: its config and its backbone."""

@@ -1,0 +1,192 @@
+"""What an exported model answers: stable names for a Keras model's inputs and outputs, and a function per signature."""
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import keras
+import numpy as np
+
+from zoo.errors import ExportError
+from zoo.heads import logits_name, logits_of
+
+if TYPE_CHECKING:
+    import tensorflow as tf
+
+Tensors = Mapping[str, "tf.Tensor"]
+Endpoint = Callable[[Tensors], "dict[str, tf.Tensor]"]
+
+_IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+# Keras numbers these anew in every process: a client that learnt one today would fail tomorrow.
+_UNSTABLE = re.compile(r"keras_tensor(_\d+)?|input_layer(_\d+)?|(input|output)_\d+")
+
+
+@dataclass(frozen=True)
+class Classes:
+    """How the probabilities of one output become a class."""
+
+    labels: tuple[str, ...]
+    exclusive: bool
+    """False for several independent sigmoids: there is no one class then."""
+
+
+def is_probabilities(output: str) -> bool:
+    """Tell whether an output of this name holds probabilities of classes."""
+    return output == "probabilities" or output.endswith("_probabilities")
+
+
+def sibling(output: str, name: str) -> str:
+    """Return the name of what belongs to an output of probabilities: `label`, or `<head>_label`."""
+    return output.removesuffix("probabilities") + name
+
+
+class NamedModel:
+    """A Keras model seen through stable names: dict in, dict out, float32 instead of half precision."""
+
+    def __init__(
+        self, model: keras.Model, input_names: Sequence[str] | None, output_names: Sequence[str] | None
+    ) -> None:
+        """See `zoo.export` for the arguments and the errors raised."""
+        if not getattr(model, "inputs", None):
+            raise ExportError(
+                f"{model.name!r} has no known inputs: call it once on real data, or build it from keras.Input"
+            )
+        self.model = model
+        self.inputs = dict(zip(_input_names(model, input_names), model.inputs, strict=True))
+        outputs = _structure(model, "output")
+        found = list(outputs) if isinstance(outputs, Mapping) else []
+        count = len(found) or len(keras.tree.flatten(outputs))
+        self._output_keys = found
+        self.outputs = _names("output", found or [f"output_{i}" for i in range(count)], output_names)
+        for name, tensor in self.inputs.items():
+            if tensor.shape[0] is not None:
+                raise ExportError(
+                    f"input {name!r} has a fixed batch of {tensor.shape[0]}: build the model without batch_size"
+                )
+
+    def specs(self) -> "dict[str, tf.TensorSpec]":
+        """Return the TensorSpec of every input."""
+        import tensorflow as tf
+
+        return {name: tf.TensorSpec(x.shape, x.dtype, name=name) for name, x in self.inputs.items()}
+
+    def __call__(self, inputs: Tensors) -> "dict[str, tf.Tensor]":
+        """Answer as the model does at inference."""
+        return self._call(self.model, inputs, self._output_keys, self.outputs)
+
+    def logits(self) -> Endpoint | None:
+        """Return a function that answers what the probabilities are before their activation, or None."""
+        found = logits_of(self.model)
+        if not found:
+            return None
+        keys = list(found)
+        model = keras.Model(self.model.inputs, found)
+        return lambda inputs: self._call(model, inputs, keys, [logits_name(key) for key in keys])
+
+    def _call(
+        self, model: keras.Model, inputs: Tensors, keys: Sequence[str], names: Sequence[str]
+    ) -> "dict[str, tf.Tensor]":
+        packed = keras.tree.pack_sequence_as(_structure(model, "input"), [inputs[name] for name in self.inputs])
+        outputs = model(packed, training=False)
+        values = [outputs[key] for key in keys] if keys else keras.tree.flatten(outputs)
+        return {name: _full_precision(value) for name, value in zip(names, values, strict=True)}
+
+
+def with_classes(endpoint: Endpoint, classes: Mapping[str, Classes]) -> Endpoint:
+    """Return an endpoint that also answers `class_id` (int64) and `label` (string), each (N,), per output in `classes`."""
+    import tensorflow as tf
+
+    def answer(inputs: Tensors) -> "dict[str, tf.Tensor]":
+        outputs = dict(endpoint(inputs))
+        for output, choice in classes.items():
+            if not choice.exclusive:
+                continue
+            probabilities = outputs[output]
+            if probabilities.shape[-1] == 1:
+                class_id = tf.cast(probabilities[..., 0] >= 0.5, tf.int64)
+            else:
+                class_id = tf.argmax(probabilities, axis=-1, output_type=tf.int64)
+            outputs[sibling(output, "class_id")] = class_id
+            outputs[sibling(output, "label")] = tf.gather(tf.constant(choice.labels), class_id)
+        return outputs
+
+    return answer
+
+
+def find_classes(
+    answers: Mapping[str, np.ndarray],
+    names: Sequence[str] | Mapping[str, Sequence[str]] | None,
+    kinds: Mapping[str, str],
+) -> dict[str, Classes]:
+    """Work out the classes behind every output of probabilities.
+
+    Args:
+        answers: the model's outputs for some rows; where `kinds` does not tell, rows that sum to 1 are a softmax.
+        names: the labels given by the caller.
+        kinds: the kind of head by output, as far as known.
+
+    Raises:
+        ExportError: labels were given for an output that has none, or not as many as there are classes.
+    """
+    outputs = [name for name in answers if is_probabilities(name)]
+    if names is not None and not isinstance(names, Mapping):
+        if not outputs:
+            raise ExportError(f"class_names were given, but no output holds probabilities: {', '.join(answers)}")
+        names = dict.fromkeys(outputs, names)
+    given = dict(names or {})
+    for output in given:
+        if output not in outputs:
+            raise ExportError(
+                f"class_names names {output!r}, which is no output of probabilities: {', '.join(outputs)}"
+            )
+    classes = {}
+    for output in outputs:
+        units = answers[output].shape[-1]
+        count = 2 if units == 1 else units
+        labels = tuple(str(label) for label in given.get(output, range(count)))
+        if len(labels) != count:
+            raise ExportError(
+                f"{output} tells {count} classes apart, but {len(labels)} class names were given: {labels[:12]}"
+            )
+        kind = kinds.get(output) or _kind_of(answers[output])
+        classes[output] = Classes(labels, exclusive=units == 1 or kind == "softmax")
+    return classes
+
+
+def _kind_of(probabilities: np.ndarray) -> str:
+    return "softmax" if np.allclose(probabilities.sum(axis=-1), 1, atol=1e-3) else "sigmoid"
+
+
+def _structure(model: keras.Model, side: str) -> object:
+    """Return the tensors on one side of a model as it nests them; a Sequential model only has a list of them."""
+    if isinstance(model, keras.Sequential):
+        return getattr(model, side + "s")[0]
+    return getattr(model, side)
+
+
+def _input_names(model: keras.Model, given: Sequence[str] | None) -> list[str]:
+    return _names("input", [tensor.name for tensor in model.inputs], given)
+
+
+def _names(what: str, found: Sequence[str], given: Sequence[str] | None) -> list[str]:
+    names = list(found if given is None else given)
+    if len(names) != len(found):
+        raise ExportError(f"the model has {len(found)} {what}s, but {what}_names has {len(names)}: {', '.join(names)}")
+    if len(set(names)) < len(names):
+        raise ExportError(f"every {what} needs a name of its own, got {', '.join(names)}")
+    for name in names:
+        if given is None and _UNSTABLE.fullmatch(name):
+            raise ExportError(
+                f"{what} {name!r} has no stable name (Keras numbers it anew in every process): "
+                f"pass {what}_names=[...] with {len(names)} name{'s' if len(names) > 1 else ''}"
+            )
+        if not _IDENTIFIER.fullmatch(name):
+            raise ExportError(f"{what} {name!r}: a name has letters, digits and '_' only; pass {what}_names=[...]")
+    return names
+
+
+def _full_precision(value: "tf.Tensor") -> "tf.Tensor":
+    import tensorflow as tf
+
+    return tf.cast(value, tf.float32) if value.dtype in (tf.float16, tf.bfloat16) else value

@@ -1,0 +1,53 @@
+"""What can go wrong, in words a person can act on.
+
+    ZooError
+     ├── ConfigError        a config holds a value or a field that cannot be (also a ValueError)
+     ├── UnknownNameError   no architecture, model, recipe or data set of that name (also a LookupError)
+     ├── RegistrationError  two registrations claim one name (also a ValueError)
+     ├── ExportError        a model cannot become an artifact (also a ValueError)
+     └── ArtifactError      what lies on disk is not an artifact that can be read
+
+Standard library only: `serving` uses this module too.
+"""
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+
+class ZooError(Exception):
+    """Base of every error that this project raises on purpose."""
+
+
+class ConfigError(ZooError, ValueError):
+    """A config holds a value or a field that cannot be."""
+
+
+class UnknownNameError(ZooError, LookupError):
+    """No such name where one was looked up."""
+
+
+class RegistrationError(ZooError, ValueError):
+    """Two registrations claim the same name."""
+
+
+class ExportError(ZooError, ValueError):
+    """A model cannot become an artifact."""
+
+
+class ArtifactError(ZooError):
+    """What lies on disk is not an artifact that can be read."""
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """Return a hint such as `did you mean 'units'? known: activation, units`.
+
+    Args:
+        name: what was asked for.
+        known: the names that exist.
+    """
+    names = sorted(known)
+    if not names:
+        return "there are none"
+    nearest = get_close_matches(name, names, n=1, cutoff=0.5)
+    hint = f"did you mean {nearest[0]!r}? " if nearest else ""
+    return f"{hint}known: {', '.join(names)}"

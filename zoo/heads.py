@@ -1,0 +1,77 @@
+"""Heads: features -> named outputs, and the same outputs before their activation."""
+
+from collections.abc import Mapping
+
+import keras
+
+from zoo.config import ModelConfig
+from zoo.regularization import kernel_regularizer
+
+OUTPUT_OF_KIND = {"sigmoid": "probabilities", "softmax": "probabilities", "linear": "value"}
+"""What the output of each kind of head is called."""
+
+
+def output_name(head: str, kind: str) -> str:
+    """Return the name of a head's output: `probabilities`, or `<head>_probabilities` for a named head."""
+    return scoped(head, OUTPUT_OF_KIND[kind])
+
+
+def scoped(head: str, name: str) -> str:
+    """Return `<head>_<name>`, or `name` alone for the unnamed head."""
+    return f"{head}_{name}" if head else name
+
+
+def head_outputs(features: keras.KerasTensor, config: ModelConfig) -> dict[str, keras.KerasTensor]:
+    """Put every head of the config on the features.
+
+    The linear part of a head is a layer named `logits` (or `value`) and its activation one named like the output, both
+    with the head's name before them. Outputs are float32 under every dtype policy.
+
+    Returns:
+        One tensor of shape (N, units) per output name.
+    """
+    outputs = {}
+    for head, choice in config.named_heads().items():
+        output = output_name(head, choice.kind)
+        linear = scoped(head, "features_to_value" if choice.kind == "linear" else "logits")
+        x = keras.layers.Dense(choice.units, name=linear, kernel_regularizer=kernel_regularizer(config.regularization))(
+            features
+        )
+        outputs[output] = keras.layers.Activation(choice.kind, name=output, dtype="float32")(x)
+    return outputs
+
+
+def logits_of(model: keras.Model) -> dict[str, keras.KerasTensor]:
+    """Return, by output name, what each output of probabilities is before its activation.
+
+    It is found by name (`logits` for `probabilities`, `age_logits` for `age_probabilities`), so it also works after a
+    model was saved and loaded, and gives nothing for a model that was built otherwise.
+    """
+    layers = {layer.name: layer for layer in model.layers}
+    logits = {}
+    for output in _named_outputs(model):
+        layer = layers.get(logits_name(output))
+        if output.endswith("probabilities") and layer is not None:
+            logits[output] = layer.output
+    return logits
+
+
+def logits_name(output: str) -> str:
+    """Return the name of the logits behind an output of probabilities."""
+    return output.removesuffix("probabilities") + "logits"
+
+
+def training_model(model: keras.Model) -> keras.Model:
+    """Return a model over the same weights and output names that gives logits where `model` gives probabilities.
+
+    A loss on logits is finite where a loss on probabilities that rounded to 0 or 1 is not. Where an output has no logits
+    to be found, it stays as it is; `logits_of(model)` tells which have.
+    """
+    return keras.Model(model.inputs, {**_named_outputs(model), **logits_of(model)}, name=model.name)
+
+
+def _named_outputs(model: keras.Model) -> Mapping[str, keras.KerasTensor]:
+    if isinstance(model, keras.Sequential):  # it has one output, which has no name
+        return {}
+    outputs = model.output
+    return outputs if isinstance(outputs, Mapping) else {}

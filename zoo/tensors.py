@@ -1,0 +1,58 @@
+"""NumPy arrays <-> the tensors of a passport, and the one comparison of answers."""
+
+import base64
+from collections.abc import Mapping
+
+import numpy as np
+
+from zoo.artifact import Tensor, Tolerance
+
+
+def write_tensor(array: np.ndarray) -> Tensor:
+    """Write an array down exactly. Strings (object arrays of bytes or str) become a list, row by row."""
+    if array.dtype.kind in "OSU":
+        texts = (item.decode() if isinstance(item, bytes) else str(item) for item in array.ravel().tolist())
+        return Tensor("string", array.shape, strings=tuple(texts))
+    little = np.ascontiguousarray(array, dtype=array.dtype.newbyteorder("<"))
+    return Tensor(array.dtype.name, array.shape, base64=base64.b64encode(little.tobytes()).decode())
+
+
+def read_tensor(tensor: Tensor) -> np.ndarray:
+    """Return the array that was written down. Raises ValueError where the contents do not fit the shape."""
+    if tensor.strings is not None:
+        return np.array([text.encode() for text in tensor.strings], dtype=object).reshape(tensor.shape)
+    flat = np.frombuffer(base64.b64decode(tensor.base64 or ""), dtype=np.dtype(tensor.dtype).newbyteorder("<"))
+    return flat.reshape(tensor.shape).astype(tensor.dtype)
+
+
+def differences(got: Mapping[str, np.ndarray], expected: Mapping[str, np.ndarray], tolerance: Tolerance) -> list[str]:
+    """Compare answers, output by output. Floats may differ within the tolerance, labels and ids in a few rows.
+
+    Returns:
+        One sentence per output that differs; empty where the answers count as the same.
+    """
+    faults = []
+    for name in sorted(expected.keys() | got.keys()):
+        if name not in got or name not in expected:
+            faults.append(f"{name}: {'missing' if name not in got else 'was not expected'}")
+            continue
+        fault = _difference(np.asarray(got[name]), np.asarray(expected[name]), tolerance)
+        if fault:
+            faults.append(f"{name}: {fault}")
+    return faults
+
+
+def _difference(got: np.ndarray, expected: np.ndarray, tolerance: Tolerance) -> str | None:
+    if got.shape != expected.shape:
+        return f"shape {got.shape}, expected {expected.shape}"
+    if got.size == 0:
+        return None
+    if expected.dtype.kind == "f" or got.dtype.kind == "f":
+        got, expected = got.astype(np.float64), expected.astype(np.float64)
+        close = np.isclose(got, expected, rtol=tolerance.relative, atol=tolerance.absolute, equal_nan=True)
+        if close.all():
+            return None
+        finite = np.abs(got - expected)
+        return f"{int((~close).sum())} of {close.size} numbers differ, by up to {np.nanmax(finite):.3g}"
+    flips = float((got != expected).mean())
+    return None if flips <= tolerance.label_flips else f"{flips:.1%} of {got.size} classes differ"
