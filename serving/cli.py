@@ -1,0 +1,144 @@
+"""`zoo serve` and `zoo predict`."""
+
+import argparse
+import json
+import logging
+import signal
+import threading
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from types import FrameType
+
+    import numpy as np
+
+DEFAULT_PORT = 8500
+
+
+def serve_command(parser: argparse.ArgumentParser) -> None:
+    """Serve models over gRPC, to TensorFlow Serving's clients and ours."""
+    parser.description = (
+        "Serve every model of a repository (<model>/<version>/saved_model.pb) over gRPC, wire-compatible with TensorFlow "
+        "Serving. New versions and models are picked up while serving. SIGTERM or Ctrl-C drains: running requests finish."
+    )
+    parser.epilog = (
+        "examples:\n"
+        "  zoo serve                                           every model under saved_models/, on port 8500\n"
+        "  zoo serve runs/models --port 0                      on any free port, which the log tells\n"
+        "  zoo serve --model_name=digits --model_base_path=/models/digits    as tensorflow_model_server"
+    )
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.add_argument("repository", nargs="?", type=Path, help="folder of models (default: saved_models)")
+    parser.add_argument(
+        "--port", type=int, default=DEFAULT_PORT, help="port; 0 for any free one (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--host",
+        default="0.0.0.0",  # noqa: S104 - as TensorFlow Serving does
+        help="address to listen on (default: %(default)s, every network; 127.0.0.1 for this machine only)",
+    )
+    parser.add_argument("--model_name", help="serve one model under this name; goes with --model_base_path")
+    parser.add_argument("--model_base_path", type=Path, help="the folder of that model's versions")
+    parser.add_argument(
+        "--versions", default="latest", help="latest, latest:N, all, or numbers such as 3,5 (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--file_system_poll_wait_seconds", type=float, default=1.0, metavar="SECONDS",
+        help="how often to look for new versions; 0 for never (default: %(default)s)",
+    )  # fmt: skip
+    parser.add_argument("--threads", type=int, help="requests computed at once (default: the cores, at least 4)")
+    parser.add_argument("--max_batch_rows", type=int, help="largest batch of one request (default: 4096)")
+    parser.add_argument("--max_message_bytes", type=int, help="largest request (default: 256 MiB)")
+    parser.add_argument(
+        "--grace", type=float, default=30.0, metavar="SECONDS",
+        help="how long running requests may take to finish at the end (default: %(default)s)",
+    )  # fmt: skip
+    parser.add_argument("--log_level", default="info", choices=["debug", "info", "warning", "error"])
+    parser.set_defaults(run=_serve)
+
+
+def _serve(args: argparse.Namespace) -> int:
+    from serving.server import Server
+    from serving.status import ServerError
+
+    if (args.model_name is None) != (args.model_base_path is None):
+        raise ServerError(
+            "--model_name and --model_base_path go together: one model's name, and its folder of versions"
+        )
+    if args.model_base_path is not None and args.repository is not None:
+        raise ServerError("give a repository, or --model_name and --model_base_path, not both")
+    logging.basicConfig(
+        level=args.log_level.upper(), format="%(asctime)s %(levelname)s %(message)s", datefmt="%Y-%m-%dT%H:%M:%S"
+    )
+    chosen = {name: getattr(args, name) for name in ("threads", "max_batch_rows", "max_message_bytes")}
+    server = Server(
+        args.model_base_path or args.repository,
+        model_name=args.model_name,
+        host=args.host,
+        port=args.port,
+        versions=args.versions,
+        poll_seconds=args.file_system_poll_wait_seconds,
+        **{name: value for name, value in chosen.items() if value is not None},
+    )
+    asked_to_stop = threading.Event()
+
+    def stop(number: int, frame: "FrameType | None") -> None:  # noqa: ARG001 - the shape of a signal handler
+        signal.signal(number, signal.SIG_DFL)  # a second one does not wait
+        asked_to_stop.set()
+
+    signal.signal(signal.SIGTERM, stop)
+    signal.signal(signal.SIGINT, stop)
+    server.start()
+    print(f"serving {args.model_base_path or server.config.repository} on port {server.port}; Ctrl-C stops", flush=True)
+    asked_to_stop.wait()
+    logging.getLogger(__name__).info("draining for up to %g s", args.grace)
+    server.stop(args.grace)
+    return 0
+
+
+def predict_command(parser: argparse.ArgumentParser) -> None:
+    """Ask a running server for a model's answer to a file."""
+    parser.description = (
+        "Send the rows of a file to a model of a running server and print the answers, one JSON line a row."
+    )
+    parser.epilog = (
+        "files:\n"
+        "  .npy   one array; .npz one array per input\n"
+        "  .json  an array as nested lists, or a mapping of them by input name\n"
+        "  .png   one image (also .jpg, .bmp); made grey or coloured as the model wants, not resized"
+    )
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.add_argument("model", help="the model's name")
+    parser.add_argument(
+        "--input", required=True, type=Path, metavar="FILE", help="what to send: .npy, .npz, .json or .png"
+    )
+    parser.add_argument("--target", default=f"localhost:{DEFAULT_PORT}", help="host:port (default: %(default)s)")
+    parser.add_argument("--version", type=int, help="a certain version (default: the newest)")
+    parser.add_argument("--signature", default="", help="a certain signature (default: serving_default)")
+    parser.add_argument(
+        "--timeout", type=float, default=30.0, metavar="SECONDS", help="give up after (default: %(default)s)"
+    )
+    parser.set_defaults(run=_predict)
+
+
+def _predict(args: argparse.Namespace) -> int:
+    from serving.client import Client
+    from serving.inputs import read_inputs
+
+    with Client(args.target) as client:
+        known = client.signatures(args.model, timeout=args.timeout, version=args.version)
+        inputs = read_inputs(args.input, known, args.signature)
+        outputs = client.predict(
+            args.model, inputs, timeout=args.timeout, version=args.version, signature=args.signature
+        )
+    for row in range(max(map(len, outputs.values()), default=0)):
+        print(json.dumps({name: _plain(array[row]) for name, array in outputs.items()}))
+    return 0
+
+
+def _plain(value: "np.ndarray | np.generic | bytes") -> Any:
+    if isinstance(value, bytes):
+        return value.decode(errors="replace")
+    plain = value.tolist()
+    return [item.decode(errors="replace") for item in plain] if value.dtype == object else plain

@@ -1,0 +1,200 @@
+"""TensorProto <-> NumPy, exact in every dtype that both have.
+
+Source: tensorflow/core/framework/tensor.proto. Numbers are little-endian in `tensor_content`; half and bfloat16 travel as
+their bits in `half_val`; complex numbers as pairs. One value in a `*_val` field stands for a whole tensor of it.
+"""
+
+import math
+from dataclasses import dataclass
+
+import ml_dtypes
+import numpy as np
+
+from serving.protos import tensor_pb2 as pb
+
+DEFAULT_MAX_BYTES = 256 << 20
+STRING = "string"
+_MAX_RANK = 32  # what every NumPy takes; no model comes near it
+
+
+class CodecError(ValueError):
+    """A tensor message that says two different things, or too much."""
+
+
+@dataclass(frozen=True)
+class _Wire:
+    """How one dtype travels."""
+
+    code: "pb.DataType"
+    field: str
+    bits: str | None = None
+    """The integer dtype whose bits travel in the field, in place of the numbers."""
+
+
+_WIRE: dict[np.dtype, _Wire] = {
+    np.dtype("float32"): _Wire(pb.DT_FLOAT, "float_val"),
+    np.dtype("float64"): _Wire(pb.DT_DOUBLE, "double_val"),
+    np.dtype("float16"): _Wire(pb.DT_HALF, "half_val", bits="uint16"),
+    np.dtype(ml_dtypes.bfloat16): _Wire(pb.DT_BFLOAT16, "half_val", bits="uint16"),
+    np.dtype("int8"): _Wire(pb.DT_INT8, "int_val"),
+    np.dtype("int16"): _Wire(pb.DT_INT16, "int_val"),
+    np.dtype("int32"): _Wire(pb.DT_INT32, "int_val"),
+    np.dtype("int64"): _Wire(pb.DT_INT64, "int64_val"),
+    np.dtype("uint8"): _Wire(pb.DT_UINT8, "int_val"),
+    np.dtype("uint16"): _Wire(pb.DT_UINT16, "int_val"),
+    np.dtype("uint32"): _Wire(pb.DT_UINT32, "uint32_val"),
+    np.dtype("uint64"): _Wire(pb.DT_UINT64, "uint64_val"),
+    np.dtype("bool"): _Wire(pb.DT_BOOL, "bool_val"),
+    np.dtype("complex64"): _Wire(pb.DT_COMPLEX64, "scomplex_val", bits="float32"),
+    np.dtype("complex128"): _Wire(pb.DT_COMPLEX128, "dcomplex_val", bits="float64"),
+}
+_DTYPE_OF_CODE = {int(wire.code): dtype for dtype, wire in _WIRE.items()}
+
+
+def dtype_name(code: int) -> str:
+    """Return the NumPy name of a wire dtype (`float32`, `string`), or its wire name where NumPy has none."""
+    if code == pb.DT_STRING:
+        return STRING
+    dtype = _DTYPE_OF_CODE.get(code)
+    if dtype is not None:
+        return dtype.name
+    return pb.DataType.Name(code) if code in pb.DataType.values() else f"DataType {code}"
+
+
+def array_dtype_name(array: np.ndarray) -> str:
+    """Return the dtype of an array as `dtype_name` does: any array of text or bytes is `string`."""
+    return STRING if array.dtype.kind in "OSU" else array.dtype.name
+
+
+def encode(array: np.ndarray, *, as_content: bool = True) -> pb.TensorProto:
+    """Write an array as a message.
+
+    Args:
+        array: any shape; numbers, booleans, or strings (object arrays of bytes or str, or NumPy's own string dtypes).
+        as_content: whether numbers go into `tensor_content`, fast and compact, or into the typed `*_val` field, which
+            some clients read. Strings always go into `string_val`.
+
+    Raises:
+        CodecError: the array is of a dtype that TensorProto does not have.
+    """
+    proto = pb.TensorProto()
+    proto.tensor_shape.dim.extend(pb.TensorShapeProto.Dim(size=size) for size in array.shape)
+    if array.dtype.kind in "OSU":
+        proto.dtype = pb.DT_STRING
+        proto.string_val.extend(_bytes(item) for item in array.ravel().tolist())
+        return proto
+    wire = _WIRE.get(array.dtype.newbyteorder("="))
+    if wire is None:
+        raise CodecError(f"arrays of {array.dtype} cannot be sent; convert to one of {', '.join(map(str, _WIRE))}")
+    proto.dtype = wire.code
+    little = np.ascontiguousarray(array, dtype=array.dtype.newbyteorder("<"))
+    if as_content:
+        proto.tensor_content = little.tobytes()
+    else:
+        flat = little.reshape(-1)
+        getattr(proto, wire.field).extend((flat.view(wire.bits) if wire.bits else flat).tolist())
+    return proto
+
+
+def _bytes(item: object) -> bytes:
+    if isinstance(item, bytes):
+        return item
+    if isinstance(item, str):
+        return item.encode()
+    raise CodecError(f"an array of objects must hold text or bytes, this one holds {type(item).__name__}: {item!r:.40}")
+
+
+def decode(proto: pb.TensorProto, *, max_bytes: int = DEFAULT_MAX_BYTES) -> np.ndarray:
+    """Read a message as an array; strings become an object array of bytes. The array may be read-only.
+
+    Args:
+        proto: as it came over the wire, from anyone.
+        max_bytes: refuse a tensor that would take more memory than this.
+
+    Raises:
+        CodecError: dtype unknown, shape unusable, contents that do not fit the shape, or too large.
+    """
+    shape = _shape(proto.tensor_shape)
+    count = math.prod(shape)
+    if proto.dtype == pb.DT_STRING:
+        _refuse_large(count * 8, max_bytes, shape)
+        return _decode_strings(proto, shape, count)
+    dtype = _DTYPE_OF_CODE.get(proto.dtype)
+    if dtype is None:
+        raise CodecError(
+            f"dtype {dtype_name(proto.dtype)} is not supported; known: {', '.join(map(str, _WIRE))}, {STRING}"
+        )
+    _refuse_large(count * dtype.itemsize, max_bytes, shape)
+    if proto.tensor_content:
+        return _decode_content(proto.tensor_content, dtype, shape, count)
+    return _decode_values(proto, dtype, shape, count)
+
+
+def _shape(proto: pb.TensorShapeProto) -> tuple[int, ...]:
+    if proto.unknown_rank:
+        raise CodecError("the tensor's shape is of unknown rank: a tensor with contents has a shape")
+    shape = tuple(dim.size for dim in proto.dim)
+    if any(size < 0 for size in shape):
+        raise CodecError(f"shape {list(shape)} has a negative dimension")
+    if len(shape) > _MAX_RANK:
+        raise CodecError(f"a tensor of {len(shape)} dimensions is not supported, at most {_MAX_RANK} are")
+    return shape
+
+
+def _refuse_large(size: int, max_bytes: int, shape: tuple[int, ...]) -> None:
+    if size > max_bytes:
+        raise CodecError(
+            f"a tensor of shape {list(shape)} takes {size} bytes, the limit is {max_bytes}: send fewer rows"
+        )
+
+
+def _decode_content(content: bytes, dtype: np.dtype, shape: tuple[int, ...], count: int) -> np.ndarray:
+    if len(content) != count * dtype.itemsize:
+        raise CodecError(
+            f"tensor_content has {len(content)} bytes, but shape {list(shape)} of {dtype} takes {count * dtype.itemsize}"
+        )
+    array = np.frombuffer(content, dtype=dtype.newbyteorder("<"))
+    if dtype.kind == "b" and (array.view(np.uint8) > 1).any():
+        raise CodecError("tensor_content of bool has bytes other than 0 and 1")
+    return array.reshape(shape)
+
+
+def _decode_values(proto: pb.TensorProto, dtype: np.dtype, shape: tuple[int, ...], count: int) -> np.ndarray:
+    wire = _WIRE[dtype]
+    values = getattr(proto, wire.field)
+    if wire.bits and dtype.kind == "c":
+        flat = np.array(values, dtype=wire.bits)
+        if len(flat) % 2:
+            raise CodecError(f"{wire.field} has {len(flat)} numbers, but a complex number takes two")
+        flat = flat.view(dtype)
+    elif wire.bits:
+        flat = _narrow(np.array(values, dtype=np.int64), np.dtype(wire.bits), wire.field).view(dtype)
+    elif dtype.kind in "iu" and wire.field == "int_val":
+        flat = _narrow(np.array(values, dtype=np.int64), dtype, wire.field)
+    else:
+        flat = np.array(values, dtype=dtype)
+    return _fill(flat, shape, count, wire.field)
+
+
+def _narrow(wide: np.ndarray, dtype: np.dtype, field: str) -> np.ndarray:
+    narrow = wide.astype(dtype)
+    if (narrow != wide).any():
+        bad = wide[narrow != wide][0]
+        raise CodecError(f"{field} holds {bad}, which is no {dtype}")
+    return narrow
+
+
+def _decode_strings(proto: pb.TensorProto, shape: tuple[int, ...], count: int) -> np.ndarray:
+    if proto.tensor_content:
+        raise CodecError("strings travel in string_val, not in tensor_content")
+    flat = np.empty(len(proto.string_val), dtype=object)
+    flat[:] = list(proto.string_val)
+    return _fill(flat, shape, count, "string_val")
+
+
+def _fill(flat: np.ndarray, shape: tuple[int, ...], count: int, field: str) -> np.ndarray:
+    if len(flat) == count:
+        return flat.reshape(shape)
+    if len(flat) == 1:
+        return np.full(shape, flat[0], dtype=flat.dtype)
+    raise CodecError(f"{field} has {len(flat)} values, but shape {list(shape)} takes {count}")

@@ -1,0 +1,56 @@
+"""What a person chooses about a server."""
+
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import grpc
+
+from serving.codec import DEFAULT_MAX_BYTES
+from serving.repository import Repository, VersionPolicy
+from serving.status import ServerError
+
+
+@dataclass(frozen=True)
+class ServerConfig:
+    """How a server behaves; every field has a default that suits one machine. Raises ServerError on a bad value."""
+
+    repository: str | Path = "saved_models"
+    """A folder of models, `<model>/<version>/saved_model.pb`; or, with `model_name`, the folder of that one model."""
+    model_name: str | None = None
+    host: str = "127.0.0.1"
+    """Address to listen on; 0.0.0.0 for all of them."""
+    port: int = 8500
+    """0 for any free one."""
+    versions: str = "latest"
+    """`latest`, `latest:2`, `all`, or numbers: `3,5`."""
+    poll_seconds: float = 1.0
+    """How often to look for new versions; 0 for never."""
+    threads: int = field(default_factory=lambda: max(4, os.cpu_count() or 1))
+    """How many requests are computed at once."""
+    max_pending: int = 1000
+    """How many requests may be computed or wait; further ones get RESOURCE_EXHAUSTED."""
+    max_message_bytes: int = DEFAULT_MAX_BYTES
+    """Largest request."""
+    max_batch_rows: int = 4096
+    """Largest batch: it bounds the memory that one request can take."""
+    credentials: grpc.ServerCredentials | None = None
+    """TLS, from `grpc.ssl_server_credentials`; None for plain text."""
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.port <= 65535:
+            raise ServerError(f"port {self.port}: expected 0 (any free one) to 65535")
+        for name in ("threads", "max_pending", "max_message_bytes", "max_batch_rows"):
+            if getattr(self, name) < 1:
+                raise ServerError(f"{name} {getattr(self, name)}: expected at least 1")
+        if self.poll_seconds < 0:
+            raise ServerError(f"poll_seconds {self.poll_seconds}: expected 0 (never) or more")
+        self.version_policy()
+
+    def models(self) -> Repository:
+        """Return where the models are."""
+        return Repository(Path(self.repository), self.model_name)
+
+    def version_policy(self) -> VersionPolicy:
+        """Return which versions are to be served."""
+        return VersionPolicy.parse(self.versions)

@@ -1,0 +1,1 @@
+"""What executes a servable: one file per engine, one interface."""

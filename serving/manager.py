@@ -1,0 +1,224 @@
+r"""What is live: loads a new version before the old one goes, and lets no request lose its version.
+
+START -> LOADING -> AVAILABLE -> UNLOADING -> END         a version's life, in TensorFlow Serving's words
+                  \-> END with an error                        it could not be loaded; tried again when its files change
+"""
+
+import contextlib
+import gc
+import logging
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from enum import IntEnum
+from pathlib import Path
+
+from serving.engines.engine import EngineLoader
+from serving.repository import Repository, VersionPolicy
+from serving.servable import Servable, load_servable
+from serving.status import Code, StatusError
+from zoo.errors import ZooError, did_you_mean
+
+logger = logging.getLogger(__name__)
+
+Listener = Callable[[], None]
+
+
+class State(IntEnum):
+    """States of a version, numbered as on the wire."""
+
+    START = 10
+    LOADING = 20
+    AVAILABLE = 30
+    UNLOADING = 40
+    END = 50
+
+
+@dataclass
+class _Version:
+    """A version that this manager has dealt with. Guarded by the manager's lock."""
+
+    path: Path
+    state: State = State.START
+    error: str = ""
+    servable: Servable | None = None
+    leases: int = 0
+    fingerprint: object = None
+    """What the files were when loading failed."""
+
+
+@dataclass(frozen=True)
+class VersionStatus:
+    """State of one version, for whoever asks."""
+
+    version: int
+    state: State
+    error: str = ""
+
+
+class Manager:
+    """Keeps the right versions live.
+
+    `refresh` does all loading and unloading; it may be called from any thread, one at a time goes through. Everything
+    else may be called from any thread at any time and never waits for a load.
+    """
+
+    def __init__(self, repository: Repository, policy: VersionPolicy, load_engine: EngineLoader) -> None:
+        self._repository = repository
+        self._policy = policy
+        self._load_engine = load_engine
+        self._lock = threading.Lock()
+        self._refreshing = threading.Lock()
+        self._models: dict[str, dict[int, _Version]] = {}
+        self._listeners: list[Listener] = []
+
+    def on_change(self, listener: Listener) -> None:
+        """Have a function called, in the refreshing thread, whenever a version's state changed."""
+        self._listeners.append(listener)
+
+    def refresh(self) -> None:
+        """Look at the repository, load what should be live, then unload what should not."""
+        with self._refreshing:
+            for name, found in self._repository.scan().items():
+                self._refresh_model(name, found)
+            self._close_retired()
+
+    def close(self) -> None:
+        """Unload everything. Call when no request is running."""
+        with self._refreshing:
+            with self._lock:
+                live = [(n, v) for n, versions in self._models.items() for v, r in versions.items() if r.servable]
+            for name, version in live:
+                self._retire(name, version)
+            self._close_retired()
+
+    @contextlib.contextmanager
+    def lease(self, name: str, version: int | None = None) -> Iterator[Servable]:
+        """Give a servable, the newest live version or a certain one, that stays loaded until the block ends.
+
+        Raises:
+            StatusError: NOT_FOUND; no such model or version is live.
+        """
+        with self._lock:
+            record = self._find(name, version)
+            record.leases += 1
+            servable = record.servable
+        assert servable is not None  # noqa: S101 - AVAILABLE means that it is there
+        try:
+            yield servable
+        finally:
+            with self._lock:
+                record.leases -= 1
+
+    def statuses(self, name: str) -> list[VersionStatus]:
+        """Return the states of a model's versions, the newest first; empty for an unknown model."""
+        with self._lock:
+            versions = self._models.get(name, {})
+            return [VersionStatus(v, r.state, r.error) for v, r in sorted(versions.items(), reverse=True)]
+
+    def models(self) -> dict[str, bool]:
+        """Return whether each known model has a live version."""
+        with self._lock:
+            return {
+                name: any(record.state is State.AVAILABLE for record in versions.values())
+                for name, versions in sorted(self._models.items())
+            }
+
+    def _find(self, name: str, version: int | None) -> _Version:
+        versions = self._models.get(name, {})
+        live = {number: record for number, record in versions.items() if record.state is State.AVAILABLE}
+        wanted = max(live, default=None) if version is None else version
+        if wanted in live:
+            return live[wanted]
+        choice = "Latest" if version is None else "Specific"
+        request = f"{choice}({name})" if version is None else f"{choice}({name}, {version})"
+        raise StatusError(Code.NOT_FOUND, f"Servable not found for request: {request}; {self._why_not(name, live)}")
+
+    def _why_not(self, name: str, live: dict[int, _Version]) -> str:
+        if live:
+            numbers = ", ".join(map(str, sorted(live)))
+            return f"versions being served: {numbers} (--versions all serves every version)"
+        if name not in self._models:
+            return f"unknown model: {did_you_mean(name, self._models)}"
+        failed = next(
+            (record.error for _, record in sorted(self._models[name].items(), reverse=True) if record.error), ""
+        )
+        return "no version of it is loaded" + (f": {failed}" if failed else "")
+
+    def _refresh_model(self, name: str, found: dict[int, Path]) -> None:
+        with self._lock:
+            known = self._models.setdefault(name, {})
+            gone = [v for v, record in known.items() if v not in found and record.state is State.END]
+            for version in gone:
+                del known[version]
+        limit = self._policy.latest or len(found)
+        keep: set[int] = set()
+        for version in self._policy.candidates(found):
+            if len(keep) < limit and self._ensure_live(name, version, found[version]):
+                keep.add(version)
+        with self._lock:
+            live = {v for v, record in known.items() if record.state is State.AVAILABLE}
+        if live and not keep:
+            return  # its files are gone or broken: what is up stays up
+        for version in live - keep:
+            self._retire(name, version)
+
+    def _ensure_live(self, name: str, version: int, path: Path) -> bool:
+        with self._lock:
+            record = self._models[name].setdefault(version, _Version(path))
+            if record.state is State.AVAILABLE:
+                return True
+            if record.state is State.UNLOADING:
+                return False
+        fingerprint = _fingerprint(path)
+        if record.error and record.fingerprint == fingerprint:
+            return False
+        logger.info("loading %s version %d from %s", name, version, path)
+        self._set_state(record, State.LOADING)
+        try:
+            servable = load_servable(name, version, path, self._load_engine)
+        except Exception as error:  # noqa: BLE001 - whatever lies in a folder, it must not stop the server
+            message = str(error) if isinstance(error, ZooError) else f"{type(error).__name__}: {error}"
+            logger.error("cannot load %s version %d: %s", name, version, message)  # noqa: TRY400 - the reason suffices
+            record.fingerprint = fingerprint
+            self._set_state(record, State.END, error=message)
+            return False
+        self._set_state(record, State.AVAILABLE, servable=servable)
+        logger.info("serving %s version %d", name, version)
+        return True
+
+    def _retire(self, name: str, version: int) -> None:
+        """Give no more leases on a version; it is closed once the last one was returned."""
+        logger.info("unloading %s version %d", name, version)
+        record = self._models[name][version]
+        self._set_state(record, State.UNLOADING, servable=record.servable)
+
+    def _close_retired(self) -> None:
+        with self._lock:
+            idle = [
+                record
+                for versions in self._models.values()
+                for record in versions.values()
+                if record.state is State.UNLOADING and record.leases == 0
+            ]
+        for record in idle:
+            if record.servable is not None:
+                record.servable.engine.close()
+            self._set_state(record, State.END)
+        if idle:
+            gc.collect()  # TensorFlow's objects are in reference cycles: without this a cycle of loads grows by 16 MB
+
+    def _set_state(self, record: _Version, state: State, *, error: str = "", servable: Servable | None = None) -> None:
+        with self._lock:
+            record.state, record.error, record.servable = state, error, servable
+        for listener in self._listeners:
+            listener()
+
+
+def _fingerprint(path: Path) -> object:
+    """Tell one state of a folder's files from another."""
+    try:
+        files = sorted(path.rglob("*"))
+        return [(str(file), file.stat().st_size, file.stat().st_mtime_ns) for file in files]
+    except OSError:
+        return None

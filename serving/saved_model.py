@@ -1,0 +1,53 @@
+"""Reads the signatures of a SavedModel from its file alone, so that no engine is needed to know what it takes."""
+
+from pathlib import Path
+
+from google.protobuf.message import DecodeError
+
+from serving.protos import prediction_pb2, tensor_pb2
+from serving.status import ServerError
+from zoo.artifact import PASSPORT, hash_files, read_passport
+
+SERVE_TAG = "serve"
+_INTERNAL = "__saved_model"  # TensorFlow keeps its initialisers among the signatures under such names
+
+
+def read_signature_defs(version: Path) -> prediction_pb2.SignatureDefMap:
+    """Return the signatures of a version folder as they are stored.
+
+    Raises:
+        ServerError: there is no SavedModel, it cannot be read, or it has nothing to serve.
+    """
+    path = version / "saved_model.pb"
+    try:
+        model = tensor_pb2.SavedModel.FromString(path.read_bytes())
+    except OSError as error:
+        raise ServerError(f"{version} is not a whole SavedModel: {error.strerror}: {path.name}") from None
+    except DecodeError:
+        raise ServerError(f"{path} is not a SavedModel, or is cut short") from None
+    graphs = [graph for graph in model.meta_graphs if SERVE_TAG in graph.meta_info_def.tags]
+    found = prediction_pb2.SignatureDefMap()
+    for graph in graphs:
+        for name, definition in graph.signature_def.items():
+            if not name.startswith(_INTERNAL):
+                found.signature_def[name].CopyFrom(definition)
+    if not found.signature_def:
+        raise ServerError(f"{path} has no signature to serve (tag {SERVE_TAG!r})")
+    return found
+
+
+def check_files(version: Path) -> None:
+    """Hold the files of an artifact against the hashes in its passport; a SavedModel without one passes.
+
+    Raises:
+        ServerError: a file is missing or was changed.
+        ArtifactError: the passport cannot be read.
+    """
+    if not (version / PASSPORT).exists():
+        return
+    recorded = read_passport(version).files
+    found = hash_files(version)
+    wrong = sorted(name for name, sha in recorded.items() if found.get(name) != sha)
+    if wrong:
+        state = "missing" if wrong[0] not in found else "not what was exported"
+        raise ServerError(f"{version / wrong[0]} is {state}" + (f" (and {len(wrong) - 1} more)" if wrong[1:] else ""))

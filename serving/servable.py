@@ -1,0 +1,44 @@
+"""One loaded version."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from serving.engines.engine import Engine, EngineLoader
+from serving.protos import prediction_pb2
+from serving.saved_model import check_files, read_signature_defs
+from serving.signature import DEFAULT_SIGNATURE, Signature, to_signatures
+from serving.status import invalid
+from zoo.errors import did_you_mean
+
+
+@dataclass(frozen=True)
+class Servable:
+    """A version that can answer. Immutable; any thread may use it."""
+
+    name: str
+    version: int
+    engine: Engine
+    signatures: Mapping[str, Signature]
+    signature_defs: prediction_pb2.SignatureDefMap
+    """The signatures as the SavedModel stores them, for clients that ask."""
+
+    def signature(self, name: str) -> Signature:
+        """Return a signature; the empty name means the default one. Raises StatusError on an unknown name."""
+        wanted = name or DEFAULT_SIGNATURE
+        if wanted not in self.signatures:
+            raise invalid(
+                f'Serving signature name: "{wanted}" not found in signature def; {did_you_mean(wanted, self.signatures)}'
+            )
+        return self.signatures[wanted]
+
+
+def load_servable(name: str, version: int, path: Path, load_engine: EngineLoader) -> Servable:
+    """Load a version folder.
+
+    Raises:
+        ZooError: it is half-written, corrupt or not a SavedModel; the message says which.
+    """
+    check_files(path)
+    definitions = read_signature_defs(path)
+    return Servable(name, version, load_engine(path), to_signatures(definitions), definitions)

@@ -1,0 +1,70 @@
+"""grpc.health.v1.Health: Check and Watch, overall (the empty name) and per model.
+
+Source: https://github.com/grpc/grpc/blob/master/doc/health-checking.md. The library's own servicer needs a thread per
+watcher or a server of grpcio's; this one works behind any transport.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator
+
+from grpc_health.v1 import health_pb2 as pb
+
+from serving.services.predict_service import parse
+from serving.status import Code, StatusError
+from serving.transports.transport import Call
+
+OVERALL = ""
+
+
+class HealthService:
+    """Knows what is healthy. Lives in one event loop; only `update` and `close` change it."""
+
+    def __init__(self) -> None:
+        self._statuses: dict[str, int] = {OVERALL: pb.HealthCheckResponse.NOT_SERVING}
+        self._changed = asyncio.Condition()
+        self._closed = False
+
+    async def update(self, *, ready: bool, models: dict[str, bool]) -> None:
+        """Set what is healthy now and tell the watchers."""
+        if self._closed:
+            return
+        serving, not_serving = pb.HealthCheckResponse.SERVING, pb.HealthCheckResponse.NOT_SERVING
+        flags = {OVERALL: ready, **models}
+        await self._set({name: serving if healthy else not_serving for name, healthy in flags.items()})
+
+    async def close(self) -> None:
+        """Say NOT_SERVING for everything, once and for all."""
+        self._closed = True
+        await self._set(dict.fromkeys(self._statuses, pb.HealthCheckResponse.NOT_SERVING))
+
+    async def _set(self, statuses: dict[str, int]) -> None:
+        async with self._changed:
+            self._statuses = statuses
+            self._changed.notify_all()
+
+    async def check(self, message: bytes, call: Call) -> bytes:  # noqa: ARG002 - every handler takes both
+        """Tell the status of a service. Raises StatusError on an unknown one."""
+        service = parse(pb.HealthCheckRequest, message).service
+        if service not in self._statuses:
+            raise StatusError(Code.NOT_FOUND, f"unknown service {service!r}: ask for '' or a model's name")
+        return _response(self._statuses[service])
+
+    async def watch(self, messages: AsyncIterator[bytes], call: Call) -> AsyncIterator[bytes]:  # noqa: ARG002
+        """Tell the status of a service now and at every change; SERVICE_UNKNOWN as long as it is not known."""
+        service = parse(pb.HealthCheckRequest, await anext(messages)).service
+        told = None
+        while told is None or not self._closed:
+            told = await self._other_than(told, service)
+            yield _response(told)
+
+    async def _other_than(self, told: int | None, service: str) -> int:
+        async with self._changed:
+            await self._changed.wait_for(lambda: self._closed or self._status(service) != told)
+            return self._status(service)
+
+    def _status(self, service: str) -> int:
+        return self._statuses.get(service, pb.HealthCheckResponse.SERVICE_UNKNOWN)
+
+
+def _response(status: int) -> bytes:
+    return bytes(pb.HealthCheckResponse(status=status).SerializeToString())

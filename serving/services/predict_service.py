@@ -1,0 +1,92 @@
+"""tensorflow.serving.PredictionService: Predict and GetModelMetadata."""
+
+from collections.abc import Mapping
+from typing import TypeVar
+
+import numpy as np
+from google.protobuf.message import DecodeError, Message
+
+from serving.codec import CodecError, decode, encode
+from serving.manager import Manager
+from serving.protos import prediction_pb2 as pb
+from serving.servable import Servable
+from serving.status import invalid
+from serving.transports.transport import Call
+from serving.wire import CONTENT_KEY, SIGNATURE_DEF_FIELD, SIGNATURE_DEF_TYPE
+
+M = TypeVar("M", bound=Message)
+
+
+class PredictService:
+    """Answers serialized requests. Any number of threads may call it at once."""
+
+    def __init__(self, manager: Manager, *, max_message_bytes: int, max_batch_rows: int) -> None:
+        self._manager = manager
+        self._max_bytes = max_message_bytes
+        self._max_rows = max_batch_rows
+
+    def predict(self, message: bytes, call: Call) -> bytes:
+        """Run a servable's signature on the inputs of a PredictRequest. Raises StatusError."""
+        request = parse(pb.PredictRequest, message)
+        arrays = self._decode(request)
+        with self._manager.lease(*model_of(request.model_spec)) as servable:
+            signature = servable.signature(request.model_spec.signature_name)
+            signature.check(arrays, max_rows=self._max_rows)
+            wanted = signature.choose_outputs(list(request.output_filter))
+            outputs = servable.engine.run(signature.name, arrays)
+        response = pb.PredictResponse()
+        _fill_spec(response.model_spec, servable, signature.name)
+        as_content = CONTENT_KEY in call.metadata
+        for name in wanted:
+            response.outputs[name].CopyFrom(encode(outputs[name], as_content=as_content))
+        return response.SerializeToString()
+
+    def get_model_metadata(self, message: bytes, call: Call) -> bytes:  # noqa: ARG002 - every handler takes both
+        """Tell the signatures of a servable. Raises StatusError."""
+        request = parse(pb.GetModelMetadataRequest, message)
+        if not request.metadata_field:
+            raise invalid(f"GetModelMetadataRequest must specify at least one metadata_field: {SIGNATURE_DEF_FIELD!r}")
+        for field in request.metadata_field:
+            if field != SIGNATURE_DEF_FIELD:
+                raise invalid(f"Metadata field {field!r} is not supported; known: {SIGNATURE_DEF_FIELD}")
+        response = pb.GetModelMetadataResponse()
+        with self._manager.lease(*model_of(request.model_spec)) as servable:
+            _fill_spec(response.model_spec, servable, "")
+            metadata = response.metadata[SIGNATURE_DEF_FIELD]
+            metadata.type_url = SIGNATURE_DEF_TYPE
+            metadata.value = servable.signature_defs.SerializeToString()
+        return response.SerializeToString()
+
+    def _decode(self, request: pb.PredictRequest) -> Mapping[str, np.ndarray]:
+        arrays = {}
+        for name, proto in request.inputs.items():
+            try:
+                arrays[name] = decode(proto, max_bytes=self._max_bytes)
+            except CodecError as error:
+                raise invalid(f"input {name!r}: {error}") from None
+        return arrays
+
+
+def parse(kind: type[M], message: bytes) -> M:
+    """Read a request. Raises StatusError where the bytes are none."""
+    try:
+        return kind.FromString(message)
+    except DecodeError:
+        raise invalid(f"the request is not a {kind.DESCRIPTOR.name}: its bytes cannot be parsed") from None
+
+
+def model_of(spec: pb.ModelSpec) -> tuple[str, int | None]:
+    """Return the model and the version, if any, that a request is for. Raises StatusError where it names no model."""
+    if not spec.name:
+        raise invalid("Missing ModelSpec: set model_spec.name to the model's name")
+    if spec.HasField("version_label"):
+        raise invalid(
+            f"Unrecognized servable version label: {spec.version_label!r}; this server has no labels, give a version"
+        )
+    return spec.name, spec.version.value if spec.HasField("version") else None
+
+
+def _fill_spec(spec: pb.ModelSpec, servable: Servable, signature: str) -> None:
+    spec.name = servable.name
+    spec.version.value = servable.version
+    spec.signature_name = signature

@@ -1,0 +1,132 @@
+"""What a servable takes and gives, and the check that every request passes before anything runs.
+
+TensorFlow ends the whole process on some inputs of a wrong rank, and answers nonsense to some of a wrong size: a request
+reaches an engine only after it was held against the signature.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from serving.codec import array_dtype_name, dtype_name
+from serving.protos import prediction_pb2, tensor_pb2
+from serving.status import invalid
+from zoo.errors import did_you_mean
+
+DEFAULT_SIGNATURE = "serving_default"
+
+
+@dataclass(frozen=True)
+class TensorSpec:
+    """Shape and dtype of one input or output."""
+
+    dtype: str
+    shape: tuple[int | None, ...] | None
+    """None for an axis of any length, or for any shape at all."""
+
+    def __str__(self) -> str:
+        return f"{self.dtype} of shape {_show(self.shape)}"
+
+    @property
+    def is_batched(self) -> bool:
+        """Whether the first axis counts rows."""
+        return bool(self.shape) and self.shape is not None and self.shape[0] is None
+
+
+@dataclass(frozen=True)
+class Signature:
+    """One callable of a servable."""
+
+    name: str
+    inputs: Mapping[str, TensorSpec]
+    outputs: Mapping[str, TensorSpec]
+
+    def check(self, arrays: Mapping[str, np.ndarray], *, max_rows: int) -> None:
+        """Refuse inputs that the signature does not take.
+
+        Args:
+            arrays: the inputs of a request, by name.
+            max_rows: the largest batch.
+
+        Raises:
+            StatusError: INVALID_ARGUMENT, saying what arrived, what was expected, and the nearest name.
+        """
+        for name in arrays:
+            if name not in self.inputs:
+                raise invalid(f"unknown input {name!r} of signature {self.name!r}; {did_you_mean(name, self.inputs)}")
+        missing = [f"{name!r} ({spec})" for name, spec in self.inputs.items() if name not in arrays]
+        if missing:
+            got = ", ".join(map(repr, arrays)) or "no input"
+            raise invalid(f"signature {self.name!r} needs the input {', '.join(missing)}; got {got}")
+        for name, spec in self.inputs.items():
+            _check_tensor(name, arrays[name], spec)
+        self._check_rows(arrays, max_rows)
+
+    def _check_rows(self, arrays: Mapping[str, np.ndarray], max_rows: int) -> None:
+        rows = {name: len(arrays[name]) for name, spec in self.inputs.items() if spec.is_batched}
+        if len(set(rows.values())) > 1:
+            sizes = ", ".join(f"{name!r} has {count}" for name, count in rows.items())
+            raise invalid(f"all inputs of a request must have the same number of rows; {sizes}")
+        count = next(iter(rows.values()), 1)
+        if count == 0:
+            raise invalid("the request has no rows: expected a batch size of at least 1, got 0")
+        if count > max_rows:
+            raise invalid(
+                f"a batch size of {count} is over this server's limit of {max_rows}: "
+                "send fewer rows at a time, or start the server with a larger --max_batch_rows"
+            )
+
+    def choose_outputs(self, wanted: list[str]) -> list[str]:
+        """Return the outputs to answer: the wanted ones, or all of them. Raises StatusError on an unknown name."""
+        for name in wanted:
+            if name not in self.outputs:
+                raise invalid(
+                    f"output tensor alias not found in signature {self.name!r}: {name!r}; {did_you_mean(name, self.outputs)}"
+                )
+        return wanted or list(self.outputs)
+
+
+def to_signatures(definitions: prediction_pb2.SignatureDefMap) -> dict[str, Signature]:
+    """Return what stored definitions say, by signature name."""
+    return {
+        name: Signature(
+            name,
+            inputs={key: _spec(info) for key, info in sorted(definition.inputs.items())},
+            outputs={key: _spec(info) for key, info in sorted(definition.outputs.items())},
+        )
+        for name, definition in definitions.signature_def.items()
+    }
+
+
+def _spec(info: tensor_pb2.TensorInfo) -> TensorSpec:
+    shape = info.tensor_shape
+    sizes = None if shape.unknown_rank else tuple(None if dim.size < 0 else dim.size for dim in shape.dim)
+    return TensorSpec(dtype_name(info.dtype), sizes)
+
+
+def _check_tensor(name: str, array: np.ndarray, spec: TensorSpec) -> None:
+    dtype = array_dtype_name(array)
+    if dtype != spec.dtype:
+        raise invalid(
+            f"input {name!r} must be {spec}; got {dtype} of shape {_show(array.shape)}: convert it to {spec.dtype}"
+        )
+    if spec.shape is None:
+        return
+    if array.ndim != len(spec.shape):
+        hint = ": add a batch axis in front" if spec.is_batched and array.ndim == len(spec.shape) - 1 else ""
+        raise invalid(
+            f"input {name!r} must be {spec}, of rank {len(spec.shape)}; "
+            f"got shape {_show(array.shape)}, of rank {array.ndim}{hint}"
+        )
+    for axis, (size, expected) in enumerate(zip(array.shape, spec.shape, strict=True)):
+        if expected is not None and size != expected:
+            raise invalid(
+                f"input {name!r} must be {spec}; got shape {_show(array.shape)}: axis {axis} must be {expected}, is {size}"
+            )
+
+
+def _show(shape: tuple[int | None, ...] | None) -> str:
+    if shape is None:
+        return "any"
+    return "[" + ", ".join("N" if size is None else str(size) for size in shape) + "]"

@@ -1,0 +1,1 @@
+"""How bytes get in and out: one file per transport, one interface."""

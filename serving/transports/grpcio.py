@@ -1,0 +1,132 @@
+"""gRPC by the grpcio library's asyncio server."""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Mapping, Sequence
+from typing import Any, NoReturn
+
+import grpc
+
+from serving.status import Code, ServerError, StatusError
+from serving.transports.transport import Stream, Unary
+
+logger = logging.getLogger(__name__)
+
+_STATUS = {code.value[0]: code for code in grpc.StatusCode}
+_MAX_DETAILS = 2000  # details travel in a header, and clients limit headers to 8 kB
+
+
+class GrpcioTransport:
+    """A gRPC server. Lives in the event loop that `start` is awaited in."""
+
+    def __init__(
+        self,
+        methods: Sequence[Unary | Stream],
+        *,
+        host: str,
+        port: int,
+        max_message_bytes: int,
+        credentials: grpc.ServerCredentials | None = None,
+    ) -> None:
+        self._methods = methods
+        self._host, self._port = host, port
+        self._max_message_bytes = max_message_bytes
+        self._credentials = credentials
+        self._streams: set[asyncio.Task[Any]] = set()
+        self._server: Any = None
+
+    async def start(self) -> int:
+        """See Transport."""
+        server = grpc.aio.server(
+            options=[
+                ("grpc.so_reuseport", 0),  # on, a second server on the port would silently take half of the calls
+                ("grpc.max_receive_message_length", self._max_message_bytes),
+                ("grpc.max_send_message_length", -1),
+            ]
+        )
+        server.add_generic_rpc_handlers((_Router(self._methods, self._streams),))
+        host = f"[{self._host}]" if ":" in self._host else self._host
+        address = f"{host}:{self._port}"
+        try:
+            if self._credentials is None:
+                port = server.add_insecure_port(address)
+            else:
+                port = server.add_secure_port(address, self._credentials)
+        except RuntimeError as error:
+            raise ServerError(f"cannot listen on {address}: is the port in use? choose another with --port") from error
+        await server.start()
+        self._server = server
+        return int(port)
+
+    async def stop(self, grace: float) -> None:
+        """See Transport."""
+        if self._server is None:
+            return
+        stopping = asyncio.ensure_future(self._server.stop(grace))
+        await asyncio.sleep(0)  # the listener is closed before the streams end, or clients would open them anew
+        for task in list(self._streams):
+            task.cancel()
+        await stopping
+
+
+class _Call:
+    """See Call."""
+
+    def __init__(self, context: Any) -> None:
+        self._context = context
+
+    @property
+    def metadata(self) -> Mapping[str, str | bytes]:
+        return dict(self._context.invocation_metadata() or ())
+
+    def time_remaining(self) -> float | None:
+        remaining: float | None = self._context.time_remaining()
+        return remaining
+
+
+class _Router(grpc.GenericRpcHandler):
+    def __init__(self, methods: Sequence[Unary | Stream], streams: set[asyncio.Task[Any]]) -> None:
+        self._handlers = {
+            method.path: _unary(method) if isinstance(method, Unary) else _stream(method, streams) for method in methods
+        }
+
+    def service(self, handler_call_details: Any) -> Any:
+        return self._handlers.get(handler_call_details.method)
+
+
+def _unary(method: Unary) -> Any:
+    async def answer(request: bytes, context: Any) -> bytes:
+        try:
+            return await method.handler(request, _Call(context))
+        except StatusError as error:
+            await _abort(context, error)
+        except Exception:
+            logger.exception("%s failed", method.path)
+            await _abort(context, StatusError(Code.INTERNAL, "internal error; the server's log tells more"))
+
+    return grpc.unary_unary_rpc_method_handler(answer)
+
+
+def _stream(method: Stream, streams: set[asyncio.Task[Any]]) -> Any:
+    async def answer(requests: AsyncIterator[bytes], context: Any) -> AsyncIterator[bytes]:
+        task = asyncio.current_task()
+        assert task is not None  # noqa: S101 - grpc.aio runs every handler in a task
+        streams.add(task)
+        try:
+            async for response in method.handler(requests, _Call(context)):
+                yield response
+        except StatusError as error:
+            await _abort(context, error)
+        except Exception:
+            logger.exception("%s failed", method.path)
+            await _abort(context, StatusError(Code.INTERNAL, "internal error; the server's log tells more"))
+        finally:
+            streams.discard(task)
+
+    return grpc.stream_stream_rpc_method_handler(answer)
+
+
+async def _abort(context: Any, error: StatusError) -> NoReturn:
+    details = error.message if len(error.message) <= _MAX_DETAILS else error.message[:_MAX_DETAILS] + " ..."
+    await context.abort(_STATUS[error.code], details)
+    raise AssertionError("abort does not return")

@@ -1,0 +1,62 @@
+"""The interface of every transport: serialized messages in, serialized messages out."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+
+class Call(Protocol):
+    """What a handler may know about the call it answers."""
+
+    @property
+    def metadata(self) -> Mapping[str, str | bytes]:
+        """What the client sent beside the request; keys are lower case."""
+        ...
+
+    def time_remaining(self) -> float | None:
+        """Return the seconds until the client gives up; None where it never does."""
+        ...
+
+
+UnaryHandler = Callable[[bytes, Call], Awaitable[bytes]]
+StreamHandler = Callable[[AsyncIterator[bytes], Call], AsyncIterator[bytes]]
+
+
+@dataclass(frozen=True)
+class Unary:
+    """A method of one request and one response.
+
+    The handler runs in the transport's event loop and must not block it. It raises StatusError to end the call with a
+    status; a call that is cancelled, or past its deadline, is cancelled as an asyncio task.
+    """
+
+    path: str
+    """`/package.Service/Method`."""
+    handler: UnaryHandler
+
+
+@dataclass(frozen=True)
+class Stream:
+    """A method of any number of requests and responses; one that takes a single request is a special case of it."""
+
+    path: str
+    handler: StreamHandler
+
+
+class Transport(Protocol):
+    """Accepts calls and hands them to methods. Lives in one event loop."""
+
+    async def start(self) -> int:
+        """Begin to accept calls.
+
+        Returns:
+            The port, which tells the one that was chosen where 0 was asked for.
+
+        Raises:
+            ServerError: the address cannot be had.
+        """
+        ...
+
+    async def stop(self, grace: float) -> None:
+        """Accept no more calls, end the streams, let unary calls finish for `grace` seconds, then cancel them."""
+        ...

@@ -1,0 +1,19 @@
+"""Names that both ends of the wire must agree on."""
+
+PREDICTION_SERVICE = "tensorflow.serving.PredictionService"
+MODEL_SERVICE = "tensorflow.serving.ModelService"
+HEALTH_SERVICE = "grpc.health.v1.Health"
+REFLECTION_SERVICE = "grpc.reflection.v1alpha.ServerReflection"
+
+PREDICT = f"/{PREDICTION_SERVICE}/Predict"
+GET_MODEL_METADATA = f"/{PREDICTION_SERVICE}/GetModelMetadata"
+GET_MODEL_STATUS = f"/{MODEL_SERVICE}/GetModelStatus"
+HEALTH_CHECK = f"/{HEALTH_SERVICE}/Check"
+HEALTH_WATCH = f"/{HEALTH_SERVICE}/Watch"
+REFLECTION_INFO = f"/{REFLECTION_SERVICE}/ServerReflectionInfo"
+
+CONTENT_KEY = "zoo-tensor-content"
+"""A client that sends this metadata gets numbers in `tensor_content`; others in `*_val`, as TensorFlow Serving answers."""
+
+SIGNATURE_DEF_FIELD = "signature_def"
+SIGNATURE_DEF_TYPE = "type.googleapis.com/tensorflow.serving.SignatureDefMap"
