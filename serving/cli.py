@@ -3,6 +3,7 @@
 import argparse
 import json
 import logging
+import os
 import signal
 import threading
 from pathlib import Path
@@ -93,7 +94,12 @@ def _serve(args: argparse.Namespace) -> int:
     print(f"serving {args.model_base_path or server.config.repository} on port {server.port}; Ctrl-C stops", flush=True)
     asked_to_stop.wait()
     logging.getLogger(__name__).info("draining for up to %g s", args.grace)
-    server.stop(args.grace)
+    if not server.stop(args.grace):
+        logging.getLogger(__name__).warning(
+            "requests were still running after %g s; their callers were told", args.grace
+        )
+        logging.shutdown()
+        os._exit(1)  # a thread that computes cannot be ended otherwise
     return 0
 
 

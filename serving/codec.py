@@ -117,14 +117,14 @@ def decode(proto: pb.TensorProto, *, max_bytes: int = DEFAULT_MAX_BYTES) -> np.n
     shape = _shape(proto.tensor_shape)
     count = math.prod(shape)
     if proto.dtype == pb.DT_STRING:
-        _refuse_large(count * 8, max_bytes, shape)
+        _refuse_large(shape, 8, max_bytes)  # a pointer each; the strings themselves are here already
         return _decode_strings(proto, shape, count)
     dtype = _DTYPE_OF_CODE.get(proto.dtype)
     if dtype is None:
         raise CodecError(
             f"dtype {dtype_name(proto.dtype)} is not supported; known: {', '.join(map(str, _WIRE))}, {STRING}"
         )
-    _refuse_large(count * dtype.itemsize, max_bytes, shape)
+    _refuse_large(shape, dtype.itemsize, max_bytes)
     if proto.tensor_content:
         return _decode_content(proto.tensor_content, dtype, shape, count)
     return _decode_values(proto, dtype, shape, count)
@@ -141,7 +141,9 @@ def _shape(proto: pb.TensorShapeProto) -> tuple[int, ...]:
     return shape
 
 
-def _refuse_large(size: int, max_bytes: int, shape: tuple[int, ...]) -> None:
+def _refuse_large(shape: tuple[int, ...], itemsize: int, max_bytes: int) -> None:
+    # An axis of 0 counts as 1: NumPy refuses [0, 1 << 62] too, though it holds nothing.
+    size = math.prod(max(axis, 1) for axis in shape) * itemsize
     if size > max_bytes:
         raise CodecError(
             f"a tensor of shape {list(shape)} takes {size} bytes, the limit is {max_bytes}: send fewer rows"

@@ -1,8 +1,9 @@
 """From the event loop to worker threads: a bounded queue, and nothing computed that nobody waits for."""
 
 import asyncio
+import threading
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 
 from serving.status import Code, StatusError
 from serving.transports.transport import Call, UnaryHandler
@@ -11,12 +12,13 @@ BlockingHandler = Callable[[bytes, Call], bytes]
 
 
 class Dispatcher:
-    """Runs blocking handlers in threads. `wrap`ped handlers run in one event loop."""
+    """Runs blocking handlers in threads. `wrap`ped handlers run in one event loop, `close` is for any thread."""
 
     def __init__(self, *, threads: int, max_pending: int) -> None:
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="zoo-serve")
         self._max_pending = max_pending
         self._pending = 0
+        self._lock = threading.Lock()
 
     def wrap(self, handler: BlockingHandler) -> UnaryHandler:
         """Return the handler as a transport wants it."""
@@ -28,23 +30,26 @@ class Dispatcher:
             return handler(message, call)
 
         async def answer(message: bytes, call: Call) -> bytes:
-            if self._pending >= self._max_pending:
-                raise StatusError(
-                    Code.RESOURCE_EXHAUSTED, f"{self._pending} requests are waiting already: try again later"
-                )
-            self._pending += 1
+            with self._lock:
+                if self._pending >= self._max_pending:
+                    raise StatusError(
+                        Code.RESOURCE_EXHAUSTED, f"{self._pending} requests are waiting already: try again later"
+                    )
+                self._pending += 1
             # A call that is cancelled while it waits is taken out of the queue; one that runs is left to finish, and
             # counts until it has.
             future = self._pool.submit(run, message, call)
-            loop = asyncio.get_running_loop()
-            future.add_done_callback(lambda _: loop.call_soon_threadsafe(self._done))
+            future.add_done_callback(self._count_down)
             return await asyncio.wrap_future(future)
 
         return answer
 
-    def _done(self) -> None:
-        self._pending -= 1
+    def _count_down(self, future: Future[bytes]) -> None:  # noqa: ARG002 - the shape of a callback
+        with self._lock:
+            self._pending -= 1
 
-    def close(self) -> None:
-        """Wait for what is running; what waits is dropped."""
-        self._pool.shutdown(cancel_futures=True)
+    def close(self) -> bool:
+        """Drop what waits, and return whether nothing is running any more."""
+        self._pool.shutdown(wait=False, cancel_futures=True)
+        with self._lock:
+            return self._pending == 0

@@ -1,10 +1,9 @@
 """The composition root: repository, manager, services and a transport become one server."""
 
 import asyncio
-import contextlib
 import logging
 import threading
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
@@ -12,13 +11,13 @@ from typing import Any, Self, TypeVar
 
 from serving.config import ServerConfig
 from serving.dispatch import Dispatcher
+from serving.engines.engine import EngineLoader
 from serving.engines.saved_model import load_saved_model
 from serving.manager import Manager
 from serving.services.health_service import HealthService
 from serving.services.model_service import ModelService
 from serving.services.predict_service import PredictService
 from serving.services.reflection_service import ReflectionService
-from serving.status import ServerError
 from serving.transports.grpcio import GrpcioTransport
 from serving.transports.transport import Stream, Unary
 from serving.wire import (
@@ -47,13 +46,19 @@ class Server:
     """
 
     def __init__(
-        self, repository: str | Path | None = None, *, config: ServerConfig | None = None, **fields: Any
+        self,
+        repository: str | Path | None = None,
+        *,
+        config: ServerConfig | None = None,
+        load_engine: EngineLoader = load_saved_model,
+        **fields: Any,
     ) -> None:
         """Prepare a server; nothing happens before `start`.
 
         Args:
             repository: the folder of models; `saved_models` where neither this nor the config says otherwise.
             config: how the server behaves.
+            load_engine: what executes a version; TensorFlow where not given.
             **fields: fields of ServerConfig, which win over `config`.
 
         Raises:
@@ -63,15 +68,13 @@ class Server:
             fields["repository"] = repository
         self.config = replace(config or ServerConfig(), **fields)
         self.port = self.config.port
-        self._loop = asyncio.new_event_loop()
-        self._loop_thread = threading.Thread(target=self._loop.run_forever, name="zoo-loop", daemon=True)
-        self._watcher = threading.Thread(target=self._watch, name="zoo-repository", daemon=True)
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._threads: list[threading.Thread] = []
         self._stopping = threading.Event()
         self._ready = False
-        self._started = False
         repository_on_disk = self.config.models()
         repository_on_disk.check()
-        self.manager = Manager(repository_on_disk, self.config.version_policy(), load_saved_model)
+        self.manager = Manager(repository_on_disk, self.config.version_policy(), load_engine)
         self._dispatcher = Dispatcher(threads=self.config.threads, max_pending=self.config.max_pending)
         self._health = HealthService()
         self._transport = GrpcioTransport(
@@ -88,38 +91,42 @@ class Server:
         Raises:
             ServerError: the address cannot be had.
         """
-        self._started = True
-        self._loop_thread.start()
+        self._loop = asyncio.new_event_loop()
+        self._start_thread("zoo-loop", self._loop.run_forever)
         try:
             self.port = self._run(self._transport.start())
-        except ServerError:
+            self.manager.on_change(self._update_health)
+            self.manager.refresh()
+        except BaseException:
             self.stop(grace=0)
             raise
-        self.manager.on_change(self._update_health)
-        self.manager.refresh()
         self._ready = True
         self._update_health()
         models = self.manager.models()
         live = [name for name, available in models.items() if available]
         logger.info("listening on %s:%d, serving %s", self.config.host, self.port, ", ".join(live) or "no model yet")
         if self.config.poll_seconds:
-            self._watcher.start()
+            self._start_thread("zoo-repository", self._watch)
         return self
 
-    def stop(self, grace: float = 30.0) -> None:
-        """Drain: report unhealthy, take no more calls, let running ones finish for `grace` seconds, then close."""
-        if self._stopping.is_set() or not self._started:
-            return
+    def stop(self, grace: float = 30.0) -> bool:
+        """Drain: report unhealthy, take no more calls, let running ones finish for `grace` seconds, then close.
+
+        Returns:
+            Whether everything that ran has finished. What has not may go on in its thread, but its caller was told.
+        """
+        if self._stopping.is_set() or self._loop is None:
+            return True
         self._stopping.set()
         self._run(self._health.close())
         self._run(self._transport.stop(grace))
-        if self._watcher.is_alive():
-            self._watcher.join()
-        self._dispatcher.close()
+        finished = self._dispatcher.close()
         self.manager.close()
         self._loop.call_soon_threadsafe(self._loop.stop)
-        self._loop_thread.join()
+        for thread in self._threads:
+            thread.join()
         self._loop.close()
+        return finished
 
     def refresh(self) -> None:
         """Look for new versions now rather than at the next poll; returns when they are live."""
@@ -151,7 +158,7 @@ class Server:
         ]
 
     def _update_health(self) -> None:
-        with contextlib.suppress(RuntimeError):  # the loop is closed: nobody is left to be told
+        if not self._stopping.is_set():  # then the health has been settled, and nobody is left to be told
             self._run(self._health.update(ready=self._ready, models=self.manager.models()))
 
     def _watch(self) -> None:
@@ -162,4 +169,10 @@ class Server:
                 logger.exception("cannot look at %s; trying again", self.config.repository)
 
     def _run(self, work: Coroutine[Any, Any, T]) -> T:
+        assert self._loop is not None  # noqa: S101 - `start` made it
         return asyncio.run_coroutine_threadsafe(work, self._loop).result()
+
+    def _start_thread(self, name: str, target: Callable[[], None]) -> None:
+        thread = threading.Thread(target=target, name=name, daemon=True)
+        thread.start()
+        self._threads.append(thread)

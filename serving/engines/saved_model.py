@@ -1,5 +1,6 @@
 """TensorFlow, calling the SavedModel's signatures: 0.15 ms a call where `model.predict` takes 35 ms."""
 
+import itertools
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -29,7 +30,7 @@ class SavedModelEngine:
         try:
             outputs = self._model.signatures[signature](**{name: tf.constant(array) for name, array in inputs.items()})
         except (tf.errors.InvalidArgumentError, tf.errors.OutOfRangeError) as error:
-            raise invalid(f"the model refuses these values: {_first_line(error)}") from error
+            raise invalid(f"the model refuses these values: {_reason(error)}") from error
         except tf.errors.ResourceExhaustedError as error:
             raise StatusError(
                 Code.RESOURCE_EXHAUSTED, "out of memory for this batch: send fewer rows at a time"
@@ -44,6 +45,15 @@ class SavedModelEngine:
 def load_saved_model(version: Path) -> Engine:
     """Load a version folder into TensorFlow. Raises ServerError where it cannot be loaded."""
     return SavedModelEngine(version)
+
+
+def _reason(error: Exception) -> str:
+    """Return what an operation complained about, without the paths of its definition: the line before the node's name."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    for before, line in itertools.pairwise(lines):
+        if line.startswith("[[{{node"):
+            return before[:300]
+    return "an operation of the model failed"
 
 
 def _first_line(error: Exception) -> str:

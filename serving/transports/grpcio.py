@@ -13,6 +13,7 @@ from serving.transports.transport import Stream, Unary
 logger = logging.getLogger(__name__)
 
 _STATUS = {code.value[0]: code for code in grpc.StatusCode}
+_LAST_WORDS = 0.5  # seconds
 _MAX_DETAILS = 2000  # details travel in a header, and clients limit headers to 8 kB
 
 
@@ -32,7 +33,7 @@ class GrpcioTransport:
         self._host, self._port = host, port
         self._max_message_bytes = max_message_bytes
         self._credentials = credentials
-        self._streams: set[asyncio.Task[Any]] = set()
+        self._draining = asyncio.Event()
         self._server: Any = None
 
     async def start(self) -> int:
@@ -44,7 +45,7 @@ class GrpcioTransport:
                 ("grpc.max_send_message_length", -1),
             ]
         )
-        server.add_generic_rpc_handlers((_Router(self._methods, self._streams),))
+        server.add_generic_rpc_handlers((_Router(self._methods, self._draining),))
         host = f"[{self._host}]" if ":" in self._host else self._host
         address = f"{host}:{self._port}"
         try:
@@ -64,8 +65,7 @@ class GrpcioTransport:
             return
         stopping = asyncio.ensure_future(self._server.stop(grace))
         await asyncio.sleep(0)  # the listener is closed before the streams end, or clients would open them anew
-        for task in list(self._streams):
-            task.cancel()
+        self._draining.set()
         await stopping
 
 
@@ -85,9 +85,10 @@ class _Call:
 
 
 class _Router(grpc.GenericRpcHandler):
-    def __init__(self, methods: Sequence[Unary | Stream], streams: set[asyncio.Task[Any]]) -> None:
+    def __init__(self, methods: Sequence[Unary | Stream], draining: asyncio.Event) -> None:
         self._handlers = {
-            method.path: _unary(method) if isinstance(method, Unary) else _stream(method, streams) for method in methods
+            method.path: _unary(method) if isinstance(method, Unary) else _stream(method, draining)
+            for method in methods
         }
 
     def service(self, handler_call_details: Any) -> Any:
@@ -107,23 +108,43 @@ def _unary(method: Unary) -> Any:
     return grpc.unary_unary_rpc_method_handler(answer)
 
 
-def _stream(method: Stream, streams: set[asyncio.Task[Any]]) -> Any:
+def _stream(method: Stream, draining: asyncio.Event) -> Any:
     async def answer(requests: AsyncIterator[bytes], context: Any) -> AsyncIterator[bytes]:
-        task = asyncio.current_task()
-        assert task is not None  # noqa: S101 - grpc.aio runs every handler in a task
-        streams.add(task)
         try:
-            async for response in method.handler(requests, _Call(context)):
+            async for response in _until(draining, method.handler(requests, _Call(context))):
                 yield response
         except StatusError as error:
             await _abort(context, error)
         except Exception:
             logger.exception("%s failed", method.path)
             await _abort(context, StatusError(Code.INTERNAL, "internal error; the server's log tells more"))
-        finally:
-            streams.discard(task)
 
     return grpc.stream_stream_rpc_method_handler(answer)
+
+
+async def _until(draining: asyncio.Event, responses: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    """Pass responses on until the server drains; what a stream still has to say then, it may say at once.
+
+    Cancelling a stream's task instead would leave its call open, and the server waiting for it.
+    """
+    drained = asyncio.ensure_future(draining.wait())
+    pending: set[asyncio.Future[Any]] = {drained}
+    try:
+        while True:
+            following = asyncio.ensure_future(anext(responses))
+            pending = {drained, following}
+            await asyncio.wait(pending, return_when=asyncio.FIRST_COMPLETED)
+            if not following.done():
+                await asyncio.wait({following}, timeout=_LAST_WORDS)
+            if not following.done():
+                raise StatusError(Code.UNAVAILABLE, "the server is shutting down")
+            try:
+                yield following.result()
+            except StopAsyncIteration:
+                return
+    finally:
+        for future in pending:
+            future.cancel()
 
 
 async def _abort(context: Any, error: StatusError) -> NoReturn:

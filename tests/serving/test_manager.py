@@ -1,0 +1,266 @@
+"""The life of versions, with an engine that only counts, so that every order can be seen."""
+
+import shutil
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from serving.manager import Manager, State
+from serving.repository import Repository, VersionPolicy
+from serving.status import Code, ServerError, StatusError
+
+Install = Callable[[str, str, int], Path]
+
+
+@dataclass
+class Log:
+    """What the engines of a test did, in order."""
+
+    events: list[str] = field(default_factory=list)
+    refuse: set[str] = field(default_factory=set)
+
+    def load(self, path: Path) -> "CountingEngine":
+        if path.name in self.refuse:
+            raise ServerError(f"version {path.name} is broken")
+        self.events.append(f"load {path.name}")
+        return CountingEngine(path.name, self)
+
+
+@dataclass
+class CountingEngine:
+    version: str
+    log: Log
+    closed: bool = False
+
+    def run(self, signature: str, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        if self.closed:
+            raise RuntimeError("ran after it was closed")
+        return {"y": np.array([float(self.version)])}
+
+    def close(self) -> None:
+        self.closed = True
+        self.log.events.append(f"close {self.version}")
+
+
+@pytest.fixture
+def log() -> Log:
+    return Log()
+
+
+@pytest.fixture
+def make(tmp_path: Path, log: Log) -> Callable[..., Manager]:
+    def manager(versions: str = "latest") -> Manager:
+        (tmp_path / "models").mkdir(exist_ok=True)
+        return Manager(Repository(tmp_path / "models"), VersionPolicy.parse(versions), log.load)
+
+    return manager
+
+
+def leased(manager: Manager, version: int | None = None) -> int:
+    with manager.lease("m", version) as servable:
+        return servable.version
+
+
+def states(manager: Manager) -> dict[int, State]:
+    return {status.version: status.state for status in manager.statuses("m")}
+
+
+def test_the_newest_version_is_served(make: Callable[..., Manager], install: Install) -> None:
+    install("affine2", "m", 1)
+    install("affine2", "m", 10)
+    manager = make()
+    manager.refresh()
+    assert leased(manager) == 10
+    assert states(manager) == {10: State.AVAILABLE}
+
+
+def test_a_new_version_is_loaded_before_the_old_one_goes(
+    make: Callable[..., Manager], install: Install, log: Log
+) -> None:
+    install("affine2", "m", 1)
+    manager = make()
+    manager.refresh()
+    install("affine2", "m", 2)
+    manager.refresh()
+    assert leased(manager) == 2
+    assert log.events == ["load 1", "load 2", "close 1"]
+    assert states(manager) == {2: State.AVAILABLE, 1: State.END}
+
+
+def test_a_leased_version_is_not_closed_until_it_is_returned(
+    make: Callable[..., Manager], install: Install, log: Log
+) -> None:
+    install("affine2", "m", 1)
+    manager = make()
+    manager.refresh()
+    with manager.lease("m") as servable:
+        install("affine2", "m", 2)
+        manager.refresh()
+        assert leased(manager) == 2
+        assert states(manager)[1] is State.UNLOADING
+        assert servable.engine.run("serving_default", {})["y"] == [1.0]
+    assert "close 1" not in log.events
+    manager.refresh()
+    assert log.events[-1] == "close 1"
+    assert states(manager)[1] is State.END
+
+
+def test_a_broken_version_is_reported_and_the_old_one_stays(
+    make: Callable[..., Manager], install: Install, log: Log
+) -> None:
+    install("affine2", "m", 1)
+    manager = make()
+    manager.refresh()
+    log.refuse.add("2")
+    install("affine2", "m", 2)
+    manager.refresh()
+    assert leased(manager) == 1
+    broken = manager.statuses("m")[0]
+    assert (broken.version, broken.state, broken.error) == (2, State.END, "version 2 is broken")
+
+
+def test_at_the_start_too_the_newest_version_that_loads_is_served(
+    make: Callable[..., Manager], install: Install, log: Log
+) -> None:
+    install("affine2", "m", 1)
+    install("affine2", "m", 2)
+    log.refuse.add("2")
+    manager = make()
+    manager.refresh()
+    assert leased(manager) == 1
+
+
+def test_a_half_written_version_is_loaded_once_it_is_whole(
+    make: Callable[..., Manager], install: Install, saved_models: Path
+) -> None:
+    whole = install("affine2", "m", 1)
+    manager = make()
+    manager.refresh()
+    half = whole.parent / "2"
+    (half / "variables").mkdir(parents=True)
+    manager.refresh()
+    assert leased(manager) == 1
+    assert "not a whole SavedModel" in manager.statuses("m")[0].error
+    shutil.copytree(saved_models / "affine3", half, dirs_exist_ok=True)
+    manager.refresh()
+    assert leased(manager) == 2
+
+
+def test_a_broken_version_is_not_tried_again_until_it_changes(
+    make: Callable[..., Manager], install: Install, log: Log
+) -> None:
+    path = install("affine2", "m", 1)
+    log.refuse.add("1")
+    manager = make()
+    manager.refresh()
+    log.refuse.clear()
+    manager.refresh()
+    assert log.events == []
+    (path / "mended").touch()
+    manager.refresh()
+    assert log.events == ["load 1"]
+
+
+def test_rolling_back_is_removing_the_newest_folder(make: Callable[..., Manager], install: Install) -> None:
+    install("affine2", "m", 1)
+    newest = install("affine2", "m", 2)
+    manager = make()
+    manager.refresh()
+    shutil.rmtree(newest)
+    manager.refresh()
+    assert leased(manager) == 1
+    manager.refresh()
+    assert states(manager) == {1: State.AVAILABLE}
+
+
+def test_the_last_live_version_stays_though_its_files_are_gone(
+    make: Callable[..., Manager], install: Install, tmp_path: Path
+) -> None:
+    install("affine2", "m", 1)
+    manager = make()
+    manager.refresh()
+    shutil.rmtree(tmp_path / "models" / "m" / "1")
+    manager.refresh()
+    assert leased(manager) == 1
+
+
+@pytest.mark.parametrize(
+    ("policy", "live"), [("latest", {3}), ("latest:2", {2, 3}), ("all", {1, 2, 3}), ("1,2", {1, 2})]
+)
+def test_the_policy_says_which_versions_are_live(
+    make: Callable[..., Manager], install: Install, policy: str, live: set[int]
+) -> None:
+    for version in (1, 2, 3):
+        install("affine2", "m", version)
+    manager = make(policy)
+    manager.refresh()
+    assert set(states(manager)) == live
+    assert all(leased(manager, version) == version for version in live)
+
+
+def test_what_is_not_live_is_not_found(make: Callable[..., Manager], install: Install) -> None:
+    install("affine2", "m", 1)
+    manager = make()
+    manager.refresh()
+    for name, version, reason in (("n", None, "did you mean|known: m"), ("m", 7, "versions being served: 1")):
+        with (
+            pytest.raises(StatusError, match=f"Servable not found for request: .*({reason})") as caught,
+            manager.lease(name, version),
+        ):
+            pass
+        assert caught.value.code is Code.NOT_FOUND
+
+
+def test_a_new_model_is_picked_up(make: Callable[..., Manager], install: Install) -> None:
+    manager = make()
+    manager.refresh()
+    assert manager.models() == {}
+    install("affine2", "m", 1)
+    manager.refresh()
+    assert manager.models() == {"m": True}
+
+
+def test_closing_unloads_everything(make: Callable[..., Manager], install: Install, log: Log) -> None:
+    install("affine2", "m", 1)
+    manager = make()
+    manager.refresh()
+    manager.close()
+    assert log.events == ["load 1", "close 1"]
+    assert manager.models() == {"m": False}
+
+
+def test_no_request_ever_meets_a_closed_engine_while_versions_change(
+    make: Callable[..., Manager], install: Install
+) -> None:
+    install("affine2", "m", 1)
+    manager = make()
+    manager.refresh()
+    faults: list[BaseException] = []
+    seen: set[float] = set()
+    done = threading.Event()
+
+    def ask() -> None:
+        try:
+            while not done.is_set():
+                with manager.lease("m") as servable:
+                    answer = float(servable.engine.run("serving_default", {})["y"][0])
+                    assert answer == servable.version
+                    seen.add(answer)
+        except BaseException as error:  # noqa: BLE001 - told below
+            faults.append(error)
+
+    threads = [threading.Thread(target=ask) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for version in range(2, 12):
+        install("affine2", "m", version)
+        manager.refresh()
+    done.set()
+    for thread in threads:
+        thread.join()
+    assert faults == []
+    assert leased(manager) == 11

@@ -1,0 +1,405 @@
+"""The server as a whole: its life, what it offers, and what strangers may send."""
+
+import logging
+import random
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import grpc
+import numpy as np
+import pytest
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
+from grpc_reflection.v1alpha.proto_reflection_descriptor_database import ProtoReflectionDescriptorDatabase
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import serving
+from serving.protos import prediction_pb2 as pb
+from serving.protos import tensor_pb2
+
+Install = Callable[[str, str, int], Path]
+METHODS = [
+    "/tensorflow.serving.PredictionService/Predict",
+    "/tensorflow.serving.PredictionService/GetModelMetadata",
+    "/tensorflow.serving.ModelService/GetModelStatus",
+    "/grpc.health.v1.Health/Check",
+]
+
+
+class GateEngine:
+    """Answers only once it is let; tells when it began."""
+
+    def __init__(self, version: Path) -> None:
+        self.version = float(version.name)
+        self.began = threading.Semaphore(0)
+        self.gate = threading.Event()
+        self.runs = 0
+
+    def run(self, signature: str, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        self.runs += 1
+        self.began.release()
+        self.gate.wait(30)
+        return {"y": np.full(len(inputs["x"]), self.version, np.float32)}
+
+    def close(self) -> None:
+        self.gate.set()
+
+
+@pytest.fixture
+def gates() -> dict[int, GateEngine]:
+    return {}
+
+
+@pytest.fixture
+def gated(install: Install, tmp_path: Path, gates: dict[int, GateEngine]) -> Callable[..., serving.Server]:
+    """A server whose engines wait to be let through."""
+    install("affine2", "m", 1)
+
+    def load(path: Path) -> GateEngine:
+        gates[int(path.name)] = GateEngine(path)
+        return gates[int(path.name)]
+
+    def make(**fields: object) -> serving.Server:
+        return serving.Server(tmp_path / "models", port=0, poll_seconds=0, load_engine=load, **fields)
+
+    return make
+
+
+@pytest.fixture
+def pool() -> Iterator[ThreadPoolExecutor]:
+    with ThreadPoolExecutor(8) as threads:
+        yield threads
+
+
+def ask(client: serving.Client, timeout: float = 30.0) -> float:
+    return float(client.predict("m", {"x": np.zeros(1, np.float32)}, timeout=timeout)["y"][0])
+
+
+def test_a_request_in_flight_keeps_its_version_while_a_new_one_takes_over(
+    gated: Callable[..., serving.Server], gates: dict[int, GateEngine], install: Install, pool: ThreadPoolExecutor
+) -> None:
+    with gated() as server, serving.Client(f"localhost:{server.port}") as client:
+        old = pool.submit(ask, client)
+        assert gates[1].began.acquire(timeout=30)
+        install("affine2", "m", 2)
+        server.refresh()
+        gates[2].gate.set()
+        assert ask(client) == 2.0
+        assert not old.done()
+        gates[1].gate.set()
+        assert old.result(30) == 1.0
+
+
+def test_stopping_waits_for_what_is_in_flight(
+    gated: Callable[..., serving.Server], gates: dict[int, GateEngine], pool: ThreadPoolExecutor
+) -> None:
+    server = gated().start()
+    with (
+        serving.Client(f"localhost:{server.port}") as client,
+        grpc.insecure_channel(f"localhost:{server.port}") as watcher,
+    ):
+        health = health_pb2_grpc.HealthStub(watcher).Watch(health_pb2.HealthCheckRequest(), timeout=30)
+        assert next(health).status == health_pb2.HealthCheckResponse.SERVING
+        running = pool.submit(ask, client)
+        assert gates[1].began.acquire(timeout=30)
+        stopped = pool.submit(server.stop, 30.0)
+        assert next(health).status == health_pb2.HealthCheckResponse.NOT_SERVING
+        assert not running.done()
+        gates[1].gate.set()
+        assert running.result(30) == 1.0
+        assert stopped.result(30) is True
+        with pytest.raises(serving.CallError, match="UNAVAILABLE"):
+            ask(client, timeout=5)
+
+
+def test_what_does_not_finish_within_the_grace_is_told_and_left(
+    gated: Callable[..., serving.Server], gates: dict[int, GateEngine], pool: ThreadPoolExecutor
+) -> None:
+    server = gated().start()
+    with serving.Client(f"localhost:{server.port}") as client:
+        running = pool.submit(ask, client)
+        assert gates[1].began.acquire(timeout=30)
+        assert server.stop(grace=0.1) is False
+        with pytest.raises(serving.CallError):
+            running.result(30)
+    gates[1].gate.set()
+
+
+def test_an_expired_request_is_never_computed(
+    gated: Callable[..., serving.Server], gates: dict[int, GateEngine], pool: ThreadPoolExecutor
+) -> None:
+    with gated(threads=1) as server, serving.Client(f"localhost:{server.port}") as client:
+        first = pool.submit(ask, client)
+        assert gates[1].began.acquire(timeout=30)
+        with pytest.raises(serving.CallError, match="DEADLINE_EXCEEDED"):
+            ask(client, timeout=0.2)  # waits behind the first
+        gates[1].gate.set()
+        assert first.result(30) == 1.0
+        assert ask(client) == 1.0
+        assert gates[1].runs == 2
+
+
+def test_a_full_queue_refuses_and_recovers(
+    gated: Callable[..., serving.Server], gates: dict[int, GateEngine], pool: ThreadPoolExecutor
+) -> None:
+    with gated(threads=1, max_pending=1) as server, serving.Client(f"localhost:{server.port}") as client:
+        first = pool.submit(ask, client)
+        assert gates[1].began.acquire(timeout=30)
+        with pytest.raises(serving.CallError, match="RESOURCE_EXHAUSTED"):
+            ask(client)
+        gates[1].gate.set()
+        assert first.result(30) == 1.0
+        assert ask(client) == 1.0
+
+
+def test_nothing_fails_while_versions_change_under_load(
+    install: Install, tmp_path: Path, pool: ThreadPoolExecutor
+) -> None:
+    """Real models and real calls: every answer is that of one whole version."""
+    install("affine2", "m", 1)
+    done = threading.Event()
+
+    def load(target: str) -> set[float]:
+        seen = set()
+        with serving.Client(target) as client:
+            while not done.is_set():
+                seen.add(float(client.predict("m", {"x": np.zeros(1, np.float32)}, timeout=30)["y"][0]))
+        return seen
+
+    with serving.Server(tmp_path / "models", port=0, poll_seconds=0) as server:
+        callers = [pool.submit(load, f"localhost:{server.port}") for _ in range(4)]
+        for version in range(2, 7):
+            install(f"affine{2 + version % 2}", "m", version)
+            server.refresh()
+        done.set()
+        answers = set().union(*(caller.result(60) for caller in callers))
+    assert answers <= {2.0, 3.0}
+
+
+def test_new_versions_are_found_by_polling(install: Install, tmp_path: Path) -> None:
+    install("affine2", "m", 1)
+    changed = threading.Event()
+    with serving.Server(tmp_path / "models", port=0, poll_seconds=0.01) as server:
+        server.manager.on_change(lambda: changed.set() if server.manager.statuses("m")[0].version == 2 else None)
+        install("affine3", "m", 2)
+        assert changed.wait(30)
+
+
+def test_an_empty_repository_waits_for_its_first_model(install: Install, tmp_path: Path) -> None:
+    (tmp_path / "models").mkdir()
+    with (
+        serving.Server(tmp_path / "models", port=0, poll_seconds=0) as server,
+        serving.Client(f"localhost:{server.port}") as client,
+    ):
+        with pytest.raises(serving.CallError, match="NOT_FOUND"):
+            client.health("m", timeout=20)
+        install("affine2", "m", 1)
+        server.refresh()
+        assert client.health("m", timeout=20) == "SERVING"
+
+
+def test_a_corrupt_version_is_reported_in_status_and_log(
+    install: Install, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    install("affine2", "m", 1)
+    broken = install("affine3", "m", 2)
+    data = broken / "saved_model.pb"
+    data.write_bytes(data.read_bytes()[:200])
+    with (
+        caplog.at_level(logging.ERROR, "serving"),
+        serving.Server(tmp_path / "models", port=0, poll_seconds=0) as server,
+        serving.Client(f"localhost:{server.port}") as client,
+    ):
+        found = client.versions("m", timeout=20)
+        assert [(line.version, line.state) for line in found] == [(2, "END"), (1, "AVAILABLE")]
+        assert "saved_model.pb" in found[0].error
+        assert client.predict("m", np.zeros(1, np.float32), timeout=20)["y"] == [2.0]
+    assert "cannot load m version 2" in caplog.text
+
+
+def test_two_servers_live_in_one_process(install: Install, tmp_path: Path, server: serving.Server) -> None:
+    install("affine2", "m", 1)
+    with (
+        serving.Server(tmp_path / "models", port=0, poll_seconds=0) as other,
+        serving.Client(f"localhost:{other.port}") as a,
+        serving.Client(f"localhost:{server.port}") as b,
+    ):
+        assert a.predict("m", np.zeros(1, np.float32), timeout=20)["y"] == [2.0]
+        assert b.predict("affine", np.zeros(1, np.float32), timeout=20)["y"] == [3.0]
+
+
+def test_a_port_in_use_is_a_clear_error(server: serving.Server, repository: Path) -> None:
+    with pytest.raises(serving.ServerError, match=f":{server.port}: is the port in use.*--port"):
+        serving.Server(repository, port=server.port, poll_seconds=0).start()
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"port": -1}, "port -1"),
+        ({"threads": 0}, "threads 0"),
+        ({"versions": "some"}, "versions 'some'"),
+        ({"poll_seconds": -1}, "poll_seconds -1"),
+        ({"repository": "nowhere"}, "nowhere does not exist"),
+    ],
+)
+def test_a_bad_setting_is_refused(repository: Path, fields: dict[str, object], message: str) -> None:
+    with pytest.raises(serving.ServerError, match=message):
+        serving.Server(**{"repository": repository, **fields})
+
+
+def test_health_of_an_unknown_service_is_watched_until_it_is_known(install: Install, tmp_path: Path) -> None:
+    (tmp_path / "models").mkdir()
+    with (
+        serving.Server(tmp_path / "models", port=0, poll_seconds=0) as server,
+        grpc.insecure_channel(f"localhost:{server.port}") as channel,
+    ):
+        watch = health_pb2_grpc.HealthStub(channel).Watch(health_pb2.HealthCheckRequest(service="m"), timeout=30)
+        assert next(watch).status == health_pb2.HealthCheckResponse.SERVICE_UNKNOWN
+        install("affine2", "m", 1)
+        server.refresh()
+        statuses = [next(watch).status]
+        if statuses == [health_pb2.HealthCheckResponse.NOT_SERVING]:  # seen while it was loading
+            statuses.append(next(watch).status)
+        assert statuses[-1] == health_pb2.HealthCheckResponse.SERVING
+
+
+def test_reflection_describes_the_services_under_their_true_names(channel: grpc.Channel) -> None:
+    database = ProtoReflectionDescriptorDatabase(channel)
+    assert set(database.get_services()) == {
+        "tensorflow.serving.PredictionService",
+        "tensorflow.serving.ModelService",
+        "grpc.health.v1.Health",
+        "grpc.reflection.v1alpha.ServerReflection",
+    }
+    file = database.FindFileContainingSymbol("tensorflow.serving.PredictionService")
+    assert file.package == "tensorflow.serving"
+    predict = next(m for s in file.service for m in s.method if m.name == "Predict")
+    assert predict.input_type == ".tensorflow.serving.PredictRequest"
+    tensor = database.FindFileContainingSymbol("tensorflow.TensorProto")
+    assert "zoo_wire" not in str(file) + str(tensor)
+
+
+def test_a_stream_that_a_client_holds_open_does_not_hold_up_the_end(
+    gated: Callable[..., serving.Server], pool: ThreadPoolExecutor
+) -> None:
+    server = gated().start()
+    silence = threading.Event()
+
+    def questions() -> Iterator[reflection_pb2.ServerReflectionRequest]:
+        yield reflection_pb2.ServerReflectionRequest(list_services="")
+        silence.wait(60)
+
+    with grpc.insecure_channel(f"localhost:{server.port}") as channel:
+        answers = reflection_pb2_grpc.ServerReflectionStub(channel).ServerReflectionInfo(questions(), timeout=60)
+        next(answers)
+        assert pool.submit(server.stop, 60.0).result(20) is True
+        with pytest.raises(grpc.RpcError) as caught:
+            next(answers)
+        assert caught.value.code() is grpc.StatusCode.UNAVAILABLE
+        silence.set()
+
+
+def test_reflection_answers_nonsense_with_an_error(channel: grpc.Channel) -> None:
+    stub = reflection_pb2_grpc.ServerReflectionStub(channel)
+    questions = [
+        reflection_pb2.ServerReflectionRequest(),
+        reflection_pb2.ServerReflectionRequest(file_containing_symbol="no.such.Symbol"),
+        reflection_pb2.ServerReflectionRequest(list_services=""),
+    ]
+    answers = list(stub.ServerReflectionInfo(iter(questions), timeout=30))
+    assert [answer.WhichOneof("message_response") for answer in answers] == [
+        "error_response",
+        "error_response",
+        "list_services_response",
+    ]
+
+
+def valid_request() -> pb.PredictRequest:
+    request = pb.PredictRequest(model_spec=pb.ModelSpec(name="affine"))
+    request.inputs["x"].dtype = tensor_pb2.DT_FLOAT
+    request.inputs["x"].tensor_shape.dim.add(size=2)
+    request.inputs["x"].float_val.extend([1, 2])
+    return request
+
+
+ALLOWED = {grpc.StatusCode.INVALID_ARGUMENT, grpc.StatusCode.NOT_FOUND}
+
+
+def send(channel: grpc.Channel, method: str, message: bytes) -> None:
+    """Any bytes are answered, or refused as the caller's fault."""
+    try:
+        channel.unary_unary(method)(message, timeout=30)
+    except grpc.RpcError as error:
+        assert error.code() in ALLOWED, (error.code(), error.details())  # noqa: PT017 - an answer is as good
+
+
+@settings(max_examples=150, deadline=None)
+@given(method=st.sampled_from(METHODS), message=st.binary(max_size=300))
+def test_random_bytes_never_hurt(server: serving.Server, method: str, message: bytes) -> None:
+    with grpc.insecure_channel(f"localhost:{server.port}") as channel:
+        send(channel, method, message)
+
+
+def test_mutated_requests_never_hurt(channel: grpc.Channel, client: serving.Client) -> None:
+    source = random.Random(0)  # noqa: S311 - to be repeatable
+    valid = valid_request().SerializeToString()
+    for _ in range(500):
+        message = bytearray(valid)
+        for _ in range(source.randint(1, 4)):
+            message[source.randrange(len(message))] = source.randrange(256)
+        send(channel, METHODS[0], bytes(message))
+    assert client.predict("affine", np.ones(1, np.float32), timeout=20)["y"] == [3.5]
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    shape=st.lists(st.integers(-2, 5) | st.sampled_from([1 << 31, 1 << 62]), max_size=5),
+    code=st.integers(0, 30),
+    values=st.integers(0, 6),
+)
+def test_wrong_shapes_and_dtypes_never_hurt(server: serving.Server, shape: list[int], code: int, values: int) -> None:
+    request = valid_request()
+    tensor = request.inputs["x"]
+    tensor.Clear()
+    tensor.dtype = code  # type: ignore[assignment]
+    tensor.tensor_shape.dim.extend(tensor_pb2.TensorShapeProto.Dim(size=size) for size in shape)
+    tensor.float_val.extend([1.0] * values)
+    with grpc.insecure_channel(f"localhost:{server.port}") as channel:
+        send(channel, METHODS[0], request.SerializeToString())
+
+
+def test_a_message_over_the_limit_is_refused(install: Install, tmp_path: Path) -> None:
+    install("affine2", "m", 1)
+    with (
+        serving.Server(tmp_path / "models", port=0, poll_seconds=0, max_message_bytes=1000) as server,
+        serving.Client(f"localhost:{server.port}") as client,
+    ):
+        with pytest.raises(serving.CallError, match="RESOURCE_EXHAUSTED"):
+            client.predict("m", {"x": np.zeros(1000, np.float32)}, timeout=20)
+        assert client.predict("m", {"x": np.zeros(1, np.float32)}, timeout=20)["y"] == [2.0]
+
+
+def test_an_engine_that_fails_is_an_internal_error_without_a_traceback(
+    install: Install, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    class Failing:
+        def run(self, signature: str, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+            raise RuntimeError("secret detail")
+
+        def close(self) -> None:
+            pass
+
+    install("affine2", "m", 1)
+    with (
+        serving.Server(tmp_path / "models", port=0, poll_seconds=0, load_engine=lambda _: Failing()) as server,
+        serving.Client(f"localhost:{server.port}") as client,
+        pytest.raises(serving.CallError) as caught,
+    ):
+        client.predict("m", {"x": np.zeros(1, np.float32)}, timeout=20)
+    assert caught.value.code == "INTERNAL"
+    assert "secret" not in caught.value.details
+    assert "secret detail" in caplog.text
