@@ -6,7 +6,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 PYTEST := $(BIN)/python -m pytest
 
 .DEFAULT_GOAL := help
-.PHONY: help quickstart test test-all lint format bench release protos lock clean
+.PHONY: help quickstart test test-all lint format bench release smoke protos lock clean
 
 help:  ## Say what there is.
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1|\2/' | column -t -s '|'
@@ -53,6 +53,9 @@ bench: $(VENV)/.dev  ## Measure training and serving against their peers; writes
 release: $(VENV)/.dev  ## Build the sdist and the wheel into dist/.
 	rm -rf dist
 	$(BIN)/python -m build --outdir dist .
+
+smoke: release  ## Install the built wheel into a clean environment and use it.
+	@.ci/smoke
 
 protos:  ## Generate the stubs in serving/protos/ (protoc of the oldest supported protobuf).
 	$(PYTHON) -m venv .venv-protos

@@ -62,6 +62,7 @@ def serve_command(parser: argparse.ArgumentParser) -> None:
 def _serve(args: argparse.Namespace) -> int:
     from serving.server import Server
     from serving.status import ServerError
+    from zoo.tensorflow_noise import silence_tensorflow
 
     if (args.model_name is None) != (args.model_base_path is None):
         raise ServerError(
@@ -82,6 +83,7 @@ def _serve(args: argparse.Namespace) -> int:
         poll_seconds=args.file_system_poll_wait_seconds,
         **{name: value for name, value in chosen.items() if value is not None},
     )
+    silence_tensorflow()
     asked_to_stop = threading.Event()
 
     def stop(number: int, frame: "FrameType | None") -> None:  # noqa: ARG001 - the shape of a signal handler

@@ -6,9 +6,9 @@
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from zoo.artifact import Passport, Tolerance
 from zoo.errors import ArtifactError, ConfigError, ExportError, RegistrationError, UnknownNameError, ZooError
 from zoo.export import ExportFacts, export
+from zoo.passport import Passport, Tolerance
 from zoo.verify import verify
 
 if TYPE_CHECKING:

@@ -2,156 +2,25 @@
 
     <repository>/<model>/<integer version>/
         saved_model.pb  variables/  ...            the SavedModel
-        assets.extra/passport.json                 the facts about it (format 1, below)
+        assets.extra/passport.json                 the facts about it, see zoo/passport.py
 
 Standard library only, so that a server can read artifacts without Keras.
 """
 
-import dataclasses
 import fcntl
 import hashlib
-import json
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 from zoo.errors import ArtifactError, ExportError
+from zoo.passport import Passport
 
-FORMAT = 1
 PASSPORT = Path("assets.extra") / "passport.json"
 STAGING_PREFIX = ".incoming-"
 """Folders of versions in the making begin so; no reader looks at a name that is not an integer."""
-
-
-@dataclasses.dataclass(frozen=True)
-class Tolerance:
-    """How far an answer may lie from the recorded one and still count as the same."""
-
-    absolute: float = 1e-5
-    relative: float = 1e-5
-    """Numbers agree when |got - expected| <= absolute + relative * |expected|."""
-    label_flips: float = 0.0
-    """Largest fraction of class ids and labels that may differ."""
-
-
-@dataclasses.dataclass(frozen=True)
-class TensorFacts:
-    """Name, type and shape of one input or output, and the values seen in it."""
-
-    dtype: str
-    shape: tuple[int | None, ...]
-    """None for an axis of any length; the first axis is the batch."""
-    range: tuple[float, float] | None = None
-    """Smallest and largest value: of the data for an input, possible for an output; None where unknown or unbounded."""
-
-
-@dataclasses.dataclass(frozen=True)
-class SignatureFacts:
-    """One callable of the SavedModel."""
-
-    inputs: Mapping[str, TensorFacts]
-    outputs: Mapping[str, TensorFacts]
-
-
-@dataclasses.dataclass(frozen=True)
-class Tensor:
-    """A tensor written down exactly: little-endian base64 for numbers, a flat list for strings."""
-
-    dtype: str
-    shape: tuple[int, ...]
-    base64: str | None = None
-    strings: tuple[str, ...] | None = None
-
-
-@dataclasses.dataclass(frozen=True)
-class Golden:
-    """Inputs of a signature and the outputs it gave at export."""
-
-    signature: str
-    inputs: Mapping[str, Tensor]
-    outputs: Mapping[str, Tensor]
-
-
-@dataclasses.dataclass(frozen=True)
-class Passport:
-    """What a stranger needs to serve, check and reproduce an artifact."""
-
-    name: str
-    created: str
-    """UTC, ISO 8601."""
-    signatures: Mapping[str, SignatureFacts]
-    golden: Golden
-    tolerance: Tolerance
-    libraries: Mapping[str, str]
-    files: Mapping[str, str]
-    """sha256 of every other file, by path inside the version folder."""
-    class_names: Mapping[str, tuple[str, ...]] = dataclasses.field(default_factory=dict)
-    """By output of probabilities: the label of each class."""
-    config: Mapping[str, Any] | None = None
-    """The recipe, or the model's config, as it was run; None for a model from elsewhere."""
-    config_hash: str | None = None
-    data: Mapping[str, Any] | None = None
-    """Name, version, fingerprint, licence and split sizes of the data it learnt from."""
-    metrics: Mapping[str, Mapping[str, float]] = dataclasses.field(default_factory=dict)
-    """By split: what was measured on it."""
-    format: int = FORMAT
-
-    def to_json(self) -> str:
-        """Return the text of passport.json."""
-        return json.dumps(dataclasses.asdict(self), indent=1, sort_keys=True, allow_nan=False) + "\n"
-
-    @classmethod
-    def from_json(cls, text: str) -> "Passport":
-        """Read the text of a passport.json.
-
-        Raises:
-            ArtifactError: it is not a passport, or one of a newer format than this version reads.
-        """
-        try:
-            data = json.loads(text)
-            found = data["format"]
-            if found != FORMAT:
-                raise ArtifactError(
-                    f"the passport has format {found}, this version of keras-zoo reads format {FORMAT}: upgrade keras-zoo"
-                )
-            return cls(
-                name=data["name"],
-                created=data["created"],
-                signatures={
-                    key: SignatureFacts(_facts(value["inputs"]), _facts(value["outputs"]))
-                    for key, value in data["signatures"].items()
-                },
-                golden=Golden(
-                    data["golden"]["signature"], _tensors(data["golden"]["inputs"]), _tensors(data["golden"]["outputs"])
-                ),
-                tolerance=Tolerance(**data["tolerance"]),
-                libraries=data["libraries"],
-                files=data["files"],
-                class_names={key: tuple(names) for key, names in data["class_names"].items()},
-                config=data["config"],
-                config_hash=data["config_hash"],
-                data=data["data"],
-                metrics=data["metrics"],
-            )
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
-            raise ArtifactError(f"this is not a passport: {type(error).__name__}: {error}") from None
-
-
-def _facts(data: Mapping[str, Any]) -> dict[str, TensorFacts]:
-    return {
-        name: TensorFacts(f["dtype"], tuple(f["shape"]), tuple(f["range"]) if f["range"] is not None else None)
-        for name, f in data.items()
-    }
-
-
-def _tensors(data: Mapping[str, Any]) -> dict[str, Tensor]:
-    return {
-        name: Tensor(t["dtype"], tuple(t["shape"]), t["base64"], None if t["strings"] is None else tuple(t["strings"]))
-        for name, t in data.items()
-    }
 
 
 def read_passport(version: Path) -> Passport:
@@ -273,6 +142,8 @@ def _publish(staging: Path, model: Path) -> Path:
     while True:
         taken = [int(entry.name) for entry in model.iterdir() if _is_version_name(entry.name)]
         target = model / str(max(taken, default=0) + 1)
+        if not _is_version_name(target.name):
+            raise ExportError(f"{model} has version {max(taken)}: there is no number left above it")
         try:
             staging.rename(target)  # fails where another writer was faster: a version is never empty
         except OSError:

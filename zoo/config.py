@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal, Self
 import yaml
 from pydantic import (
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Field,
     ModelWrapValidatorHandler,
@@ -22,8 +23,16 @@ from pydantic_core import PydanticCustomError
 
 from zoo.errors import ConfigError, did_you_mean
 
-Sizes = Annotated[tuple[PositiveInt, ...], Field(strict=False)]
-"""One or more sizes; a YAML list is as good as a tuple."""
+
+def _tuple_of_list(value: Any) -> Any:
+    return tuple(value) if isinstance(value, list) else value
+
+
+Listed = BeforeValidator(_tuple_of_list)
+"""Lets a tuple be given as a list, as YAML does; nothing else (a set has no order)."""
+
+Sizes = Annotated[tuple[PositiveInt, ...], Listed]
+"""Sizes, each at least 1."""
 
 HeadName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$")]
 
@@ -162,10 +171,10 @@ class ModelConfig(Config):
     """Shape of one example, without the batch."""
     activation: str = "relu"
     regularization: RegularizationConfig = RegularizationConfig()
-    preprocessing: Annotated[tuple[RescalingConfig, ...], Field(strict=False)] = ()
+    preprocessing: Annotated[tuple[RescalingConfig, ...], Listed] = ()
     """Steps between what a client sends and what the backbone sees, in order."""
     head: HeadConfig | None = None
-    heads: dict[HeadName, HeadConfig] | None = None
+    heads: Annotated[dict[HeadName, HeadConfig], Field(min_length=1)] | None = None
     """Several named heads on one backbone, in place of `head`."""
 
     @model_validator(mode="wrap")
@@ -188,7 +197,7 @@ class ModelConfig(Config):
 
     @model_validator(mode="after")
     def _one_kind_of_head(self) -> Self:
-        if (self.head is None) == (not self.heads):
+        if (self.head is None) == (self.heads is None):
             got = "neither" if self.head is None else "both"
             raise ValueError(f"give either head: {{kind, units}} or heads: {{name: {{kind, units}}, ...}}, got {got}")
         return self

@@ -50,7 +50,8 @@ class NamedModel:
         """See `zoo.export` for the arguments and the errors raised."""
         if not getattr(model, "inputs", None):
             raise ExportError(
-                f"{model.name!r} has no known inputs: call it once on real data, or build it from keras.Input"
+                f"{model.name!r} has no known inputs: start it with keras.Input, or wrap it: "
+                "inputs = keras.Input(shape, name=...); keras.Model(inputs, model(inputs))"
             )
         self.model = model
         self.inputs = dict(zip(_input_names(model, input_names), model.inputs, strict=True))
@@ -81,7 +82,7 @@ class NamedModel:
         if not found:
             return None
         keys = list(found)
-        model = keras.Model(self.model.inputs, found)
+        model = keras.Model(_structure(self.model, "input"), found)
         return lambda inputs: self._call(model, inputs, keys, [logits_name(key) for key in keys])
 
     def _call(
@@ -142,6 +143,10 @@ def find_classes(
             )
     classes = {}
     for output in outputs:
+        if answers[output].ndim < 2:
+            raise ExportError(
+                f"{output} has shape (N,), expected (N, classes) or (N, 1): reshape it, or name it otherwise"
+            )
         units = answers[output].shape[-1]
         count = 2 if units == 1 else units
         labels = tuple(str(label) for label in given.get(output, range(count)))

@@ -11,17 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from zoo.artifact import (
-    PASSPORT,
-    Golden,
-    Passport,
-    SignatureFacts,
-    TensorFacts,
-    Tolerance,
-    hash_files,
-    write_version,
-)
+from zoo.artifact import PASSPORT, hash_files, write_version
 from zoo.errors import ExportError
+from zoo.passport import Golden, Passport, SignatureFacts, TensorFacts, Tolerance
 from zoo.tensors import differences, write_tensor
 
 if TYPE_CHECKING:
@@ -119,9 +111,18 @@ def export(
             **_config(facts),
         )
         (folder / PASSPORT).parent.mkdir(exist_ok=True)
-        (folder / PASSPORT).write_text(passport.to_json(), encoding="utf-8")
+        (folder / PASSPORT).write_text(_json_of(passport), encoding="utf-8")
 
     return write_version(directory, write)
+
+
+def _json_of(passport: Passport) -> str:
+    try:
+        return passport.to_json()
+    except (TypeError, ValueError) as error:
+        raise ExportError(
+            f"the passport holds what JSON cannot (facts take finite numbers, text, lists and dicts): {error}"
+        ) from None
 
 
 def _golden_rows(named: "NamedModel", examples: np.ndarray | Mapping[str, np.ndarray] | None) -> dict[str, np.ndarray]:
@@ -143,6 +144,8 @@ def _golden_rows(named: "NamedModel", examples: np.ndarray | Mapping[str, np.nda
         )
         if not fits or not len(array):
             raise ExportError(f"examples of {name!r} have shape {array.shape}, expected (rows, *{wanted})")
+        if array.dtype.kind == "f" and not np.isfinite(array).all():
+            raise ExportError(f"examples of {name!r} hold NaN or infinity: give rows of real, finite input")
         rows[name] = array if x.dtype == "string" else array.astype(x.dtype)
     if len({len(array) for array in rows.values()}) > 1:
         raise ExportError(
@@ -181,20 +184,18 @@ def _reload(folder: Path, rows: Mapping[str, np.ndarray]) -> tuple[dict[str, Sig
     import tensorflow as tf
 
     loaded = tf.saved_model.load(str(folder))
-    signatures = {
-        name: SignatureFacts(
-            {key: _tensor_facts(spec) for key, spec in loaded.signatures[name].structured_input_signature[1].items()},
-            {key: _tensor_facts(spec) for key, spec in loaded.signatures[name].structured_outputs.items()},
-        )
-        for name in (SERVING, LOGITS)
-        if name in loaded.signatures
-    }
+    signatures = {name: read_schema(loaded.signatures[name]) for name in (SERVING, LOGITS) if name in loaded.signatures}
     outputs = loaded.signatures[SERVING](**{name: tf.constant(value) for name, value in rows.items()})
     return signatures, {name: value.numpy() for name, value in outputs.items()}
 
 
-def _tensor_facts(spec: Any) -> TensorFacts:
-    return TensorFacts(spec.dtype.name, tuple(spec.shape))
+def read_schema(signature: Any) -> SignatureFacts:
+    """Return the names, types and shapes of a signature that TensorFlow loaded."""
+
+    def facts(specs: Mapping[str, Any]) -> dict[str, TensorFacts]:
+        return {name: TensorFacts(spec.dtype.name, tuple(spec.shape)) for name, spec in specs.items()}
+
+    return SignatureFacts(facts(signature.structured_input_signature[1]), facts(signature.structured_outputs))
 
 
 def _with_ranges(

@@ -67,7 +67,10 @@ def training_model(model: keras.Model) -> keras.Model:
     A loss on logits is finite where a loss on probabilities that rounded to 0 or 1 is not. Where an output has no logits
     to be found, it stays as it is; `logits_of(model)` tells which have.
     """
-    return keras.Model(model.inputs, {**_named_outputs(model), **logits_of(model)}, name=model.name)
+    logits = logits_of(model)
+    if not logits:
+        return model
+    return keras.Model(model.input, {**_named_outputs(model), **logits}, name=model.name)
 
 
 def _named_outputs(model: keras.Model) -> Mapping[str, keras.KerasTensor]:

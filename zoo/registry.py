@@ -35,7 +35,9 @@ class Architecture:
 
 @dataclass
 class _Tables:
-    lock: threading.RLock = field(default_factory=threading.RLock)
+    lock: threading.Lock = field(default_factory=threading.Lock)
+    """Guards the tables; never held while a module is imported, whose registering waits for it."""
+    filling: threading.RLock = field(default_factory=threading.RLock)
     architectures: dict[str, Architecture] = field(default_factory=dict)
     models: dict[str, Mapping[str, Any]] = field(default_factory=dict)
     filled: bool = False
@@ -83,7 +85,7 @@ def _refuse_taken(name: str) -> None:
 
 
 def _filled() -> _Tables:
-    with _tables.lock:
+    with _tables.filling:
         if not _tables.filled:
             for point in sorted(entry_points(group=ENTRY_POINTS), key=lambda point: point.name):
                 point.load()

@@ -4,6 +4,9 @@ import keras
 
 from zoo.config import ModelConfig, RegularizationConfig
 
+BATCH_NORM_MOMENTUM = 0.9
+"""Keras's own 0.99 leaves the running statistics far behind in the few hundred steps that small data sets take."""
+
 
 def kernel_regularizer(config: RegularizationConfig) -> keras.Regularizer | None:
     """Return the penalty on kernels, or None where there is none. Biases are never penalised."""
@@ -15,7 +18,7 @@ def kernel_regularizer(config: RegularizationConfig) -> keras.Regularizer | None
 def activate(x: keras.KerasTensor, config: ModelConfig) -> keras.KerasTensor:
     """Apply what follows a linear layer: batch normalization, activation, dropout, each where it is on."""
     if config.regularization.batch_norm:
-        x = keras.layers.BatchNormalization()(x)
+        x = keras.layers.BatchNormalization(momentum=BATCH_NORM_MOMENTUM)(x)
     x = keras.layers.Activation(config.activation)(x)
     if config.regularization.dropout:
         x = keras.layers.Dropout(config.regularization.dropout)(x)

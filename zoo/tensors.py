@@ -5,7 +5,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from zoo.artifact import Tensor, Tolerance
+from zoo.passport import Tensor, Tolerance
 
 
 def write_tensor(array: np.ndarray) -> Tensor:
@@ -52,7 +52,9 @@ def _difference(got: np.ndarray, expected: np.ndarray, tolerance: Tolerance) -> 
         close = np.isclose(got, expected, rtol=tolerance.relative, atol=tolerance.absolute, equal_nan=True)
         if close.all():
             return None
-        finite = np.abs(got - expected)
-        return f"{int((~close).sum())} of {close.size} numbers differ, by up to {np.nanmax(finite):.3g}"
+        comparable = ~close & np.isfinite(got) & np.isfinite(expected)
+        distances = np.abs(got[comparable] - expected[comparable])
+        most = f"by up to {distances.max():.3g}" if distances.size else "none of them finite on both sides"
+        return f"{int((~close).sum())} of {close.size} numbers differ, {most}"
     flips = float((got != expected).mean())
     return None if flips <= tolerance.label_flips else f"{flips:.1%} of {got.size} classes differ"

@@ -1,12 +1,16 @@
 """Does an artifact still answer as its passport says?"""
 
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from zoo.artifact import Passport, hash_files, list_versions, read_passport
+from zoo.artifact import hash_files, list_versions, read_passport
 from zoo.errors import ArtifactError
+from zoo.export import read_schema
+from zoo.passport import Passport, TensorFacts
 from zoo.tensors import differences, read_tensor
 
 
@@ -78,15 +82,54 @@ def _answer_checks(version: Path, passport: Passport) -> list[Check]:
         loaded = tf.saved_model.load(str(version))
     except Exception as error:  # TensorFlow raises many types here, all of them meaning the same
         raise ArtifactError(f"TensorFlow cannot load {version}: {error}") from error
-    missing = [name for name in passport.signatures if name not in loaded.signatures]
-    if missing:
-        return [Check("signatures", tuple(f"{name} is missing" for name in missing))]
+    signatures = Check("signatures", tuple(_schema_faults(loaded.signatures, passport)))
+    if signatures.faults:
+        return [signatures]
     golden = passport.golden
-    rows = {name: tf.constant(read_tensor(tensor)) for name, tensor in golden.inputs.items()}
-    got = {name: value.numpy() for name, value in loaded.signatures[golden.signature](**rows).items()}
-    expected = {name: read_tensor(tensor) for name, tensor in golden.outputs.items()}
-    count = len(next(iter(expected.values()), np.empty(0)))
-    return [
-        Check("signatures"),
-        Check(f"golden answers ({count} rows)", tuple(differences(got, expected, passport.tolerance))),
-    ]
+    try:
+        rows = {name: read_tensor(tensor) for name, tensor in golden.inputs.items()}
+        expected = {name: read_tensor(tensor) for name, tensor in golden.outputs.items()}
+    except (TypeError, ValueError) as error:
+        return [signatures, Check("golden answers", (f"the golden tensors cannot be read: {error}",))]
+    faults = _golden_input_faults(rows, passport)
+    if not faults:
+        answers = loaded.signatures[golden.signature](**{name: tf.constant(array) for name, array in rows.items()})
+        faults = differences({name: x.numpy() for name, x in answers.items()}, expected, passport.tolerance)
+    count = len(next(iter(rows.values()), ()))
+    return [signatures, Check(f"golden answers ({count} rows)", tuple(faults))]
+
+
+def _schema_faults(signatures: Mapping[str, Any], passport: Passport) -> Iterator[str]:
+    for name, said in passport.signatures.items():
+        if name not in signatures:
+            yield f"{name} is missing"
+            continue
+        found = read_schema(signatures[name])
+        for side, is_, was in (("input", found.inputs, said.inputs), ("output", found.outputs, said.outputs)):
+            for tensor in sorted(is_.keys() | was.keys()):
+                got, expected = _spec(is_.get(tensor)), _spec(was.get(tensor))
+                if got != expected:
+                    yield f"{name}: {side} {tensor!r} is {got}, the passport says {expected}"
+
+
+def _spec(facts: TensorFacts | None) -> str:
+    return "missing" if facts is None else f"{facts.dtype} {facts.shape}"
+
+
+def _golden_input_faults(rows: Mapping[str, np.ndarray], passport: Passport) -> list[str]:
+    """Hold golden inputs against the schema before TensorFlow sees them: it aborts on some inputs of a wrong rank."""
+    signature = passport.signatures.get(passport.golden.signature)
+    if signature is None:
+        return [f"the golden inputs are for {passport.golden.signature!r}, which is no signature"]
+    if rows.keys() != signature.inputs.keys():
+        return [f"the golden inputs are {', '.join(rows)}, the signature takes {', '.join(signature.inputs)}"]
+    faults = []
+    for name, array in rows.items():
+        facts = signature.inputs[name]
+        dtype = "string" if array.dtype == object else array.dtype.name
+        fits = array.ndim == len(facts.shape) and all(
+            axis in (None, size) for axis, size in zip(facts.shape, array.shape, strict=True)
+        )
+        if dtype != facts.dtype or not fits:
+            faults.append(f"golden input {name!r} is {dtype} {array.shape}, the signature takes {_spec(facts)}")
+    return faults

@@ -23,7 +23,7 @@ class CNNConfig(ModelConfig):
     """How a stage halves the image."""
     global_pooling: Literal["average", "max", "flatten"] = "average"
     """How what is left of the image becomes features."""
-    units: Annotated[tuple[PositiveInt, ...], Field(strict=False)] = ()
+    units: Sizes = ()
     """Widths of dense layers before the head."""
 
     @model_validator(mode="after")

@@ -1,0 +1,30 @@
+"""What every result carries: the machine, the versions, the commit."""
+
+import datetime
+import importlib.metadata
+import os
+import platform
+import subprocess
+from collections.abc import Iterable
+from pathlib import Path
+
+RESULTS = Path(__file__).parent / "results"
+
+
+def describe(packages: Iterable[str]) -> dict[str, str]:
+    """Return the facts to print above a result."""
+    commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False)  # noqa: S607
+    dirty = subprocess.run(["git", "status", "--porcelain", "-uno"], capture_output=True, text=True, check=False)  # noqa: S607
+    return {
+        "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
+        "commit": (commit.stdout.strip() or "unknown") + (" + changes" if dirty.stdout.strip() else ""),
+        "processor": f"{_processor()}, {os.cpu_count()} cores",
+        "system": f"{platform.system()} {platform.machine()}, Python {platform.python_version()}",
+        "versions": ", ".join(f"{name} {importlib.metadata.version(name)}" for name in packages),
+    }
+
+
+def _processor() -> str:
+    info = Path("/proc/cpuinfo")
+    lines = info.read_text(encoding="utf-8").splitlines() if info.exists() else []
+    return next((line.split(":")[1].strip() for line in lines if line.startswith("model name")), platform.processor())

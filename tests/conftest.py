@@ -1,0 +1,52 @@
+"""What holds for every test: one CPU, one backend, nothing read from or written to the home of who runs them."""
+
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+# Before anything imports TensorFlow or Keras; processes that tests start inherit it.
+_scratch = tempfile.TemporaryDirectory(prefix="keras-zoo-tests-")
+os.environ.update(
+    CUDA_VISIBLE_DEVICES="-1",
+    JAX_PLATFORMS="cpu",
+    KERAS_BACKEND="tensorflow",
+    KERAS_HOME=str(Path(_scratch.name) / "keras"),
+    TFDS_DATA_DIR=str(Path(_scratch.name) / "tfds"),
+    TF_CPP_MIN_LOG_LEVEL="3",
+)
+
+
+def pytest_unconfigure() -> None:
+    _scratch.cleanup()
+
+
+@pytest.fixture
+def run_python() -> Callable[..., "subprocess.CompletedProcess[str]"]:
+    """Run Python source in a fresh interpreter: `run_python(source, *arguments, NAME="environment", ...)`."""
+
+    def run(source: str, *arguments: str, **environment: str) -> "subprocess.CompletedProcess[str]":
+        return subprocess.run(
+            [sys.executable, "-c", source, *arguments],
+            env={**os.environ, **environment},
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+
+    return run
+
+
+@pytest.fixture
+def dtype_policy() -> Iterator[Callable[[str], None]]:
+    """Set Keras's global dtype policy for one test."""
+    import keras
+
+    before = keras.config.dtype_policy()
+    yield keras.config.set_dtype_policy
+    keras.config.set_dtype_policy(before)

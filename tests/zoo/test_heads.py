@@ -1,0 +1,49 @@
+import keras
+import numpy as np
+import pytest
+
+import zoo
+from zoo.heads import logits_name, logits_of, output_name, scoped, training_model
+
+
+@pytest.mark.parametrize(
+    ("head", "kind", "name"),
+    [
+        ("", "softmax", "probabilities"),
+        ("", "sigmoid", "probabilities"),
+        ("", "linear", "value"),
+        ("age", "softmax", "age_probabilities"),
+        ("age", "linear", "age_value"),
+    ],
+)
+def test_an_output_is_named_for_its_kind_and_head(head: str, kind: str, name: str) -> None:
+    assert output_name(head, kind) == name
+
+
+@pytest.mark.parametrize(("output", "logits"), [("probabilities", "logits"), ("age_probabilities", "age_logits")])
+def test_the_logits_are_named_like_their_probabilities(output: str, logits: str) -> None:
+    assert logits_name(output) == logits
+
+
+def test_the_unnamed_head_has_nothing_before_its_names() -> None:
+    assert (scoped("", "logits"), scoped("age", "logits")) == ("logits", "age_logits")
+
+
+def test_a_linear_head_has_no_logits() -> None:
+    assert logits_of(zoo.build("mlp", input_shape=(3,), head={"kind": "linear"})) == {}
+
+
+def test_a_foreign_model_trains_as_it_is() -> None:
+    model = keras.Sequential([keras.Input((3,), name="x"), keras.layers.Dense(2, activation="softmax")])
+
+    assert logits_of(model) == {}
+    assert training_model(model) is model
+
+
+def test_logits_stay_finite_where_probabilities_round_to_0_and_1() -> None:
+    model = zoo.build("mlp", input_shape=(1,), units=[1], activation="linear", head={"kind": "softmax", "units": 2})
+    model.set_weights([np.ones((1, 1)), np.zeros(1), np.array([[1.0, -1.0]]), np.zeros(2)])
+    x = np.array([[500.0]])
+
+    assert model(x)["probabilities"].numpy().tolist() == [[1.0, 0.0]]
+    assert training_model(model)(x)["probabilities"].numpy().tolist() == [[500.0, -500.0]]

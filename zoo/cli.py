@@ -1,0 +1,159 @@
+"""The one program `zoo`: finds its commands, runs one, and turns what went wrong into a sentence.
+
+A command is an entry point of the group `zoo.commands`: a function that fills a parser with arguments and sets `run` to
+what is to be done. The first line of its docstring is its line in `zoo --help`.
+"""
+
+import argparse
+import inspect
+import json
+import os
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from importlib.metadata import entry_points, version
+from pathlib import Path
+from typing import Any
+
+from zoo.errors import UnknownNameError, ZooError, did_you_mean
+from zoo.tensorflow_noise import silence_tensorflow
+
+ENTRY_POINTS = "zoo.commands"
+FAILED = 1
+MISUSED = 2
+INTERRUPTED = 130  # 128 + SIGINT, as shells report it
+PIPE_CLOSED = 141  # 128 + SIGPIPE
+
+Command = Callable[[argparse.ArgumentParser], None]
+"""Fills a parser and sets its default `run` to a function (args) -> exit code."""
+
+
+@dataclass(frozen=True)
+class Unavailable:
+    """A command that is installed but cannot be imported."""
+
+    reason: str
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the program and return its exit code: 0 done, 1 the answer is no, 2 it could not be done."""
+    arguments = sys.argv[1:] if arguments is None else arguments
+    try:
+        status = _run(arguments)
+        sys.stdout.flush()  # a closed pipe shows here, not at interpreter exit
+    except ZooError as error:
+        print(f"zoo: error: {error}", file=sys.stderr)
+        return MISUSED
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # else Python complains when it flushes at exit
+        return PIPE_CLOSED
+    return status
+
+
+def _run(arguments: Sequence[str]) -> int:
+    commands = _find_commands()
+    asked = next((argument for argument in arguments if not argument.startswith("-")), None)
+    if asked is not None and asked not in commands:
+        raise UnknownNameError(f"unknown command {asked!r}; {did_you_mean(asked, commands)}")
+    command = commands.get(asked or "")
+    if isinstance(command, Unavailable):
+        raise ZooError(f"the command {asked!r} is unavailable: {command.reason}")
+    parser = _make_parser(commands)
+    options = parser.parse_args(arguments)
+    if "run" not in options:
+        parser.print_help(sys.stderr)
+        return MISUSED
+    return options.run(options)
+
+
+def _find_commands() -> dict[str, Command | Unavailable]:
+    commands: dict[str, Command | Unavailable] = {}
+    for point in sorted(entry_points(group=ENTRY_POINTS), key=lambda point: point.name):
+        try:
+            commands[point.name] = point.load()
+        except Exception as error:  # noqa: BLE001  # another package's import may fail in any way; the rest must work
+            commands[point.name] = Unavailable(f"{type(error).__name__}: {error}")
+    return commands
+
+
+def _make_parser(commands: Mapping[str, Command | Unavailable]) -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="zoo", description="Build, train, export and serve Keras models by name.", allow_abbrev=False
+    )
+    parser.add_argument("--version", action="version", version=f"keras-zoo {version('keras-zoo')}")
+    subparsers = parser.add_subparsers(title="commands", metavar="COMMAND")
+    for name, command in commands.items():
+        if isinstance(command, Unavailable):
+            subparsers.add_parser(name, help=_escaped(f"(unavailable: {command.reason})"))
+            continue
+        summary = _escaped(_first_line(command))
+        command(subparsers.add_parser(name, help=summary, description=summary, allow_abbrev=False))
+    return parser
+
+
+def _first_line(documented: object) -> str:
+    return (inspect.getdoc(documented) or "").partition("\n")[0]
+
+
+def _escaped(text: str) -> str:
+    return text.replace("%", "%%")  # argparse formats help with %
+
+
+def list_command(parser: argparse.ArgumentParser) -> None:
+    """List the architectures and the named sizes."""
+    parser.add_argument("pattern", nargs="?", default="*", help="only names that match, such as 'cnn*'")
+    parser.add_argument("--json", action="store_true", help="print JSON")
+    parser.set_defaults(run=_list)
+
+
+def _list(options: argparse.Namespace) -> int:
+    silence_tensorflow()
+    from zoo.registry import get, list_architectures, list_models, model_fields
+
+    architectures = {
+        name: _first_line(get(name).config) for name in list_architectures() if fnmatchcase(name, options.pattern)
+    }
+    models = {name: model_fields(name) for name in list_models(options.pattern)}
+    if not architectures and not models:
+        known = [*list_architectures(), *list_models()]
+        raise UnknownNameError(f"nothing matches {options.pattern!r}; {did_you_mean(options.pattern, known)}")
+    if options.json:
+        print(json.dumps({"architectures": architectures, "models": models}, indent=2))
+        return 0
+    width = max(len(name) for name in (*architectures, *models))
+    if architectures:
+        print("architectures")
+        for name, summary in architectures.items():
+            print(f"  {name:{width}}  {summary}")
+    if models:
+        print("named sizes")
+        for name, fields in models.items():
+            print(f"  {name:{width}}  {_fields_in_words(fields)}")
+    return 0
+
+
+def _fields_in_words(fields: Mapping[str, Any]) -> str:
+    chosen = {key: value for key, value in fields.items() if key != "architecture"}
+    return "  ".join([fields["architecture"], *(f"{key}={json.dumps(value)}" for key, value in chosen.items())])
+
+
+def verify_command(parser: argparse.ArgumentParser) -> None:
+    """Check that an exported model is whole and still answers as it did."""
+    parser.add_argument("path", type=Path, help="a version folder, or a model folder for its newest version")
+    parser.set_defaults(run=_verify)
+
+
+def _verify(options: argparse.Namespace) -> int:
+    from zoo.verify import verify
+
+    silence_tensorflow()
+    report = verify(options.path)
+    print(report.version)
+    for check in report.checks:
+        print(f"  {'FAILED' if check.faults else 'ok':6}  {check.name}")
+        for fault in check.faults:
+            print(f"          {fault}")
+    return 0 if report.ok else FAILED

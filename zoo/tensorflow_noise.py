@@ -1,0 +1,53 @@
+"""TensorFlow's remarks at start-up, which tell a person at a command line nothing to act on."""
+
+import contextlib
+import os
+import re
+import sys
+import tempfile
+from collections.abc import Iterator
+
+LEVEL = "TF_CPP_MIN_LOG_LEVEL"
+
+# Printed while TensorFlow's libraries load, before it looks at any setting, or as an error on a machine without a GPU.
+_NOISE = re.compile(
+    rb"All log messages before absl::InitializeLog|port\.cc:\d+\] oneDNN custom operations|"
+    rb"cudart_stub\.cc:\d+\] Could not find cuda drivers|cuda_platform\.cc:\d+\] failed call to cuInit|"
+    rb"cuda_executor\.cc:\d+\] .*could not open file to read NUMA node|"
+    rb"computation_placer\.cc:\d+\] computation placer already registered|"
+    rb"Unable to register cu\w+ (factory|plugin)"
+)
+
+
+def silence_tensorflow() -> None:
+    """Import TensorFlow without its remarks. Call it before anything else imports it, in programs, not in libraries.
+
+    Only lines known to be noise are dropped; every other line is written once TensorFlow is there. C++ log lines below
+    ERROR are turned off. Someone who has set TF_CPP_MIN_LOG_LEVEL to 0 wants to see it all: then nothing happens.
+    """
+    if os.environ.get(LEVEL) == "0" or "tensorflow" in sys.modules:
+        return
+    os.environ.setdefault(LEVEL, "2")  # a process started by one of ours has it already
+    with _without_noise():
+        import tensorflow as tf
+
+        tf.config.list_physical_devices()  # looks for GPUs now, rather than complain of their absence later
+
+
+@contextlib.contextmanager
+def _without_noise() -> Iterator[None]:
+    """Hold back what is written to file descriptor 2, and pass on what is not noise."""
+    sys.stderr.flush()
+    real = os.dup(2)
+    with tempfile.TemporaryFile() as held:
+        os.dup2(held.fileno(), 2)
+        try:
+            yield
+        finally:
+            sys.stderr.flush()
+            os.dup2(real, 2)
+            os.close(real)
+            held.seek(0)
+            for line in held:
+                if not _NOISE.search(line):
+                    os.write(2, line)
