@@ -3,11 +3,13 @@
 State: two module-level tables, filled when the first question is asked; registering and asking are safe from any thread.
 """
 
+import logging
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
-from importlib.metadata import entry_points
+from importlib import import_module
+from importlib.metadata import EntryPoint, entry_points
 from typing import Any
 
 import keras
@@ -17,7 +19,11 @@ from zoo.errors import ConfigError, RegistrationError, UnknownNameError, did_you
 from zoo.heads import head_outputs
 from zoo.preprocessing import preprocess
 
+logger = logging.getLogger(__name__)
+
+BUILT_IN = ("zoo.builders.cnn", "zoo.builders.mlp")
 ENTRY_POINTS = "zoo.architectures"
+"""Other packages name a module of theirs in this group; importing it registers what it has."""
 INPUT_NAME = "inputs"
 
 Backbone = Callable[[keras.KerasTensor, Any], keras.KerasTensor]
@@ -87,10 +93,21 @@ def _refuse_taken(name: str) -> None:
 def _filled() -> _Tables:
     with _tables.filling:
         if not _tables.filled:
+            for module in BUILT_IN:
+                import_module(module)
             for point in sorted(entry_points(group=ENTRY_POINTS), key=lambda point: point.name):
-                point.load()
+                _load(point)
             _tables.filled = True
     return _tables
+
+
+def _load(point: EntryPoint) -> None:
+    try:
+        point.load()
+    except RegistrationError as error:
+        raise RegistrationError(f"the architectures of {point.value} (entry point {point.name!r}): {error}") from None
+    except Exception as error:  # noqa: BLE001 - another package's import may fail in any way; the rest must work
+        logger.warning("cannot load the architectures of %s: %s: %s", point.value, type(error).__name__, error)
 
 
 def get(name: str) -> Architecture:

@@ -183,6 +183,28 @@ def test_the_architecture_of_an_installed_package_is_found(
     assert run.stdout.strip() == "['cnn', 'mlp', 'shouty'] ['shouty_loud']", run.stderr
 
 
+def test_a_package_that_cannot_be_imported_does_not_hide_the_others(
+    run_python: Callable[..., Any], install: Callable[..., str]
+) -> None:
+    site = install("shouty", source="import nowhere_to_be_found", entry_points="[zoo.architectures]\nshouty = shouty\n")
+
+    run = run_python("import zoo; print(zoo.list_architectures())", PYTHONPATH=site, KERAS_BACKEND="jax")
+
+    assert run.stdout.strip() == "['cnn', 'mlp']"
+    assert "cannot load the architectures of shouty: ModuleNotFoundError" in run.stderr
+
+
+def test_a_package_that_takes_a_built_in_name_is_named(
+    run_python: Callable[..., Any], install: Callable[..., str]
+) -> None:
+    source = "from zoo.registry import register_model\nregister_model('mlp_tiny', architecture='mlp')"
+    site = install("shouty", source=source, entry_points="[zoo.architectures]\nshouty = shouty\n")
+
+    run = run_python("import zoo; zoo.list_models()", PYTHONPATH=site, KERAS_BACKEND="jax")
+
+    assert "the architectures of shouty (entry point 'shouty'): 'mlp_tiny' is registered already" in run.stderr
+
+
 def test_importing_a_builder_in_two_threads_does_not_deadlock(run_python: Callable[..., Any]) -> None:
     # One thread fills the registry (and so imports builders) while another imports a builder, which registers itself.
     run = run_python(
