@@ -1,6 +1,7 @@
 """gRPC by the grpcio library's asyncio server."""
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any, NoReturn
@@ -97,29 +98,30 @@ class _Router(grpc.GenericRpcHandler):
 
 def _unary(method: Unary) -> Any:
     async def answer(request: bytes, context: Any) -> bytes:
-        try:
+        async with _errors_become_status(method.path, context):
             return await method.handler(request, _Call(context))
-        except StatusError as error:
-            await _abort(context, error)
-        except Exception:
-            logger.exception("%s failed", method.path)
-            await _abort(context, StatusError(Code.INTERNAL, "internal error; the server's log tells more"))
 
     return grpc.unary_unary_rpc_method_handler(answer)
 
 
 def _stream(method: Stream, draining: asyncio.Event) -> Any:
     async def answer(requests: AsyncIterator[bytes], context: Any) -> AsyncIterator[bytes]:
-        try:
+        async with _errors_become_status(method.path, context):
             async for response in _until(draining, method.handler(requests, _Call(context))):
                 yield response
-        except StatusError as error:
-            await _abort(context, error)
-        except Exception:
-            logger.exception("%s failed", method.path)
-            await _abort(context, StatusError(Code.INTERNAL, "internal error; the server's log tells more"))
 
     return grpc.stream_stream_rpc_method_handler(answer)
+
+
+@contextlib.asynccontextmanager
+async def _errors_become_status(path: str, context: Any) -> AsyncIterator[None]:
+    try:
+        yield
+    except StatusError as error:
+        await _abort(context, error)
+    except Exception:
+        logger.exception("%s failed", path)
+        await _abort(context, StatusError(Code.INTERNAL, "internal error; the server's log tells more"))
 
 
 async def _until(draining: asyncio.Event, responses: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
