@@ -3,8 +3,9 @@
 `import serving` is quick; `Server` imports TensorFlow when it loads a model, `Client` never does.
 """
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from zoo.lazy import lazy_names
 
 if TYPE_CHECKING:
     from serving.client import CallError, Client
@@ -12,20 +13,14 @@ if TYPE_CHECKING:
     from serving.server import Server
     from serving.status import ServerError
 
-_MODULE_OF = {
-    "CallError": "serving.client",
-    "Client": "serving.client",
-    "Server": "serving.server",
-    "ServerConfig": "serving.config",
-    "ServerError": "serving.status",
-}
+__getattr__ = lazy_names(
+    __name__,
+    {
+        "serving.client": ("CallError", "Client"),
+        "serving.config": ("ServerConfig",),
+        "serving.server": ("Server",),
+        "serving.status": ("ServerError",),
+    },
+)
 
 __all__ = ["CallError", "Client", "Server", "ServerConfig", "ServerError"]
-
-
-def __getattr__(name: str) -> Any:
-    if name not in _MODULE_OF:
-        raise AttributeError(f"module 'serving' has no attribute {name!r}")
-    value = getattr(import_module(_MODULE_OF[name]), name)
-    globals()[name] = value
-    return value

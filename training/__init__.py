@@ -1,1 +1,46 @@
-"""How a model learns: recipes, data, the one train and evaluation loop, runs."""
+"""How a model learns: recipes, data, the one train and evaluation loop, runs.
+
+Example:
+    >>> from training import load_recipe, train
+    >>> run = train(load_recipe("digits_cnn", ["train.epochs=3"]))  # doctest: +SKIP
+
+`import training` is quick: TensorFlow is imported by the first training.
+"""
+
+from typing import TYPE_CHECKING
+
+from zoo.lazy import lazy_names
+
+if TYPE_CHECKING:
+    from training.callbacks import Callback
+    from training.config import TrainConfig, quick
+    from training.data import Dataset, Split
+    from training.experiment import TrainingInterrupted, evaluate, train
+    from training.recipe import list_recipes, load_recipe
+    from training.run import Run
+
+__getattr__ = lazy_names(
+    __name__,
+    {
+        "training.callbacks": ("Callback",),
+        "training.config": ("TrainConfig", "quick"),
+        "training.data": ("Dataset", "Split"),
+        "training.experiment": ("TrainingInterrupted", "evaluate", "train"),
+        "training.recipe": ("list_recipes", "load_recipe"),
+        "training.run": ("Run",),
+    },
+)
+
+__all__ = [
+    "Callback",
+    "Dataset",
+    "Run",
+    "Split",
+    "TrainConfig",
+    "TrainingInterrupted",
+    "evaluate",
+    "list_recipes",
+    "load_recipe",
+    "quick",
+    "train",
+]

@@ -3,11 +3,11 @@
 `import zoo` is quick: Keras is imported when a builder or a config is first used, TensorFlow by the first export.
 """
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from zoo.errors import ArtifactError, ConfigError, ExportError, RegistrationError, UnknownNameError, ZooError
 from zoo.export import ExportFacts, export
+from zoo.lazy import lazy_names
 from zoo.passport import Passport, Tolerance
 from zoo.verify import verify
 
@@ -15,11 +15,13 @@ if TYPE_CHECKING:
     from zoo.config import HeadConfig, ModelConfig, RegularizationConfig, RescalingConfig
     from zoo.registry import build, list_architectures, list_models, model_fields, register, register_model
 
-_HOME = {
-    "zoo.config": ("HeadConfig", "ModelConfig", "RegularizationConfig", "RescalingConfig"),
-    "zoo.registry": ("build", "list_architectures", "list_models", "model_fields", "register", "register_model"),
-}
-_MODULE_OF = {name: module for module, names in _HOME.items() for name in names}
+__getattr__ = lazy_names(
+    __name__,
+    {
+        "zoo.config": ("HeadConfig", "ModelConfig", "RegularizationConfig", "RescalingConfig"),
+        "zoo.registry": ("build", "list_architectures", "list_models", "model_fields", "register", "register_model"),
+    },
+)
 
 __all__ = [
     "ArtifactError",
@@ -44,11 +46,3 @@ __all__ = [
     "register_model",
     "verify",
 ]
-
-
-def __getattr__(name: str) -> Any:
-    if name not in _MODULE_OF:
-        raise AttributeError(f"module 'zoo' has no attribute {name!r}")
-    value = getattr(import_module(_MODULE_OF[name]), name)
-    globals()[name] = value
-    return value

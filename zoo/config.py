@@ -22,6 +22,7 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 
 from zoo.errors import ConfigError, did_you_mean
+from zoo.yaml_text import parse_yaml
 
 
 def _tuple_of_list(value: Any) -> Any:
@@ -70,10 +71,7 @@ class Config(BaseModel):
     @classmethod
     def from_yaml(cls, text: str) -> Self:
         """Make a config from YAML (JSON is YAML too). Raises ConfigError as `parse` does."""
-        try:
-            data = yaml.safe_load(text)
-        except yaml.YAMLError as error:
-            raise ConfigError(f"this is not YAML: {error}") from None
+        data = parse_yaml(text)
         if not isinstance(data, Mapping):
             raise ConfigError(f"expected a mapping of fields, got {type(data).__name__}: {text[:60]!r}")
         return cls.parse(data)

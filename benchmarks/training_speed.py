@@ -1,0 +1,134 @@
+"""How fast our loop trains, against `Model.fit` as it is by default: same model, data, batch and optimizer, interleaved.
+
+Run it from the root of the repository: `python benchmarks/training_speed.py`. It writes benchmarks/results/training_speed.md
+and .json.
+"""
+
+import gc
+import json
+import os
+import statistics
+import sys
+import time
+from collections.abc import Callable
+from typing import Any
+
+from zoo.tensorflow_noise import silence_tensorflow
+
+silence_tensorflow()
+
+import keras  # noqa: E402
+import numpy as np  # noqa: E402
+import tensorflow as tf  # noqa: E402
+from environment import RESULTS, describe  # noqa: E402
+
+import zoo  # noqa: E402
+from training.batches import distribute_batches  # noqa: E402
+from training.config import DataConfig, OptimizerConfig  # noqa: E402
+from training.data import Split, load_data  # noqa: E402
+from training.loop import Loop, Totals  # noqa: E402
+from training.objectives import make_objectives  # noqa: E402
+from training.optimizers import make_optimizer  # noqa: E402
+from training.strategy import BatchPlan  # noqa: E402
+
+ROUNDS = 7
+EPOCHS = 4
+BATCH_SIZE = 128
+STEPS_PER_CALL = 32
+COPIES = 16
+DIGITS = {
+    "input_shape": [8, 8, 1],
+    "preprocessing": [{"kind": "rescaling", "scale": 1 / 255}],
+    "head": {"kind": "softmax", "units": 10},
+}
+MODELS = {
+    "mlp (64, 64)": {"architecture": "mlp", "units": [64, 64], **DIGITS},
+    "cnn (32, 64) + dense 64": {"architecture": "cnn", "filters": [32, 64], "units": [64], **DIGITS},
+    "the same with batch norm": {
+        "architecture": "cnn", "filters": [32, 64], "units": [64], "regularization": {"batch_norm": True}, **DIGITS
+    },
+}  # fmt: skip
+
+
+def make_ours(config: zoo.ModelConfig, rows: Split) -> Callable[[], None]:
+    """Return a function that trains EPOCHS epochs with our loop."""
+    strategy = tf.distribute.get_strategy()
+    loop = Loop(strategy, zoo.build(config), make_objectives(config), make_optimizer(OptimizerConfig(), 1))
+    plan = BatchPlan(len(rows), BATCH_SIZE)
+    batches = distribute_batches(strategy, rows, plan, seed=0)
+
+    def train() -> None:
+        for _ in range(EPOCHS):
+            totals = Totals(loop.names)
+            for done in range(0, plan.steps, STEPS_PER_CALL):
+                loop.train(batches, min(STEPS_PER_CALL, plan.steps - done), totals)
+            totals.means()
+
+    return train
+
+
+def make_peer(config: zoo.ModelConfig, rows: Split) -> Callable[[], None]:
+    """Return a function that trains EPOCHS epochs with `fit`, every option but the batch size left alone."""
+    model = zoo.build(config)
+    model.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"])
+    labels = rows.named_labels()[""]
+    return lambda: model.fit(rows.inputs, labels, batch_size=BATCH_SIZE, epochs=EPOCHS, verbose=0)
+
+
+def measure(fields: dict[str, Any], rows: Split) -> dict[str, Any]:
+    """Return examples per second of both, by round; each round runs both, in alternating order."""
+    config = zoo.ModelConfig.parse(fields)
+    sides = {"ours": make_ours(config, rows), "fit": make_peer(config, rows)}
+    for train in sides.values():
+        train()  # traces the functions
+    speeds: dict[str, list[float]] = {name: [] for name in sides}
+    for turn in range(ROUNDS):
+        for name in sorted(sides, reverse=bool(turn % 2)):
+            gc.collect()
+            started = time.perf_counter()
+            sides[name]()
+            speeds[name].append(EPOCHS * len(rows) / (time.perf_counter() - started))
+    ratios = [ours / fit for ours, fit in zip(speeds["ours"], speeds["fit"], strict=True)]
+    return {"examples_per_second": speeds, "ratio": ratios}
+
+
+def report(machine: dict[str, str], rows: int, results: dict[str, Any]) -> str:
+    """Return the results as Markdown."""
+    how = (
+        f"Same model, data ({rows:,} rows of 8x8 digits), batch ({BATCH_SIZE}) and optimizer (Adam); `fit` as by default, "
+        f"ours with {STEPS_PER_CALL} steps per call. {ROUNDS} rounds of {EPOCHS} epochs each, both sides in every round, in "
+        "alternating order, after one untimed round. Median [lowest to highest]; the ratio is taken round by round. Neither "
+        "side evaluates; `fit` is called once per round, and its set-up is part of its time."
+    )
+    lines = ["# Training speed: our loop against `Model.fit`", "", how, ""]
+    lines += ["| model | ours, examples/s | `fit`, examples/s | ratio |", "|---|---|---|---|"]
+    for name, result in results.items():
+        ours, fit = (_spread(result["examples_per_second"][side], ",.0f") for side in ("ours", "fit"))
+        lines.append(f"| {name} | {ours} | {fit} | **{_spread(result['ratio'], '.2f')}** |")
+    facts = [f"- {key}: {value}" for key, value in machine.items()]
+    return "\n".join([*lines, "", *facts, "", "Made by `python benchmarks/training_speed.py`.", ""])
+
+
+def _spread(values: list[float], form: str) -> str:
+    return f"{statistics.median(values):{form}} [{min(values):{form}} to {max(values):{form}}]"
+
+
+def main() -> int:
+    """Measure, print and write."""
+    machine = describe(("keras", "tensorflow", "numpy")) | {"load average before": f"{os.getloadavg()[0]:.2f}"}
+    digits = load_data(DataConfig(name="sklearn_digits")).split("train")
+    labels = digits.named_labels()[""]
+    rows = Split(np.tile(digits.inputs, (COPIES, 1, 1, 1)), np.tile(labels, COPIES))
+    keras.utils.set_random_seed(0)
+    results = {name: measure(fields, rows) for name, fields in MODELS.items()}
+    text = report(machine, len(rows), results)
+    print(text)
+    RESULTS.mkdir(exist_ok=True)
+    (RESULTS / "training_speed.md").write_text(text, encoding="utf-8")
+    record = {"machine": machine, "rows": len(rows), "batch_size": BATCH_SIZE, "results": results}
+    (RESULTS / "training_speed.json").write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

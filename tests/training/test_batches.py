@@ -1,0 +1,75 @@
+from itertools import chain
+from typing import Any
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from training import Split
+from training.batches import distribute_batches, make_pieces
+from training.strategy import BatchPlan
+
+
+def rows_of(
+    steps: int, *, replicas: int = 1, rows: int = 11, seed: int | None = 5, first_step: int = 0
+) -> list[list[int]]:
+    """Return the row numbers of each global batch, put together from the replicas' pieces; batches of 4."""
+    split = Split(np.arange(rows), np.arange(rows) * 10)
+    plan = BatchPlan(rows, 4, replicas)
+    pieces = make_pieces(split, plan, seed=seed, first_step=first_step, replicas=range(replicas))
+    flat: list[Any] = list(pieces.take(steps * replicas).as_numpy_iterator())
+    for inputs, labels in flat:
+        np.testing.assert_array_equal(labels[""], inputs * 10)
+    return [
+        [int(row) for inputs, _ in flat[step * replicas : (step + 1) * replicas] for row in inputs]
+        for step in range(steps)
+    ]
+
+
+@pytest.mark.parametrize("replicas", [2, 3, 4])
+def test_rows_do_not_depend_on_the_number_of_replicas(replicas: int) -> None:
+    assert rows_of(7, replicas=replicas) == rows_of(7)
+
+
+def test_every_epoch_has_every_row_once_in_an_order_of_its_own() -> None:
+    batches = rows_of(6)
+    first, second = list(chain(*batches[:3])), list(chain(*batches[3:]))
+    assert sorted(first) == sorted(second) == list(range(11))
+    assert first != second
+    assert [len(batch) for batch in batches] == [4, 4, 3, 4, 4, 3]
+
+
+def test_the_order_depends_on_the_seed_alone() -> None:
+    assert rows_of(3, seed=5) == rows_of(3, seed=5)
+    assert rows_of(3, seed=5) != rows_of(3, seed=6)
+
+
+def test_without_a_seed_rows_stay_in_order() -> None:
+    assert rows_of(4, seed=None) == [[0, 1, 2, 3], [4, 5, 6, 7], [8, 9, 10], [0, 1, 2, 3]]
+
+
+@pytest.mark.parametrize("first_step", [1, 2, 3, 5, 7])
+@pytest.mark.parametrize("replicas", [1, 2])
+def test_batches_can_start_at_any_step(first_step: int, replicas: int) -> None:
+    assert rows_of(5, replicas=replicas, first_step=first_step) == rows_of(5 + first_step)[first_step:]
+
+
+def test_pieces_are_as_even_as_can_be_even_when_some_are_empty() -> None:
+    split = Split(np.arange(9), np.arange(9))
+    pieces = make_pieces(split, BatchPlan(9, 4, 3), seed=None, first_step=0, replicas=range(3))
+    sizes = [len(inputs) for inputs, _ in pieces.take(9).as_numpy_iterator()]
+    assert sizes == [1, 1, 2, 1, 1, 2, 0, 0, 1]
+
+
+def test_a_worker_gets_the_pieces_of_its_own_replicas_only() -> None:
+    split = Split(np.arange(8), np.arange(8))
+    pieces = make_pieces(split, BatchPlan(8, 4, 4), seed=None, first_step=0, replicas=range(2, 4))
+    assert [inputs.tolist() for inputs, _ in pieces.take(4).as_numpy_iterator()] == [[2], [3], [6], [7]]
+
+
+def test_a_strategy_of_one_device_gets_whole_batches() -> None:
+    split = Split(np.arange(5), {"a": np.arange(5), "b": -np.arange(5)})
+    batches = distribute_batches(tf.distribute.get_strategy(), split, BatchPlan(5, 3))
+    inputs, labels = next(batches)
+    assert inputs.numpy().tolist() == [0, 1, 2]
+    assert {name: array.numpy().tolist() for name, array in labels.items()} == {"a": [0, 1, 2], "b": [0, -1, -2]}

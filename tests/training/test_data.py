@@ -1,0 +1,50 @@
+import numpy as np
+import pytest
+
+from training import Dataset, Split
+from training.config import DataConfig
+from training.data import load_data
+from zoo.errors import ConfigError, UnknownNameError
+
+
+def test_an_unknown_data_set_names_the_nearest() -> None:
+    with pytest.raises(UnknownNameError, match="did you mean 'sklearn_digits'"):
+        load_data(DataConfig(name="sklearn_digit"))
+
+
+def test_an_unknown_split_names_the_nearest(blobs: Dataset) -> None:
+    with pytest.raises(UnknownNameError, match="no split 'tests'; did you mean 'test'"):
+        blobs.split("tests")
+
+
+def test_rows_limits_every_split() -> None:
+    data = load_data(DataConfig(name="sklearn_digits", rows=200))
+    assert {name: len(split) for name, split in data.splits.items()} == {
+        "train": 200,
+        "validation": 150,
+        "calibration": 150,
+        "test": 200,
+    }
+
+
+def dataset(value: float = 0.0, split: str = "train", dtype: str = "float32") -> Dataset:
+    return Dataset("d", {split: Split(np.full((2, 3), value, dtype), np.array([0, 1]))})
+
+
+def test_the_fingerprint_is_of_the_rows() -> None:
+    assert dataset().fingerprint == dataset().fingerprint
+    assert dataset().fingerprint.startswith("sha256:")
+    others = [dataset(value=1.0), dataset(split="test"), dataset(dtype="float64")]
+    assert len({data.fingerprint for data in [dataset(), *others]}) == 4
+
+
+def test_facts_are_plain_data(digits: Dataset) -> None:
+    facts = digits.facts()
+    assert facts["name"] == "sklearn_digits"
+    assert facts["splits"] == {"train": 1197, "validation": 150, "calibration": 150, "test": 300}
+    assert facts["fingerprint"] == digits.fingerprint
+
+
+def test_inputs_and_labels_of_different_length_are_refused() -> None:
+    with pytest.raises(ConfigError, match="3 rows of inputs, but 2 labels of 'size'"):
+        Split(np.zeros(3), {"size": np.zeros(2)})

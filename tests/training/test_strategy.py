@@ -1,0 +1,58 @@
+import keras
+import pytest
+import tensorflow as tf
+
+from training.config import StrategyConfig
+from training.strategy import BatchPlan, check_pieces, make_strategy
+from zoo.errors import ConfigError
+
+
+def test_the_plan_of_an_odd_last_batch() -> None:
+    plan = BatchPlan(rows=1197, batch_size=64, replicas=2)
+    assert (plan.steps, plan.last_batch, plan.shares(64), plan.shares(45)) == (19, 45, (32, 32), (22, 23))
+    assert plan.describe() == (
+        "1197 rows in global batches of 64 over 2 replicas (32 each), 19 steps per epoch, "
+        "the last of 45 over 2 replicas (22 + 23)"
+    )
+
+
+def test_the_plan_of_whole_batches_and_one_replica() -> None:
+    plan = BatchPlan(rows=128, batch_size=64)
+    assert (plan.steps, plan.last_batch) == (2, 64)
+    assert plan.describe() == "128 rows in global batches of 64, 2 steps per epoch"
+
+
+def test_the_plan_of_fewer_rows_than_a_batch() -> None:
+    plan = BatchPlan(rows=3, batch_size=64, replicas=4)
+    assert (plan.steps, plan.last_batch, plan.shares(3)) == (1, 3, (0, 1, 1, 1))
+
+
+def test_a_batch_that_leaves_a_replica_without_rows_is_refused() -> None:
+    with pytest.raises(ConfigError, match="raise batch_size to at least 4"):
+        BatchPlan(rows=100, batch_size=3, replicas=4)
+
+
+def test_no_rows_are_refused() -> None:
+    with pytest.raises(ConfigError, match="no rows"):
+        BatchPlan(rows=0, batch_size=3)
+
+
+def test_empty_pieces_are_refused_where_convolutions_of_nothing_are_wrong() -> None:
+    cnn = keras.Sequential([keras.Input((4, 4, 1)), keras.layers.Conv2D(2, 3), keras.layers.Flatten()])
+    mlp = keras.Sequential([keras.Input((4,)), keras.layers.Dense(2)])
+    empty = BatchPlan(rows=17, batch_size=16, replicas=2)
+    with pytest.raises(ConfigError, match="choose another batch size"):
+        check_pieces(empty, cnn)
+    check_pieces(empty, mlp)
+    check_pieces(BatchPlan(rows=18, batch_size=16, replicas=2), cnn)
+
+
+def test_default_and_one_device_have_one_replica() -> None:
+    assert make_strategy(StrategyConfig()) is tf.distribute.get_strategy()
+    assert isinstance(make_strategy(StrategyConfig(kind="one_device")), tf.distribute.OneDeviceStrategy)
+
+
+def test_dividing_the_cpu_too_late_is_a_clear_error() -> None:
+    tf.constant(1)  # starts the devices
+    with pytest.raises(ConfigError, match="has started with 1: train in a new process"):
+        make_strategy(StrategyConfig(kind="mirrored"))

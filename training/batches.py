@@ -1,0 +1,85 @@
+"""Endless batches of a split, the same for any number of replicas, from any step on."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from training.data import Split
+from training.strategy import BatchPlan
+
+
+def distribute_batches(
+    strategy: tf.distribute.Strategy,
+    split: Split,
+    plan: BatchPlan,
+    *,
+    seed: int | None = None,
+    first_step: int = 0,
+) -> Iterator[Any]:
+    """Return an iterator over per-replica (inputs, labels by head name), epoch after epoch without end.
+
+    Every epoch is a permutation of the rows, keyed by (seed, epoch), cut into global batches; each of these is cut into one
+    piece per replica, as even as can be. So which rows a step sees depends on the seed and the step alone. The last batch
+    of an epoch may be smaller, and pieces may be empty. Rows are found by index: there is nothing for TensorFlow to shard.
+
+    Args:
+        strategy: where the pieces go.
+        split: rows in memory.
+        plan: how they are cut.
+        seed: of the order of the rows; None keeps them in order.
+        first_step: the global step to begin with; steps count on through the epochs.
+    """
+
+    def of_worker(context: tf.distribute.InputContext) -> tf.data.Dataset:
+        local = context.num_replicas_in_sync // context.num_input_pipelines
+        first_replica = context.input_pipeline_id * local
+        return make_pieces(
+            split, plan, seed=seed, first_step=first_step, replicas=range(first_replica, first_replica + local)
+        )
+
+    return iter(strategy.distribute_datasets_from_function(of_worker))
+
+
+def make_pieces(
+    split: Split, plan: BatchPlan, *, seed: int | None, first_step: int, replicas: range
+) -> tf.data.Dataset:
+    """Return the pieces of these replicas, step by step, replica by replica: the order in which a worker deals them out.
+
+    For the arguments see `distribute_batches`.
+    """
+    with tf.device("/cpu:0"):
+        inputs = tf.constant(split.inputs)
+        labels = {name: tf.constant(array) for name, array in split.named_labels().items()}
+    first_epoch, steps_into = divmod(first_step, plan.steps)
+    local = len(replicas)
+
+    def of_epoch(epoch: tf.Tensor) -> tf.data.Dataset:
+        order = tf.range(plan.rows, dtype=tf.int64)
+        if seed is not None:
+            order = tf.random.experimental.stateless_shuffle(order, seed=tf.stack([np.int64(seed), epoch]))
+        begin = tf.where(epoch == first_epoch, np.int64(steps_into * local), np.int64(0))
+
+        def piece(index: tf.Tensor) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
+            start = index // local * plan.batch_size
+            size = tf.minimum(np.int64(plan.batch_size), plan.rows - start)
+            replica = replicas.start + index % local
+            low = start + size * replica // plan.replicas
+            high = start + size * (replica + 1) // plan.replicas
+            rows = order[low:high]
+            return tf.gather(inputs, rows), {name: tf.gather(array, rows) for name, array in labels.items()}
+
+        return tf.data.Dataset.range(begin, plan.steps * local).map(piece)
+
+    endless = tf.data.Dataset.counter(first_epoch).flat_map(of_epoch)
+    # Told that there is no end, TensorFlow does not guard every step against one.
+    endless = endless.apply(tf.data.experimental.assert_cardinality(tf.data.INFINITE_CARDINALITY))
+    return endless.prefetch(tf.data.AUTOTUNE).with_options(_options())
+
+
+def _options() -> tf.data.Options:
+    options = tf.data.Options()
+    options.experimental_distribute.auto_shard_policy = tf.data.experimental.AutoShardPolicy.OFF
+    options.deterministic = True
+    return options

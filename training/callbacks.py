@@ -1,0 +1,150 @@
+"""What may watch a run: the moments, and the two that every run has (JSON lines and TensorBoard)."""
+
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import tensorflow as tf
+
+from training.run import METRICS, TENSORBOARD
+
+Metrics = Mapping[str, float]
+
+
+@dataclass(frozen=True)
+class Start:
+    """A run is about to train."""
+
+    name: str
+    folder: Path
+    epochs: int
+    steps_per_epoch: int
+    notes: tuple[str, ...] = ()
+    """What a person wants to know first: data, model, batch arithmetic; a line each."""
+
+
+@dataclass(frozen=True)
+class Call:
+    """Some steps were taken."""
+
+    epoch: int
+    """Counted from 1."""
+    step: int
+    """Steps taken in this epoch."""
+    metrics: Metrics
+    """Means over the epoch so far."""
+    examples_per_second: float
+
+
+@dataclass(frozen=True)
+class EpochEnd:
+    """An epoch was trained and the validation split evaluated."""
+
+    epoch: int
+    step: int
+    """Steps taken since the beginning of the run."""
+    seconds: float
+    """Of training, without evaluation."""
+    examples_per_second: float
+    learning_rate: float
+    metrics: Mapping[str, Metrics]
+    """By split: `train` (means while the weights changed) and `validation`."""
+    best: bool
+    """Whether no epoch before was better."""
+
+
+@dataclass(frozen=True)
+class End:
+    """A run is over."""
+
+    status: str
+    """`finished` or `interrupted`."""
+    epochs: int
+    best_epoch: int | None
+    seconds: float
+    metrics: Mapping[str, Metrics] = field(default_factory=dict)
+    """By split, of the best weights."""
+    artifact: Path | None = None
+
+
+class Callback:
+    """Watches a run. Override the moments that matter; each is called in the thread that trains."""
+
+    def on_start(self, start: Start) -> None:
+        """Before the first step."""
+
+    def on_call(self, call: Call) -> None:
+        """After every return from TensorFlow: `train.steps_per_call` steps."""
+
+    def on_epoch_end(self, epoch: EpochEnd) -> None:
+        """After every epoch."""
+
+    def on_end(self, end: End) -> None:
+        """When all is done, also after an interruption."""
+
+
+class JsonLog(Callback):
+    """Writes `metrics.jsonl`: one object per epoch, and one for the end. Numbers that are not finite become null."""
+
+    def __init__(self, folder: Path) -> None:
+        """Write into a run's folder."""
+        self._path = folder / METRICS
+
+    def on_epoch_end(self, epoch: EpochEnd) -> None:
+        """Append the epoch."""
+        self._append({"event": "epoch", **vars(epoch)})
+
+    def on_end(self, end: End) -> None:
+        """Append the end."""
+        self._append({"event": "end", **vars(end), "artifact": str(end.artifact) if end.artifact else None})
+
+    def _append(self, record: Mapping[str, Any]) -> None:
+        with self._path.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(_finite(record), allow_nan=False) + "\n")
+
+
+class TensorBoardLog(Callback):
+    """Writes scalars for TensorBoard: a curve per metric and split over steps, the learning rate, the speed."""
+
+    def __init__(self, folder: Path) -> None:
+        """Write below a run's folder."""
+        self._folder = folder / TENSORBOARD
+        self._writers: dict[str, Any] = {}
+
+    def on_epoch_end(self, epoch: EpochEnd) -> None:
+        """Write the epoch's scalars."""
+        for split, metrics in epoch.metrics.items():
+            self._scalars(split, metrics, epoch.step)
+        speed = {"examples_per_second": epoch.examples_per_second, "learning_rate": epoch.learning_rate}
+        self._scalars("train", speed, epoch.step)
+
+    def on_end(self, end: End) -> None:  # noqa: ARG002 - only that it is over
+        """Close the files."""
+        for writer in self._writers.values():
+            writer.close()
+
+    def _scalars(self, split: str, values: Metrics, step: int) -> None:
+        if split not in self._writers:
+            self._writers[split] = tf.summary.create_file_writer(str(self._folder / split))
+        with self._writers[split].as_default():
+            for name, value in values.items():
+                tf.summary.write(name, tf.constant(value, tf.float32), step=step, metadata=_scalar_metadata())
+        self._writers[split].flush()
+
+
+def _scalar_metadata() -> Any:
+    """Mark a value as a scalar, as `tf.summary.scalar` does; that one needs the tensorboard package to be installed."""
+    metadata = tf.compat.v1.SummaryMetadata()
+    metadata.plugin_data.plugin_name = "scalars"
+    return metadata
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _finite(item) for key, item in value.items()}
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value

@@ -1,0 +1,123 @@
+"""One execution of a recipe, and the folder that tells of it.
+
+runs/<name>/<UTC time>-<first 8 hex digits of the config's hash>/
+    config.yaml       the recipe as it was run, every default written out
+    metrics.jsonl     a line per epoch, and one for the end
+    tensorboard/      the same as curves
+    best.weights.h5   of the best epoch by `train.monitor` on the validation split
+"""
+
+import datetime
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+from training.config import TrainConfig
+from zoo.errors import ConfigError, UnknownNameError, did_you_mean
+
+if TYPE_CHECKING:
+    import keras
+
+CONFIG = "config.yaml"
+METRICS = "metrics.jsonl"
+TENSORBOARD = "tensorboard"
+BEST_WEIGHTS = "best.weights.h5"
+
+
+@dataclass(frozen=True)
+class Run:
+    """One execution of a recipe: what was chosen and what came of it."""
+
+    folder: Path
+    config: TrainConfig
+    history: tuple[Mapping[str, Any], ...] = ()
+    """By epoch: `epoch`, `step`, `seconds`, `examples_per_second`, `learning_rate`, `metrics` by split, `best`."""
+    metrics: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    """By split, of the best weights."""
+    status: str = "unfinished"
+    """`finished`, `interrupted`, or `unfinished` where the process died or still trains."""
+    best_epoch: int | None = None
+    seconds: float | None = None
+    """From start to end."""
+    artifact: Path | None = None
+    """The exported version, where the recipe exports."""
+
+    @classmethod
+    def load(cls, folder: str | Path) -> Self:
+        """Read a run from its folder, or the newest run from the folder of a recipe's runs.
+
+        Raises:
+            UnknownNameError: there is no run.
+            ConfigError: what lies there cannot be read.
+        """
+        path = _newest(Path(folder))
+        config = TrainConfig.from_yaml((path / CONFIG).read_text(encoding="utf-8"))
+        history, end = _read_log(path / METRICS)
+        return cls(
+            folder=path,
+            config=config,
+            history=tuple(history),
+            metrics=end.get("metrics", {}),
+            status=end.get("status", "unfinished"),
+            best_epoch=end.get("best_epoch"),
+            seconds=end.get("seconds"),
+            artifact=Path(end["artifact"]) if end.get("artifact") else None,
+        )
+
+    @property
+    def best_weights(self) -> Path:
+        """Where the weights of the best epoch are."""
+        return self.folder / BEST_WEIGHTS
+
+    def model(self) -> "keras.Model":
+        """Build the model anew, with the best weights.
+
+        Raises:
+            ConfigError: the run has no weights yet.
+        """
+        import zoo
+
+        if not self.best_weights.exists():
+            raise ConfigError(f"{self.folder} has no {BEST_WEIGHTS}: the run ended before its first epoch")
+        model = zoo.build(self.config.model)
+        model.load_weights(self.best_weights)
+        return model
+
+
+def make_folder(config: TrainConfig, runs: str | Path) -> Path:
+    """Make the folder of a new run and write the config into it."""
+    now = datetime.datetime.now(datetime.UTC).strftime("%Y%m%dT%H%M%SZ")
+    digits = config.content_hash().removeprefix("sha256:")[:8]
+    parent = Path(runs) / config.name
+    attempt = 1
+    while True:
+        folder = parent / (f"{now}-{digits}" if attempt == 1 else f"{now}-{digits}-{attempt}")
+        try:
+            folder.mkdir(parents=True)
+        except FileExistsError:  # two runs of one recipe in one second
+            attempt += 1
+            continue
+        (folder / CONFIG).write_text(config.to_yaml(), encoding="utf-8")
+        return folder
+
+
+def _newest(path: Path) -> Path:
+    if (path / CONFIG).is_file():
+        return path
+    found = sorted(path.glob(f"*/{CONFIG}"))
+    if found:
+        return found[-1].parent
+    siblings = [entry.name for entry in path.parent.iterdir() if entry.is_dir()] if path.parent.is_dir() else []
+    raise UnknownNameError(f"there is no run in {path} (a run has a {CONFIG}); {did_you_mean(path.name, siblings)}")
+
+
+def _read_log(path: Path) -> tuple[list[dict[str, Any]], dict[str, Any]]:
+    try:
+        records = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()] if path.exists() else []
+    except json.JSONDecodeError as error:
+        raise ConfigError(f"{path} is damaged: {error}") from None
+    epochs = [{k: v for k, v in record.items() if k != "event"} for record in records if record["event"] == "epoch"]
+    ends = [record for record in records if record["event"] == "end"]
+    return epochs, ends[-1] if ends else {}

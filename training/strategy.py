@@ -1,0 +1,155 @@
+"""From config to `tf.distribute.Strategy`, and the arithmetic of batches over replicas.
+
+State: the devices that this process gave to its one mirrored strategy; used from the thread that trains.
+"""
+
+import itertools
+import logging
+import os
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from training.config import StrategyConfig
+from zoo.errors import ConfigError
+
+LOGICAL_CPUS = 2
+"""Replicas of `mirrored` on a machine without a GPU, where none are asked for."""
+
+_CONVOLUTIONS = tuple(
+    getattr(keras.layers, name) for name in dir(keras.layers) if name.endswith(("Conv1D", "Conv2D", "Conv3D"))
+)
+
+_log = logging.getLogger(__name__)
+_mirrored: dict[tuple[str, ...], Any] = {}
+
+
+def make_strategy(config: StrategyConfig) -> tf.distribute.Strategy:
+    """Return the strategy; GPUs get to grow their memory as needed rather than take all of it.
+
+    Call it before anything else of TensorFlow: on a machine without GPUs, `mirrored` divides the CPU into logical devices,
+    which is only possible before TensorFlow has started its devices.
+
+    Raises:
+        ConfigError: there are not enough devices, or it is too late to divide the CPU.
+    """
+    gpus = _growing_gpus()
+    if config.kind == "default":
+        return tf.distribute.get_strategy()
+    if config.kind == "one_device":
+        return tf.distribute.OneDeviceStrategy("/gpu:0" if gpus else "/cpu:0")
+    devices = _gpu_names(gpus, config.replicas) if gpus else _cpu_names(config.replicas or LOGICAL_CPUS)
+    if devices not in _mirrored:
+        if _mirrored:
+            # A second set fails inside TensorFlow: "Shape mismatch in the collective instance".
+            raise ConfigError(
+                f"this process trains on {', '.join(*_mirrored)} already and cannot mirror over other devices: "
+                f"start a new process for {', '.join(devices)}"
+            )
+        # After one failed step, TensorFlow's collectives fail for the rest of the process. Where all devices are one CPU,
+        # adding up on the first of them is as good.
+        reduction = None if gpus else tf.distribute.ReductionToOneDevice()
+        _mirrored[devices] = tf.distribute.MirroredStrategy(list(devices), cross_device_ops=reduction)
+    return _mirrored[devices]
+
+
+def _growing_gpus() -> list[Any]:
+    gpus = tf.config.list_physical_devices("GPU")
+    for gpu in gpus:
+        try:
+            tf.config.experimental.set_memory_growth(gpu, True)  # noqa: FBT003 - TensorFlow's signature
+        except RuntimeError:
+            _log.warning("memory growth of %s stays as it is: TensorFlow had started its devices already", gpu.name)
+    return gpus
+
+
+def _gpu_names(gpus: list[Any], replicas: int | None) -> tuple[str, ...]:
+    if replicas is not None and replicas > len(gpus):
+        raise ConfigError(f"strategy.replicas is {replicas}, but there are {len(gpus)} GPUs")
+    return tuple(f"/gpu:{i}" for i in range(replicas or len(gpus)))
+
+
+def _cpu_names(replicas: int) -> tuple[str, ...]:
+    cpu = tf.config.list_physical_devices("CPU")[0]
+    if len(tf.config.get_logical_device_configuration(cpu) or ()) < replicas:
+        try:
+            tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * replicas)
+        except RuntimeError:
+            raise ConfigError(
+                f"mirrored over {replicas} logical CPUs must be set up before TensorFlow starts, and it has started with "
+                f"{len(tf.config.list_logical_devices('CPU'))}: train in a new process, or before anything uses TensorFlow"
+            ) from None
+    return tuple(f"/cpu:{i}" for i in range(replicas))
+
+
+def check_pieces(plan: "BatchPlan", model: keras.Model) -> None:
+    """Refuse what TensorFlow computes wrongly: convolutions of no rows, with oneDNN on a CPU.
+
+    A batch of fewer rows than replicas leaves some replica without a row. oneDNN's Conv2D then returns (0, height, width, 1)
+    for any number of filters (TensorFlow 2.21).
+
+    Raises:
+        ConfigError: that would happen.
+    """
+    convolves = any(isinstance(layer, _CONVOLUTIONS) for layer in model._flatten_layers())  # noqa: SLF001
+    on_cpu = not tf.config.list_physical_devices("GPU") and os.environ.get("TF_ENABLE_ONEDNN_OPTS") != "0"
+    if convolves and on_cpu and 0 in plan.shares(plan.last_batch):
+        raise ConfigError(
+            f"{plan.describe()}: a replica without rows, on which TensorFlow's CPU convolutions fail; "
+            f"choose another batch size, or set TF_ENABLE_ONEDNN_OPTS=0 in the environment"
+        )
+
+
+@dataclass(frozen=True)
+class BatchPlan:
+    """How the rows of a split become steps: the arithmetic, in one place.
+
+    Raises:
+        ConfigError: a global batch has fewer rows than there are replicas.
+    """
+
+    rows: int
+    batch_size: int
+    """Of the global batch."""
+    replicas: int = 1
+
+    def __post_init__(self) -> None:
+        if self.rows < 1:
+            raise ConfigError("there are no rows to learn from")
+        if self.batch_size < self.replicas:
+            raise ConfigError(
+                f"a global batch of {self.batch_size} leaves some of {self.replicas} replicas without a row: "
+                f"raise batch_size to at least {self.replicas}"
+            )
+
+    @property
+    def steps(self) -> int:
+        """Steps of one epoch; the last one may be of fewer rows."""
+        return -(-self.rows // self.batch_size)
+
+    @property
+    def last_batch(self) -> int:
+        """Rows of the last global batch of an epoch."""
+        return self.rows - (self.steps - 1) * self.batch_size
+
+    def shares(self, rows: int) -> tuple[int, ...]:
+        """Return how many of a global batch's rows each replica gets: as even as can be, in order."""
+        ends = [rows * i // self.replicas for i in range(self.replicas + 1)]
+        return tuple(end - start for start, end in itertools.pairwise(ends))
+
+    def describe(self) -> str:
+        """Return the plan as one line for people."""
+        full = min(self.batch_size, self.rows)
+        text = f"{self.rows} rows in global batches of {full}{self._over(full)}, {self.steps} steps per epoch"
+        if self.last_batch != full:
+            text += f", the last of {self.last_batch}{self._over(self.last_batch)}"
+        return text
+
+    def _over(self, rows: int) -> str:
+        shares = self.shares(rows)
+        if len(shares) == 1:
+            return ""
+        each = f"{shares[0]} each" if len(set(shares)) == 1 else " + ".join(map(str, shares))
+        return f" over {len(shares)} replicas ({each})"
