@@ -20,13 +20,14 @@ DEFAULT_PORT = 8500
 def serve_command(parser: argparse.ArgumentParser) -> None:
     """Serve models over gRPC, to TensorFlow Serving's clients and ours."""
     parser.description = (
-        "Serve every model of a repository (<model>/<version>/saved_model.pb) over gRPC, wire-compatible with TensorFlow "
-        "Serving. New versions and models are picked up while serving. SIGTERM or Ctrl-C drains: running requests finish."
+        "Serve every model of a repository (<model>/<version>/saved_model.pb) over gRPC, wire-\n"
+        "compatible with TensorFlow Serving. New versions and models are picked up while serving.\n"
+        "SIGTERM or Ctrl-C drains: running requests finish."
     )
     parser.epilog = (
         "examples:\n"
         "  zoo serve                                           every model under saved_models/, on port 8500\n"
-        "  zoo serve runs/models --port 0                      on any free port, which the log tells\n"
+        "  zoo serve runs/models --port 0                      on any free port, which it prints\n"
         "  zoo serve --model_name=digits --model_base_path=/models/digits    as tensorflow_model_server"
     )
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
@@ -107,9 +108,7 @@ def _serve(args: argparse.Namespace) -> int:
 
 def predict_command(parser: argparse.ArgumentParser) -> None:
     """Ask a running server for a model's answer to a file."""
-    parser.description = (
-        "Send the rows of a file to a model of a running server and print the answers, one JSON line a row."
-    )
+    parser.description = "Send the rows of a file to a model of a running server; print the answers, a JSON line a row."
     parser.epilog = (
         "files:\n"
         "  .npy   one array; .npz one array per input\n"

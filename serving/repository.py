@@ -22,7 +22,10 @@ class Repository:
         """Raise ServerError unless the folder can be a repository."""
         if not self.root.is_dir():
             what = "does not exist" if not self.root.exists() else "is not a folder"
-            raise ServerError(f"{self.root} {what}: give a folder of models, <model>/<version>/saved_model.pb")
+            raise ServerError(
+                f"{self.root} {what}: give a folder of models (<model>/<version>/saved_model.pb), "
+                "or make one: zoo train digits_cnn"
+            )
         if self.model_name is None and not list_models(self.root) and list_versions(self.root):
             raise ServerError(
                 f"{self.root} holds versions, not models: it is one model's folder. Give the folder above it, "

@@ -109,7 +109,8 @@ def _newest(path: Path) -> Path:
     found = sorted(path.glob(f"*/{CONFIG}"))
     if found:
         return found[-1].parent
-    siblings = [entry.name for entry in path.parent.iterdir() if entry.is_dir()] if path.parent.is_dir() else []
+    siblings = sorted({config.parent.name for config in path.parent.glob(f"*/{CONFIG}")})
+    siblings += sorted({config.parent.parent.name for config in path.parent.glob(f"*/*/{CONFIG}")})
     raise UnknownNameError(f"there is no run in {path} (a run has a {CONFIG}); {did_you_mean(path.name, siblings)}")
 
 
