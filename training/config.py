@@ -8,7 +8,7 @@ from pydantic import model_validator as validator
 
 from zoo.config import Config, ModelConfig
 
-QUICK_EPOCHS = 2
+QUICK_EPOCHS = 5
 QUICK_ROWS = 512
 
 Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]*$")]
