@@ -28,7 +28,7 @@ def test_quick_trains_exports_and_says_what_is_next(tmp_path: Path) -> None:
     lines = done.stdout.splitlines()
     assert lines[0].startswith("data     sklearn_digits 1.0.0: train 512, validation 150")
     assert lines[2] == "batches  512 rows in global batches of 32, 16 steps per epoch"
-    assert sum(line.startswith("epoch") for line in lines) == 2
+    assert sum(line.startswith("epoch") for line in lines) == 5
     assert f"run        {run.relative_to(tmp_path)}" in lines
     assert "model      saved_models/digits_cnn/1" in lines
     assert "next       zoo serve" in lines

@@ -67,6 +67,6 @@ def test_a_wrong_field_is_refused_by_name(blobs_recipe: dict[str, Any], change: 
 
 def test_quick_shrinks_and_never_grows(blobs_recipe: dict[str, Any]) -> None:
     large = quick(TrainConfig.parse(blobs_recipe | {"train": {"epochs": 500}}))
-    assert (large.train.epochs, large.data.rows) == (2, 512)
+    assert (large.train.epochs, large.data.rows) == (5, 512)
     small = quick(TrainConfig.parse(blobs_recipe | {"train": {"epochs": 1}, "data": {"name": "blobs", "rows": 10}}))
     assert (small.train.epochs, small.data.rows) == (1, 10)
