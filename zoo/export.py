@@ -173,7 +173,11 @@ def _save(named: "NamedModel", endpoints: "Mapping[str, Endpoint]", folder: Path
     import tensorflow as tf
 
     archive = keras.export.ExportArchive()
-    archive.track(named.model)
+    for layer in named.model._flatten_layers():  # noqa: SLF001 - the only way to see nested layers
+        # The variables that endpoints use are saved as it is, and those of a tracked layer a second time. What has to be
+        # tracked is the layers with other resources: look-up tables.
+        if not layer.variables:
+            archive.track(layer)
     for name, endpoint in endpoints.items():
         archive.add_endpoint(name, tf.function(endpoint, input_signature=[named.specs()]))
     archive.write_out(str(folder), verbose=False)

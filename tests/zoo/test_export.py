@@ -475,3 +475,19 @@ def test_the_passport_holds_the_config_and_its_hash(tmp_path: Path) -> None:
 
 def test_an_export_verifies(artifact: Path) -> None:
     assert zoo.verify(artifact).ok
+
+
+def test_every_weight_is_stored_once(model: Any, artifact: Path) -> None:
+    stored = tf.train.list_variables(str(artifact / "variables" / "variables"))
+    weights = [shape for name, shape in stored if name.endswith("VARIABLE_VALUE")]
+    assert sum(int(np.prod(shape)) for shape in weights) == model.count_params() == 4 * 5 + 5 + 5 * 3 + 3
+
+
+def test_a_model_with_a_look_up_table_takes_its_strings_along(tmp_path: Path) -> None:
+    words = keras.Input((), dtype="string", name="word")
+    ids = keras.layers.StringLookup(vocabulary=["cat", "dog"])(words)
+    model = keras.Model(words, {"id": ids})
+    version = zoo.export(model, tmp_path / "words", examples=np.array(["dog", "cow", "cat"], dtype=object))
+    served = tf.saved_model.load(str(version)).signatures["serving_default"]
+    assert served(word=tf.constant(["cat", "dog", "cow"]))["id"].numpy().tolist() == [1, 2, 0]  # 0 is any other word
+    assert zoo.verify(version).ok
