@@ -53,6 +53,10 @@ def serve_command(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--max_batch_rows", type=int, help="largest batch of one request (default: 4096)")
     parser.add_argument("--max_message_bytes", type=int, help="largest request (default: 256 MiB)")
     parser.add_argument(
+        "--allow_unknown_rank", action="store_true",
+        help="serve models that do not tell the rank of an input, though wrong requests may then end the process",
+    )  # fmt: skip
+    parser.add_argument(
         "--grace", type=float, default=30.0, metavar="SECONDS",
         help="how long running requests may take to finish at the end (default: %(default)s)",
     )  # fmt: skip
@@ -82,24 +86,26 @@ def _serve(args: argparse.Namespace) -> int:
         port=args.port,
         versions=args.versions,
         poll_seconds=args.file_system_poll_wait_seconds,
+        allow_unknown_rank=args.allow_unknown_rank,
         **{name: value for name, value in chosen.items() if value is not None},
     )
-    silence_tensorflow()
     asked_to_stop = threading.Event()
 
     def stop(number: int, frame: "FrameType | None") -> None:  # noqa: ARG001 - the shape of a signal handler
-        signal.signal(number, signal.SIG_DFL)  # a second one does not wait
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)  # a second one does not wait
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
         asked_to_stop.set()
 
     signal.signal(signal.SIGTERM, stop)
     signal.signal(signal.SIGINT, stop)
+    silence_tensorflow()
     server.start()
     print(f"serving {args.model_base_path or server.config.repository} on port {server.port}; Ctrl-C stops", flush=True)
     asked_to_stop.wait()
     logging.getLogger(__name__).info("draining for up to %g s", args.grace)
     if not server.stop(args.grace):
         logging.getLogger(__name__).warning(
-            "requests were still running after %g s; their callers were told", args.grace
+            "something was still running after %g s, or a load under way; its callers were told", args.grace
         )
         logging.shutdown()
         os._exit(1)  # a thread that computes cannot be ended otherwise

@@ -10,7 +10,7 @@ import numpy as np
 from google.protobuf.message import Message
 from grpc_health.v1 import health_pb2
 
-from serving.codec import decode, encode
+from serving.codec import CodecError, decode, encode
 from serving.protos import prediction_pb2 as pb
 from serving.signature import DEFAULT_SIGNATURE, Signature, to_signatures
 from serving.wire import (
@@ -103,6 +103,7 @@ class Client:
 
         Raises:
             CallError: the server refused, failed, could not be reached, or did not answer in time.
+            CodecError: an array holds what cannot be sent, such as dates.
         """
         arrays = (
             inputs if isinstance(inputs, Mapping) else {self._only_input(model, version, signature, timeout): inputs}
@@ -111,7 +112,10 @@ class Client:
         for name, array in arrays.items():
             request.inputs[name].CopyFrom(encode(np.asarray(array)))
         response = self._call(PREDICT, request, pb.PredictResponse, timeout)
-        return {name: decode(proto, max_bytes=_MAX_REPLY) for name, proto in sorted(response.outputs.items())}
+        try:
+            return {name: decode(proto, max_bytes=_MAX_REPLY) for name, proto in sorted(response.outputs.items())}
+        except CodecError as error:
+            raise CallError("INTERNAL", f"{self.target} answered with a tensor that cannot be read: {error}") from None
 
     def signatures(self, model: str, *, timeout: float, version: int | None = None) -> dict[str, Signature]:
         """Tell what a model takes and gives, by signature name. Raises CallError."""

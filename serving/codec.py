@@ -48,6 +48,10 @@ _WIRE: dict[np.dtype, _Wire] = {
     np.dtype("complex64"): _Wire(pb.DT_COMPLEX64, "scomplex_val", bits="float32"),
     np.dtype("complex128"): _Wire(pb.DT_COMPLEX128, "dcomplex_val", bits="float64"),
 }
+_FIXED_WIDTH = {"float_val", "double_val", "scomplex_val", "dcomplex_val", "bool_val"}
+_LENGTH_DELIMITED = 2
+_CHUNK = 1 << 16
+_STRING_OVERHEAD = 32  # what TensorFlow spends on a string beside its bytes
 _DTYPE_OF_CODE = {int(wire.code): dtype for dtype, wire in _WIRE.items()}
 
 
@@ -91,9 +95,30 @@ def encode(array: np.ndarray, *, as_content: bool = True) -> pb.TensorProto:
     if as_content:
         proto.tensor_content = little.tobytes()
     else:
-        flat = little.reshape(-1)
-        getattr(proto, wire.field).extend((flat.view(wire.bits) if wire.bits else flat).tolist())
+        _put_values(proto, little.reshape(-1), wire)
     return proto
+
+
+def _put_values(proto: pb.TensorProto, flat: np.ndarray, wire: _Wire) -> None:
+    if wire.field in _FIXED_WIDTH:
+        # A packed field of such numbers is their bytes: lists of Python numbers would take ten times the memory.
+        payload = flat.tobytes()
+        number = pb.TensorProto.DESCRIPTOR.fields_by_name[wire.field].number
+        proto.MergeFromString(_varint(number << 3 | _LENGTH_DELIMITED) + _varint(len(payload)) + payload)
+        return
+    numbers = flat.view(wire.bits) if wire.bits else flat
+    values = getattr(proto, wire.field)
+    for start in range(0, len(numbers), _CHUNK):
+        values.extend(numbers[start : start + _CHUNK].tolist())
+
+
+def _varint(value: int) -> bytes:
+    parts = bytearray()
+    while value > 0x7F:
+        parts.append(value & 0x7F | 0x80)
+        value >>= 7
+    parts.append(value)
+    return bytes(parts)
 
 
 def _bytes(item: object) -> bytes:
@@ -102,6 +127,25 @@ def _bytes(item: object) -> bytes:
     if isinstance(item, str):
         return item.encode()
     raise CodecError(f"an array of objects must hold text or bytes, this one holds {type(item).__name__}: {item!r:.40}")
+
+
+def read_spec(proto: pb.TensorProto) -> tuple[str, tuple[int, ...]]:
+    """Return dtype and shape of a message without reading its contents. Raises CodecError where it has no usable shape."""
+    return dtype_name(proto.dtype), _shape(proto.tensor_shape)
+
+
+def decoded_size(proto: pb.TensorProto) -> int:
+    """Return the bytes that a message's tensor takes once it is decoded, whatever the message itself takes.
+
+    Raises:
+        CodecError: the message has no usable shape or dtype.
+    """
+    # An axis of 0 counts as 1: NumPy refuses [0, 1 << 62] too, though it holds nothing.
+    count = math.prod(max(axis, 1) for axis in _shape(proto.tensor_shape))
+    if proto.dtype == pb.DT_STRING:
+        each = len(proto.string_val[0]) if len(proto.string_val) == 1 else 0
+        return count * (each + _STRING_OVERHEAD) + (0 if each else sum(map(len, proto.string_val)))
+    return count * _dtype(proto).itemsize
 
 
 def decode(proto: pb.TensorProto, *, max_bytes: int = DEFAULT_MAX_BYTES) -> np.ndarray:
@@ -116,18 +160,26 @@ def decode(proto: pb.TensorProto, *, max_bytes: int = DEFAULT_MAX_BYTES) -> np.n
     """
     shape = _shape(proto.tensor_shape)
     count = math.prod(shape)
+    size = decoded_size(proto)
+    if size > max_bytes:
+        raise CodecError(
+            f"a tensor of shape {list(shape)} takes {size} bytes, the limit is {max_bytes}: send fewer rows"
+        )
     if proto.dtype == pb.DT_STRING:
-        _refuse_large(shape, 8, max_bytes)  # a pointer each; the strings themselves are here already
         return _decode_strings(proto, shape, count)
+    dtype = _dtype(proto)
+    if proto.tensor_content:
+        return _decode_content(proto.tensor_content, dtype, shape, count)
+    return _decode_values(proto, dtype, shape, count)
+
+
+def _dtype(proto: pb.TensorProto) -> np.dtype:
     dtype = _DTYPE_OF_CODE.get(proto.dtype)
     if dtype is None:
         raise CodecError(
             f"dtype {dtype_name(proto.dtype)} is not supported; known: {', '.join(map(str, _WIRE))}, {STRING}"
         )
-    _refuse_large(shape, dtype.itemsize, max_bytes)
-    if proto.tensor_content:
-        return _decode_content(proto.tensor_content, dtype, shape, count)
-    return _decode_values(proto, dtype, shape, count)
+    return dtype
 
 
 def _shape(proto: pb.TensorShapeProto) -> tuple[int, ...]:
@@ -139,15 +191,6 @@ def _shape(proto: pb.TensorShapeProto) -> tuple[int, ...]:
     if len(shape) > _MAX_RANK:
         raise CodecError(f"a tensor of {len(shape)} dimensions is not supported, at most {_MAX_RANK} are")
     return shape
-
-
-def _refuse_large(shape: tuple[int, ...], itemsize: int, max_bytes: int) -> None:
-    # An axis of 0 counts as 1: NumPy refuses [0, 1 << 62] too, though it holds nothing.
-    size = math.prod(max(axis, 1) for axis in shape) * itemsize
-    if size > max_bytes:
-        raise CodecError(
-            f"a tensor of shape {list(shape)} takes {size} bytes, the limit is {max_bytes}: send fewer rows"
-        )
 
 
 def _decode_content(content: bytes, dtype: np.dtype, shape: tuple[int, ...], count: int) -> np.ndarray:

@@ -34,6 +34,8 @@ class ServerConfig:
     """Largest request."""
     max_batch_rows: int = 4096
     """Largest batch: it bounds the memory that one request can take."""
+    allow_unknown_rank: bool = False
+    """Whether to serve inputs whose rank the model does not tell, though TensorFlow ends the process on some wrong ones."""
     credentials: grpc.ServerCredentials | None = None
     """TLS, from `grpc.ssl_server_credentials`; None for plain text."""
 

@@ -18,7 +18,8 @@ class Dispatcher:
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="zoo-serve")
         self._max_pending = max_pending
         self._pending = 0
-        self._lock = threading.Lock()
+        self._draining = False
+        self._lock = threading.Condition()
 
     def wrap(self, handler: BlockingHandler) -> UnaryHandler:
         """Return the handler as a transport wants it."""
@@ -31,6 +32,8 @@ class Dispatcher:
 
         async def answer(message: bytes, call: Call) -> bytes:
             with self._lock:
+                if self._draining:
+                    raise StatusError(Code.UNAVAILABLE, "the server is shutting down: ask another, or again later")
                 if self._pending >= self._max_pending:
                     raise StatusError(
                         Code.RESOURCE_EXHAUSTED, f"{self._pending} requests are waiting already: try again later"
@@ -47,9 +50,14 @@ class Dispatcher:
     def _count_down(self, future: Future[bytes]) -> None:  # noqa: ARG002 - the shape of a callback
         with self._lock:
             self._pending -= 1
+            self._lock.notify_all()
 
-    def close(self) -> bool:
-        """Drop what waits, and return whether nothing is running any more."""
-        self._pool.shutdown(wait=False, cancel_futures=True)
+    def drain(self, timeout: float) -> bool:
+        """Refuse new requests, and wait for those that are in. Returns whether all of them ended in time."""
         with self._lock:
-            return self._pending == 0
+            self._draining = True
+            return self._lock.wait_for(lambda: self._pending == 0, timeout)
+
+    def close(self) -> None:
+        """Drop what waits; what runs is left to itself."""
+        self._pool.shutdown(wait=False, cancel_futures=True)

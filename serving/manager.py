@@ -2,6 +2,8 @@ r"""What is live: loads a new version before the old one goes, and lets no reque
 
 START -> LOADING -> AVAILABLE -> UNLOADING -> END         a version's life, in TensorFlow Serving's words
                   \-> END with an error                        it could not be loaded; tried again when its files change
+
+A live version whose files change is loaded anew, though versions should be immutable: a repository may be made afresh.
 """
 
 import contextlib
@@ -21,6 +23,8 @@ from zoo.errors import ZooError, did_you_mean
 
 logger = logging.getLogger(__name__)
 
+_LONGEST_ERROR = 500  # characters; it is told to every client that asks for the status
+
 Listener = Callable[[], None]
 
 
@@ -34,7 +38,7 @@ class State(IntEnum):
     END = 50
 
 
-@dataclass
+@dataclass(eq=False)
 class _Version:
     """A version that this manager has dealt with. Guarded by the manager's lock."""
 
@@ -44,7 +48,7 @@ class _Version:
     servable: Servable | None = None
     leases: int = 0
     fingerprint: object = None
-    """What the files were when loading failed."""
+    """What the files were when they were loaded, or could not be."""
 
 
 @dataclass(frozen=True)
@@ -70,6 +74,8 @@ class Manager:
         self._lock = threading.Lock()
         self._refreshing = threading.Lock()
         self._models: dict[str, dict[int, _Version]] = {}
+        self._replaced: list[_Version] = []
+        self._closed = False
         self._listeners: list[Listener] = []
 
     def on_change(self, listener: Listener) -> None:
@@ -79,18 +85,33 @@ class Manager:
     def refresh(self) -> None:
         """Look at the repository, load what should be live, then unload what should not."""
         with self._refreshing:
+            if self._closed:
+                return
             for name, found in self._repository.scan().items():
                 self._refresh_model(name, found)
             self._close_retired()
 
-    def close(self) -> None:
-        """Unload everything. Call when no request is running."""
-        with self._refreshing:
+    def close(self, timeout: float = -1) -> bool:
+        """Unload everything, for good. Call when no request is running.
+
+        Args:
+            timeout: seconds to wait for a load that is under way; -1 for as long as it takes.
+
+        Returns:
+            Whether it could be done: False where a load did not end in time.
+        """
+        if not self._refreshing.acquire(timeout=timeout):
+            return False
+        try:
+            self._closed = True
             with self._lock:
                 live = [(n, v) for n, versions in self._models.items() for v, r in versions.items() if r.servable]
             for name, version in live:
                 self._retire(name, version)
             self._close_retired()
+        finally:
+            self._refreshing.release()
+        return True
 
     @contextlib.contextmanager
     def lease(self, name: str, version: int | None = None) -> Iterator[Servable]:
@@ -164,28 +185,49 @@ class Manager:
             self._retire(name, version)
 
     def _ensure_live(self, name: str, version: int, path: Path) -> bool:
+        """Load a version unless it is live, or is known not to load. Returns whether it is live."""
+        fingerprint = _fingerprint(path)
         with self._lock:
             record = self._models[name].setdefault(version, _Version(path))
-            if record.state is State.AVAILABLE:
-                return True
             if record.state is State.UNLOADING:
                 return False
-        fingerprint = _fingerprint(path)
-        if record.error and record.fingerprint == fingerprint:
-            return False
-        logger.info("loading %s version %d from %s", name, version, path)
-        self._set_state(record, State.LOADING)
-        try:
-            servable = load_servable(name, version, path, self._load_engine)
-        except Exception as error:  # noqa: BLE001 - whatever lies in a folder, it must not stop the server
-            message = str(error) if isinstance(error, ZooError) else f"{type(error).__name__}: {error}"
-            logger.error("cannot load %s version %d: %s", name, version, message)  # noqa: TRY400 - the reason suffices
-            record.fingerprint = fingerprint
-            self._set_state(record, State.END, error=message)
-            return False
-        self._set_state(record, State.AVAILABLE, servable=servable)
+            is_live = record.state is State.AVAILABLE
+        if record.fingerprint == fingerprint and (is_live or record.error):
+            return is_live
+        if is_live and not fingerprint:
+            return True  # it is being removed
+        logger.info("loading %s version %d from %s%s", name, version, path, ", whose files changed" if is_live else "")
+        if not is_live:
+            self._set_state(record, State.LOADING)
+        servable, error = self._try_load(name, version, path)
+        record.fingerprint = fingerprint
+        if servable is None:
+            logger.error("cannot load %s version %d: %s", name, version, error)
+            if not is_live:
+                self._set_state(record, State.END, error=error)
+            return is_live
+        if is_live:
+            self._replace(name, version, _Version(path, State.AVAILABLE, servable=servable, fingerprint=fingerprint))
+        else:
+            self._set_state(record, State.AVAILABLE, servable=servable)
         logger.info("serving %s version %d", name, version)
         return True
+
+    def _try_load(self, name: str, version: int, path: Path) -> tuple[Servable | None, str]:
+        try:
+            return load_servable(name, version, path, self._load_engine), ""
+        except Exception as error:  # noqa: BLE001 - whatever lies in a folder, it must not stop the server
+            reason = str(error) if isinstance(error, ZooError) else f"{type(error).__name__}: {error}"
+            return None, reason[:_LONGEST_ERROR]
+
+    def _replace(self, name: str, version: int, record: _Version) -> None:
+        """Put a record in a live one's place; the old one is closed once its last lease was returned."""
+        with self._lock:
+            old = self._models[name][version]
+            old.state = State.UNLOADING
+            self._replaced.append(old)
+            self._models[name][version] = record
+        self._tell_listeners()
 
     def _retire(self, name: str, version: int) -> None:
         """Give no more leases on a version; it is closed once the last one was returned."""
@@ -195,12 +237,9 @@ class Manager:
 
     def _close_retired(self) -> None:
         with self._lock:
-            idle = [
-                record
-                for versions in self._models.values()
-                for record in versions.values()
-                if record.state is State.UNLOADING and record.leases == 0
-            ]
+            known = [record for versions in self._models.values() for record in versions.values()]
+            idle = [r for r in (*known, *self._replaced) if r.state is State.UNLOADING and r.leases == 0]
+            self._replaced = [record for record in self._replaced if record not in idle]
         for record in idle:
             if record.servable is not None:
                 record.servable.engine.close()
@@ -211,6 +250,9 @@ class Manager:
     def _set_state(self, record: _Version, state: State, *, error: str = "", servable: Servable | None = None) -> None:
         with self._lock:
             record.state, record.error, record.servable = state, error, servable
+        self._tell_listeners()
+
+    def _tell_listeners(self) -> None:
         for listener in self._listeners:
             listener()
 

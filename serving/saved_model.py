@@ -19,6 +19,8 @@ def read_signature_defs(version: Path) -> prediction_pb2.SignatureDefMap:
         ServerError: there is no SavedModel, it cannot be read, or it has nothing to serve.
     """
     path = version / "saved_model.pb"
+    if path.exists() and not path.is_file():  # a pipe would be waited for
+        raise ServerError(f"{path} is not a file")
     try:
         model = tensor_pb2.SavedModel.FromString(path.read_bytes())
     except OSError as error:

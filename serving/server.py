@@ -16,7 +16,7 @@ from serving.engines.saved_model import load_saved_model
 from serving.manager import Manager
 from serving.services.health_service import HealthService
 from serving.services.model_service import ModelService
-from serving.services.predict_service import PredictService
+from serving.services.predict_service import Limits, PredictService
 from serving.services.reflection_service import ReflectionService
 from serving.transports.grpcio import GrpcioTransport
 from serving.transports.transport import Stream, Unary
@@ -30,6 +30,8 @@ from serving.wire import (
 )
 
 logger = logging.getLogger(__name__)
+
+_LAST_BYTES = 2.0  # seconds, for what is computed to reach its caller, and for threads to end
 
 T = TypeVar("T")
 
@@ -119,13 +121,16 @@ class Server:
             return True
         self._stopping.set()
         self._run(self._health.close())
-        self._run(self._transport.stop(grace))
-        finished = self._dispatcher.close()
-        self.manager.close()
+        finished = self._dispatcher.drain(grace)
+        self._run(self._transport.stop(_LAST_BYTES if finished else 0))
+        self._dispatcher.close()
+        finished &= self.manager.close(timeout=_LAST_BYTES)
         self._loop.call_soon_threadsafe(self._loop.stop)
         for thread in self._threads:
-            thread.join()
-        self._loop.close()
+            thread.join(timeout=_LAST_BYTES)
+            finished &= not thread.is_alive()
+        if not self._loop.is_running():
+            self._loop.close()
         return finished
 
     def refresh(self) -> None:
@@ -141,15 +146,13 @@ class Server:
         self.stop()
 
     def _methods(self) -> list[Unary | Stream]:
-        predict = PredictService(
-            self.manager,
-            max_message_bytes=self.config.max_message_bytes,
-            max_batch_rows=self.config.max_batch_rows,
-        )
+        config = self.config
+        limits = Limits(config.max_message_bytes, config.max_batch_rows, config.allow_unknown_rank)
+        predict = PredictService(self.manager, limits)
         models = ModelService(self.manager)
         wrap = self._dispatcher.wrap
         return [
-            Unary(PREDICT, wrap(predict.predict)),
+            Unary(PREDICT, wrap(predict.predict), config.max_message_bytes),
             Unary(GET_MODEL_METADATA, wrap(predict.get_model_metadata)),
             Unary(GET_MODEL_STATUS, wrap(models.get_model_status)),
             Unary(HEALTH_CHECK, self._health.check),

@@ -6,12 +6,13 @@ reaches an engine only after it was held against the signature.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Self
 
 import numpy as np
 
 from serving.codec import array_dtype_name, dtype_name
 from serving.protos import prediction_pb2, tensor_pb2
-from serving.status import invalid
+from serving.status import Code, StatusError, invalid
 from zoo.errors import did_you_mean
 
 DEFAULT_SIGNATURE = "serving_default"
@@ -33,6 +34,16 @@ class TensorSpec:
         """Whether the first axis counts rows."""
         return bool(self.shape) and self.shape is not None and self.shape[0] is None
 
+    @property
+    def rows(self) -> int:
+        """Length of the first axis; 1 where there is none, or any."""
+        return (self.shape[0] or 0) if self.shape else 1
+
+    @classmethod
+    def of(cls, array: np.ndarray) -> Self:
+        """Return what an array is."""
+        return cls(array_dtype_name(array), array.shape)
+
 
 @dataclass(frozen=True)
 class Signature:
@@ -42,29 +53,54 @@ class Signature:
     inputs: Mapping[str, TensorSpec]
     outputs: Mapping[str, TensorSpec]
 
-    def check(self, arrays: Mapping[str, np.ndarray], *, max_rows: int) -> None:
+    def check(self, arrived: Mapping[str, TensorSpec], *, max_rows: int, allow_unknown_rank: bool = False) -> None:
         """Refuse inputs that the signature does not take.
 
         Args:
-            arrays: the inputs of a request, by name.
+            arrived: dtype and shape of the inputs of a request, by name; their contents need not be read yet.
             max_rows: the largest batch.
+            allow_unknown_rank: whether to pass on inputs of any rank where the model does not say which it takes.
 
         Raises:
-            StatusError: INVALID_ARGUMENT, saying what arrived, what was expected, and the nearest name.
+            StatusError: INVALID_ARGUMENT, saying what arrived, what was expected, and the nearest name; or
+                FAILED_PRECONDITION, where the model does not say what it takes.
         """
-        for name in arrays:
+        for name in arrived:
             if name not in self.inputs:
                 raise invalid(f"unknown input {name!r} of signature {self.name!r}; {did_you_mean(name, self.inputs)}")
-        missing = [f"{name!r} ({spec})" for name, spec in self.inputs.items() if name not in arrays]
+        missing = [f"{name!r} ({spec})" for name, spec in self.inputs.items() if name not in arrived]
         if missing:
-            got = ", ".join(map(repr, arrays)) or "no input"
+            got = ", ".join(map(repr, arrived)) or "no input"
             raise invalid(f"signature {self.name!r} needs the input {', '.join(missing)}; got {got}")
         for name, spec in self.inputs.items():
-            _check_tensor(name, arrays[name], spec)
-        self._check_rows(arrays, max_rows)
+            if spec.shape is None and not allow_unknown_rank:
+                raise StatusError(
+                    Code.FAILED_PRECONDITION,
+                    f"input {name!r} of signature {self.name!r} is of unknown rank, so that requests cannot be checked, and "
+                    "TensorFlow ends the process on some wrong ones; export the model with shapes, "
+                    "or start the server with --allow_unknown_rank",
+                )
+            _check_tensor(name, arrived[name], spec)
+        self._check_rows({name: arrived[name].rows for name, spec in self.inputs.items() if spec.is_batched}, max_rows)
 
-    def _check_rows(self, arrays: Mapping[str, np.ndarray], max_rows: int) -> None:
-        rows = {name: len(arrays[name]) for name, spec in self.inputs.items() if spec.is_batched}
+    def check_outputs(self, answered: Mapping[str, TensorSpec]) -> None:
+        """Hold an engine's answer against what the signature promises.
+
+        TensorFlow answers with wrong shapes to some inputs that leave a convolution nothing to compute.
+
+        Raises:
+            StatusError: INTERNAL; an output is missing, or of another dtype or shape.
+        """
+        for name, spec in self.outputs.items():
+            got = answered.get(name)
+            if got is None or got.dtype != spec.dtype or not _fits(got.shape, spec.shape):
+                raise StatusError(
+                    Code.INTERNAL,
+                    f"the model answered {name!r} with {got or 'nothing'}, where its signature promises {spec}: "
+                    "the input may be too small for it",
+                )
+
+    def _check_rows(self, rows: Mapping[str, int], max_rows: int) -> None:
         if len(set(rows.values())) > 1:
             sizes = ", ".join(f"{name!r} has {count}" for name, count in rows.items())
             raise invalid(f"all inputs of a request must have the same number of rows; {sizes}")
@@ -105,25 +141,29 @@ def _spec(info: tensor_pb2.TensorInfo) -> TensorSpec:
     return TensorSpec(dtype_name(info.dtype), sizes)
 
 
-def _check_tensor(name: str, array: np.ndarray, spec: TensorSpec) -> None:
-    dtype = array_dtype_name(array)
-    if dtype != spec.dtype:
-        raise invalid(
-            f"input {name!r} must be {spec}; got {dtype} of shape {_show(array.shape)}: convert it to {spec.dtype}"
-        )
-    if spec.shape is None:
+def _check_tensor(name: str, arrived: TensorSpec, spec: TensorSpec) -> None:
+    if arrived.dtype != spec.dtype:
+        raise invalid(f"input {name!r} must be {spec}; got {arrived}: convert it to {spec.dtype}")
+    if spec.shape is None or arrived.shape is None:
         return
-    if array.ndim != len(spec.shape):
-        hint = ": add a batch axis in front" if spec.is_batched and array.ndim == len(spec.shape) - 1 else ""
+    rank = len(arrived.shape)
+    if rank != len(spec.shape):
+        hint = ": add a batch axis in front" if spec.is_batched and rank == len(spec.shape) - 1 else ""
         raise invalid(
             f"input {name!r} must be {spec}, of rank {len(spec.shape)}; "
-            f"got shape {_show(array.shape)}, of rank {array.ndim}{hint}"
+            f"got shape {_show(arrived.shape)}, of rank {rank}{hint}"
         )
-    for axis, (size, expected) in enumerate(zip(array.shape, spec.shape, strict=True)):
+    for axis, (size, expected) in enumerate(zip(arrived.shape, spec.shape, strict=True)):
         if expected is not None and size != expected:
             raise invalid(
-                f"input {name!r} must be {spec}; got shape {_show(array.shape)}: axis {axis} must be {expected}, is {size}"
+                f"input {name!r} must be {spec}; got shape {_show(arrived.shape)}: axis {axis} must be {expected}, is {size}"
             )
+
+
+def _fits(shape: tuple[int | None, ...] | None, promised: tuple[int | None, ...] | None) -> bool:
+    if shape is None or promised is None:
+        return True
+    return len(shape) == len(promised) and all(p in (None, s) for s, p in zip(shape, promised, strict=True))
 
 
 def _show(shape: tuple[int | None, ...] | None) -> str:

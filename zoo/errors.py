@@ -38,6 +38,9 @@ class ArtifactError(ZooError):
     """What lies on disk is not an artifact that can be read."""
 
 
+_LONGEST_NAME = 200  # comparing takes time by the square of the length, and a stranger may choose it
+
+
 def did_you_mean(name: str, known: Iterable[str]) -> str:
     """Return a hint such as `did you mean 'units'? known: activation, units`.
 
@@ -48,6 +51,6 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
     names = sorted(known)
     if not names:
         return "there are none"
-    nearest = get_close_matches(name, names, n=1, cutoff=0.5)
+    nearest = get_close_matches(name[:_LONGEST_NAME], names, n=1, cutoff=0.5)
     hint = f"did you mean {nearest[0]!r}? " if nearest else ""
     return f"{hint}known: {', '.join(names)}"

@@ -31,13 +31,15 @@ class SavedModelEngine:
         tf = self._tf
         try:
             outputs = self._model.signatures[signature](**{name: tf.constant(array) for name, array in inputs.items()})
-        except (tf.errors.InvalidArgumentError, tf.errors.OutOfRangeError) as error:
+        except UnicodeDecodeError as error:  # TensorFlow's own complaint quoted bytes that are no text
+            raise invalid("the model refuses these values") from error
+        except (tf.errors.InvalidArgumentError, tf.errors.OutOfRangeError, tf.errors.UnimplementedError) as error:
             raise invalid(f"the model refuses these values: {_reason(error)}") from error
         except tf.errors.ResourceExhaustedError as error:
             raise StatusError(
                 Code.RESOURCE_EXHAUSTED, "out of memory for this batch: send fewer rows at a time"
             ) from error
-        return {name: value.numpy() for name, value in outputs.items()}
+        return {name: _to_array(value) for name, value in outputs.items()}
 
     def close(self) -> None:
         """See Engine."""
@@ -56,11 +58,16 @@ def load_saved_model(version: Path) -> Engine:
     return SavedModelEngine(version)
 
 
+def _to_array(value: Any) -> np.ndarray:
+    found = value.numpy()
+    return found if isinstance(found, np.ndarray) else np.array(found, dtype=object)  # a scalar string comes as bytes
+
+
 def _reason(error: Exception) -> str:
     """Return what an operation complained about, without the paths of its definition: the line before the node's name."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     for before, line in itertools.pairwise(lines):
-        if line.startswith("[[{{node"):
+        if line.startswith("[[{{"):
             return before[:300]
     return "an operation of the model failed"
 

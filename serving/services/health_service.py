@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator
 from grpc_health.v1 import health_pb2 as pb
 
 from serving.services.predict_service import parse
-from serving.status import Code, StatusError
+from serving.status import Code, StatusError, invalid
 from serving.transports.transport import Call
 
 OVERALL = ""
@@ -51,7 +51,10 @@ class HealthService:
 
     async def watch(self, messages: AsyncIterator[bytes], call: Call) -> AsyncIterator[bytes]:  # noqa: ARG002
         """Tell the status of a service now and at every change; SERVICE_UNKNOWN as long as it is not known."""
-        service = parse(pb.HealthCheckRequest, await anext(messages)).service
+        first = await anext(messages, None)
+        if first is None:
+            raise invalid("Watch needs a HealthCheckRequest: '' or a model's name")
+        service = parse(pb.HealthCheckRequest, first).service
         told = None
         while told is None or not self._closed:
             told = await self._other_than(told, service)

@@ -1,39 +1,57 @@
 """tensorflow.serving.PredictionService: Predict and GetModelMetadata."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import TypeVar
 
 import numpy as np
 from google.protobuf.message import DecodeError, Message
 
-from serving.codec import CodecError, decode, encode
+from serving.codec import CodecError, decode, decoded_size, encode, read_spec
 from serving.manager import Manager
 from serving.protos import prediction_pb2 as pb
+from serving.protos.tensor_pb2 import TensorProto
 from serving.servable import Servable
-from serving.status import invalid
+from serving.signature import TensorSpec
+from serving.status import Code, StatusError, invalid
 from serving.transports.transport import Call
 from serving.wire import CONTENT_KEY, SIGNATURE_DEF_FIELD, SIGNATURE_DEF_TYPE
 
 M = TypeVar("M", bound=Message)
 
 
+@dataclass(frozen=True)
+class Limits:
+    """What one request may take."""
+
+    max_message_bytes: int
+    """Of its inputs once decoded, and of its outputs."""
+    max_batch_rows: int
+    allow_unknown_rank: bool = False
+
+
 class PredictService:
     """Answers serialized requests. Any number of threads may call it at once."""
 
-    def __init__(self, manager: Manager, *, max_message_bytes: int, max_batch_rows: int) -> None:
+    def __init__(self, manager: Manager, limits: Limits) -> None:
         self._manager = manager
-        self._max_bytes = max_message_bytes
-        self._max_rows = max_batch_rows
+        self._limits = limits
 
     def predict(self, message: bytes, call: Call) -> bytes:
         """Run a servable's signature on the inputs of a PredictRequest. Raises StatusError."""
         request = parse(pb.PredictRequest, message)
-        arrays = self._decode(request)
         with self._manager.lease(*model_of(request.model_spec)) as servable:
             signature = servable.signature(request.model_spec.signature_name)
-            signature.check(arrays, max_rows=self._max_rows)
             wanted = signature.choose_outputs(list(request.output_filter))
-            outputs = servable.engine.run(signature.name, arrays)
+            # Contents are read only once names, dtypes and shapes are right: a kilobyte can ask for gigabytes.
+            signature.check(
+                _specs(request.inputs),
+                max_rows=self._limits.max_batch_rows,
+                allow_unknown_rank=self._limits.allow_unknown_rank,
+            )
+            outputs = servable.engine.run(signature.name, self._decode(request.inputs))
+        signature.check_outputs({name: TensorSpec.of(array) for name, array in outputs.items()})
+        self._check_size({name: outputs[name] for name in wanted})
         response = pb.PredictResponse()
         _fill_spec(response.model_spec, servable, signature.name)
         as_content = CONTENT_KEY in call.metadata
@@ -57,14 +75,35 @@ class PredictService:
             metadata.value = servable.signature_defs.SerializeToString()
         return response.SerializeToString()
 
-    def _decode(self, request: pb.PredictRequest) -> Mapping[str, np.ndarray]:
+    def _decode(self, inputs: Mapping[str, TensorProto]) -> dict[str, np.ndarray]:
+        left = self._limits.max_message_bytes
         arrays = {}
-        for name, proto in request.inputs.items():
+        for name, proto in inputs.items():
             try:
-                arrays[name] = decode(proto, max_bytes=self._max_bytes)
+                arrays[name] = decode(proto, max_bytes=left)
+                left -= decoded_size(proto)
             except CodecError as error:
                 raise invalid(f"input {name!r}: {error}") from None
         return arrays
+
+    def _check_size(self, outputs: Mapping[str, np.ndarray]) -> None:
+        size, limit = sum(array.nbytes for array in outputs.values()), self._limits.max_message_bytes
+        if size > limit:
+            raise StatusError(
+                Code.RESOURCE_EXHAUSTED,
+                f"the answer takes {size} bytes, this server's limit is {limit}: send fewer rows, ask for fewer outputs, "
+                "or start the server with a larger --max_message_bytes",
+            )
+
+
+def _specs(inputs: Mapping[str, TensorProto]) -> dict[str, TensorSpec]:
+    specs = {}
+    for name, proto in inputs.items():
+        try:
+            specs[name] = TensorSpec(*read_spec(proto))
+        except CodecError as error:
+            raise invalid(f"input {name!r}: {error}") from None
+    return specs
 
 
 def parse(kind: type[M], message: bytes) -> M:

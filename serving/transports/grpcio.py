@@ -14,6 +14,7 @@ from serving.transports.transport import Stream, Unary
 logger = logging.getLogger(__name__)
 
 _STATUS = {code.value[0]: code for code in grpc.StatusCode}
+_MAX_UNSEEN = 100_000
 _LAST_WORDS = 0.5  # seconds
 _MAX_DETAILS = 2000  # details travel in a header, and clients limit headers to 8 kB
 
@@ -44,6 +45,9 @@ class GrpcioTransport:
                 ("grpc.so_reuseport", 0),  # on, a second server on the port would silently take half of the calls
                 ("grpc.max_receive_message_length", self._max_message_bytes),
                 ("grpc.max_send_message_length", -1),
+                # Bursts wait here until the loop sees them; past the library's own limit they would end as CANCELLED.
+                ("grpc.server_max_pending_requests", _MAX_UNSEEN),
+                ("grpc.server_max_pending_requests_hard_limit", _MAX_UNSEEN),
             ]
         )
         server.add_generic_rpc_handlers((_Router(self._methods, self._draining),))
@@ -99,7 +103,7 @@ class _Router(grpc.GenericRpcHandler):
 def _unary(method: Unary) -> Any:
     async def answer(request: bytes, context: Any) -> bytes:
         async with _errors_become_status(method.path, context):
-            return await method.handler(request, _Call(context))
+            return await method.handler(_small(request, method.max_bytes), _Call(context))
 
     return grpc.unary_unary_rpc_method_handler(answer)
 
@@ -107,10 +111,19 @@ def _unary(method: Unary) -> Any:
 def _stream(method: Stream, draining: asyncio.Event) -> Any:
     async def answer(requests: AsyncIterator[bytes], context: Any) -> AsyncIterator[bytes]:
         async with _errors_become_status(method.path, context):
-            async for response in _until(draining, method.handler(requests, _Call(context))):
+            small = (_small(request, method.max_bytes) async for request in requests)
+            async for response in _until(draining, method.handler(small, _Call(context))):
                 yield response
 
     return grpc.stream_stream_rpc_method_handler(answer)
+
+
+def _small(request: bytes, max_bytes: int) -> bytes:
+    if len(request) > max_bytes:
+        raise StatusError(
+            Code.RESOURCE_EXHAUSTED, f"a request of {len(request)} bytes; this method takes {max_bytes} at most"
+        )
+    return request
 
 
 @contextlib.asynccontextmanager
@@ -151,5 +164,11 @@ async def _until(draining: asyncio.Event, responses: AsyncIterator[bytes]) -> As
 
 async def _abort(context: Any, error: StatusError) -> NoReturn:
     details = error.message if len(error.message) <= _MAX_DETAILS else error.message[:_MAX_DETAILS] + " ..."
-    await context.abort(_STATUS[error.code], details)
+    try:
+        await context.abort(_STATUS[error.code], details)
+    except grpc.aio.AbortError:
+        raise
+    except Exception as gone:
+        logger.debug("nobody is left to be told: %s", details)
+        raise grpc.aio.AbortError(details) from gone
     raise AssertionError("abort does not return")

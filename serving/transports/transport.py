@@ -18,6 +18,9 @@ class Call(Protocol):
         ...
 
 
+SMALL_MESSAGE = 1 << 20
+"""Enough for every request that carries no tensors. They are parsed in the event loop, which a large one would hold up."""
+
 UnaryHandler = Callable[[bytes, Call], Awaitable[bytes]]
 StreamHandler = Callable[[AsyncIterator[bytes], Call], AsyncIterator[bytes]]
 
@@ -33,6 +36,8 @@ class Unary:
     path: str
     """`/package.Service/Method`."""
     handler: UnaryHandler
+    max_bytes: int = SMALL_MESSAGE
+    """Largest request; whatever is larger is refused unread."""
 
 
 @dataclass(frozen=True)
@@ -41,6 +46,8 @@ class Stream:
 
     path: str
     handler: StreamHandler
+    max_bytes: int = SMALL_MESSAGE
+    """Largest request."""
 
 
 class Transport(Protocol):

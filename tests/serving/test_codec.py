@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from tensorflow.core.framework import tensor_pb2 as peer_pb2
 
-from serving.codec import CodecError, decode, encode
+from serving.codec import CodecError, decode, decoded_size, encode, read_spec
 from serving.protos import tensor_pb2 as pb
 
 DTYPES = [
@@ -121,6 +121,30 @@ def test_random_bytes_are_refused_or_read_but_nothing_else(message: bytes) -> No
     except CodecError:
         return
     assert array.nbytes <= 1 << 16
+
+
+def string_of(shape: list[int], *values: bytes) -> pb.TensorProto:
+    return proto_of(shape, dtype=pb.DT_STRING, string_val=list(values))
+
+
+def test_one_string_for_many_counts_as_often_as_it_is_repeated() -> None:
+    with pytest.raises(CodecError, match="the limit is"):
+        decode(string_of([4096], b"x" * 1000), max_bytes=4_000_000)
+    assert decode(string_of([4096], b"x" * 900), max_bytes=4_000_000).shape == (4096,)
+    assert decoded_size(string_of([2], b"abc", b"de")) == 2 * 32 + 5
+    assert decoded_size(string_of([4], b"abc")) == 4 * (32 + 3)
+
+
+def test_the_size_of_numbers_is_known_before_they_are_decoded() -> None:
+    assert decoded_size(proto_of([3, 5], dtype=pb.DT_DOUBLE, double_val=[1])) == 3 * 5 * 8
+    assert read_spec(proto_of([3, 5], dtype=pb.DT_DOUBLE, double_val=[1])) == ("float64", (3, 5))
+
+
+def test_large_arrays_in_typed_values_come_back(  # more than one chunk, and lengths of several bytes
+) -> None:
+    for array in (np.arange(200_000, dtype=np.float32), np.arange(200_000, dtype=np.int64), np.ones(200_000, bool)):
+        proto = encode(array, as_content=False)
+        np.testing.assert_array_equal(tf.make_ndarray(to_peer(proto)), array)
 
 
 def test_an_array_without_a_wire_type_is_refused() -> None:

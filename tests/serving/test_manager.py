@@ -1,5 +1,6 @@
 """The life of versions, with an engine that only counts, so that every order can be seen."""
 
+import os
 import shutil
 import threading
 from collections.abc import Callable, Mapping
@@ -222,6 +223,55 @@ def test_a_new_model_is_picked_up(make: Callable[..., Manager], install: Install
     install("affine2", "m", 1)
     manager.refresh()
     assert manager.models() == {"m": True}
+
+
+def test_a_version_made_afresh_under_the_same_number_is_loaded_anew(
+    make: Callable[..., Manager], install: Install, log: Log
+) -> None:
+    path = install("affine2", "m", 1)
+    manager = make()
+    manager.refresh()
+    with manager.lease("m") as old:
+        shutil.rmtree(path)
+        install("affine3", "m", 1)
+        manager.refresh()
+        with manager.lease("m") as new:
+            assert new is not old
+        assert old.engine.run("serving_default", {})["y"] == [1.0]
+        assert log.events == ["load 1", "load 1"]
+    manager.refresh()
+    assert log.events == ["load 1", "load 1", "close 1"]
+
+
+def test_a_live_version_whose_files_are_damaged_stays_up(
+    make: Callable[..., Manager], install: Install, log: Log
+) -> None:
+    path = install("affine2", "m", 1)
+    manager = make()
+    manager.refresh()
+    (path / "saved_model.pb").write_bytes(b"\x00damaged")
+    manager.refresh()
+    manager.refresh()
+    assert leased(manager) == 1
+    assert log.events == ["load 1"]
+
+
+def test_nothing_is_loaded_after_closing(make: Callable[..., Manager], install: Install, log: Log) -> None:
+    manager = make()
+    assert manager.close()
+    install("affine2", "m", 1)
+    manager.refresh()
+    assert log.events == []
+
+
+def test_a_pipe_in_place_of_a_model_is_refused_rather_than_waited_for(
+    make: Callable[..., Manager], tmp_path: Path
+) -> None:
+    (tmp_path / "models" / "m" / "1").mkdir(parents=True)
+    os.mkfifo(tmp_path / "models" / "m" / "1" / "saved_model.pb")
+    manager = make()
+    manager.refresh()
+    assert "is not a file" in manager.statuses("m")[0].error
 
 
 def test_closing_unloads_everything(make: Callable[..., Manager], install: Install, log: Log) -> None:

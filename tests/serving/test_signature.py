@@ -24,15 +24,19 @@ def request(**changes: np.ndarray) -> dict[str, np.ndarray]:
     }
 
 
+def specs(arrays: dict[str, np.ndarray]) -> dict[str, TensorSpec]:
+    return {name: TensorSpec.of(array) for name, array in arrays.items()}
+
+
 def refusal(arrays: dict[str, np.ndarray]) -> str:
     with pytest.raises(StatusError) as caught:
-        SIGNATURE.check(arrays, max_rows=10)
+        SIGNATURE.check(specs(arrays), max_rows=10)
     assert caught.value.code is Code.INVALID_ARGUMENT
     return caught.value.message
 
 
 def test_a_right_request_passes() -> None:
-    SIGNATURE.check(request(), max_rows=3)
+    SIGNATURE.check(specs(request()), max_rows=3)
 
 
 def test_an_unknown_name_is_answered_with_the_nearest() -> None:
@@ -82,10 +86,27 @@ def test_a_batch_over_the_limit_is_refused_with_the_flag_that_raises_it() -> Non
     assert "--max_batch_rows" in message
 
 
-def test_any_shape_is_taken_where_the_signature_has_none() -> None:
+def test_an_input_of_unknown_rank_is_taken_only_where_that_was_asked_for() -> None:
     signature = Signature("s", {"x": TensorSpec("float32", None)}, {})
     for shape in ((), (2,), (2, 3)):
-        signature.check({"x": np.zeros(shape, np.float32)}, max_rows=1)
+        signature.check({"x": TensorSpec("float32", shape)}, max_rows=1, allow_unknown_rank=True)
+        with pytest.raises(StatusError, match="--allow_unknown_rank") as caught:
+            signature.check({"x": TensorSpec("float32", shape)}, max_rows=1)
+        assert caught.value.code is Code.FAILED_PRECONDITION
+
+
+def test_answers_are_held_against_the_signature() -> None:
+    right = {"probabilities": TensorSpec("float32", (3, 2)), "class_id": TensorSpec("int64", (3,))}
+    SIGNATURE.check_outputs(right)
+    for wrong in (
+        {"class_id": right["class_id"]},
+        {**right, "probabilities": TensorSpec("float32", (3, 1))},
+        {**right, "probabilities": TensorSpec("float32", (3,))},
+        {**right, "class_id": TensorSpec("int32", (3,))},
+    ):
+        with pytest.raises(StatusError, match="its signature promises") as caught:
+            SIGNATURE.check_outputs(wrong)
+        assert caught.value.code is Code.INTERNAL
 
 
 def test_outputs_are_all_or_the_wanted_ones() -> None:
