@@ -68,4 +68,4 @@ lock: $(VENV)/.created  ## Resolve the dependencies anew into requirements*.lock
 	$(BIN)/uv pip compile --quiet --universal --no-annotate --no-header --python-version 3.11 pyproject.toml --group dev -o requirements-dev.lock
 
 clean:  ## Remove what the other targets made.
-	rm -rf $(VENV) .venv-protos build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .venv-protos build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis runs/quickstart

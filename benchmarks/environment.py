@@ -13,15 +13,20 @@ RESULTS = Path(__file__).parent / "results"
 
 def describe(packages: Iterable[str]) -> dict[str, str]:
     """Return the facts to print above a result."""
-    commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False)  # noqa: S607
-    dirty = subprocess.run(["git", "status", "--porcelain", "-uno"], capture_output=True, text=True, check=False)  # noqa: S607
+    commit = _git("rev-parse", "--short", "HEAD") or "unknown"
+    changed = _git("status", "--porcelain", "-uno", ":!benchmarks/results")
     return {
         "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
-        "commit": (commit.stdout.strip() or "unknown") + (" + changes" if dirty.stdout.strip() else ""),
+        "commit": commit + (" + changes" if changed else ""),
         "processor": f"{_processor()}, {os.cpu_count()} cores",
         "system": f"{platform.system()} {platform.machine()}, Python {platform.python_version()}",
         "versions": ", ".join(f"{name} {importlib.metadata.version(name)}" for name in packages),
     }
+
+
+def _git(*arguments: str) -> str:
+    done = subprocess.run(["git", *arguments], capture_output=True, text=True, check=False)  # noqa: S607
+    return done.stdout.strip()
 
 
 def _processor() -> str:

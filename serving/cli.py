@@ -10,9 +10,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from types import FrameType
 
     import numpy as np
+
+    from serving.signature import Signature
 
 DEFAULT_PORT = 8500
 
@@ -46,7 +49,7 @@ def serve_command(parser: argparse.ArgumentParser) -> None:
         "--versions", default="latest", help="latest, latest:N, all, or numbers such as 3,5 (default: %(default)s)"
     )
     parser.add_argument(
-        "--file_system_poll_wait_seconds", type=float, default=1.0, metavar="SECONDS",
+        "--file_system_poll_wait_seconds", type=_seconds, default=1.0, metavar="SECONDS",
         help="how often to look for new versions; 0 for never (default: %(default)s)",
     )  # fmt: skip
     parser.add_argument("--threads", type=int, help="requests computed at once (default: the cores, at least 4)")
@@ -57,14 +60,34 @@ def serve_command(parser: argparse.ArgumentParser) -> None:
         help="serve models that do not tell the rank of an input, though wrong requests may then end the process",
     )  # fmt: skip
     parser.add_argument(
-        "--grace", type=float, default=30.0, metavar="SECONDS",
+        "--grace", type=_seconds, default=30.0, metavar="SECONDS",
         help="how long running requests may take to finish at the end (default: %(default)s)",
     )  # fmt: skip
     parser.add_argument("--log_level", default="info", choices=["debug", "info", "warning", "error"])
     parser.set_defaults(run=_serve)
 
 
+def _seconds(text: str) -> float:
+    """Read a duration from the command line."""
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = -1.0
+    if not 0 <= seconds < float("inf"):
+        raise argparse.ArgumentTypeError(f"expected seconds, 0 or more, got {text!r}")
+    return seconds
+
+
 def _serve(args: argparse.Namespace) -> int:
+    asked_to_stop = threading.Event()
+
+    def stop(number: int, frame: "FrameType | None") -> None:  # noqa: ARG001 - the shape of a signal handler
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)  # a second one does not wait
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+        asked_to_stop.set()
+
+    signal.signal(signal.SIGTERM, stop)
+    signal.signal(signal.SIGINT, stop)
     from serving.server import Server
     from serving.status import ServerError
     from zoo.tensorflow_noise import silence_tensorflow
@@ -89,15 +112,6 @@ def _serve(args: argparse.Namespace) -> int:
         allow_unknown_rank=args.allow_unknown_rank,
         **{name: value for name, value in chosen.items() if value is not None},
     )
-    asked_to_stop = threading.Event()
-
-    def stop(number: int, frame: "FrameType | None") -> None:  # noqa: ARG001 - the shape of a signal handler
-        signal.signal(signal.SIGTERM, signal.SIG_DFL)  # a second one does not wait
-        signal.signal(signal.SIGINT, signal.SIG_DFL)
-        asked_to_stop.set()
-
-    signal.signal(signal.SIGTERM, stop)
-    signal.signal(signal.SIGINT, stop)
     silence_tensorflow()
     server.start()
     print(f"serving {args.model_base_path or server.config.repository} on port {server.port}; Ctrl-C stops", flush=True)
@@ -138,6 +152,7 @@ def predict_command(parser: argparse.ArgumentParser) -> None:
 def _predict(args: argparse.Namespace) -> int:
     from serving.client import Client
     from serving.inputs import read_inputs
+    from serving.signature import DEFAULT_SIGNATURE
 
     with Client(args.target) as client:
         known = client.signatures(args.model, timeout=args.timeout, version=args.version)
@@ -145,13 +160,32 @@ def _predict(args: argparse.Namespace) -> int:
         outputs = client.predict(
             args.model, inputs, timeout=args.timeout, version=args.version, signature=args.signature
         )
-    for row in range(max(map(len, outputs.values()), default=0)):
-        print(json.dumps({name: _plain(array[row]) for name, array in outputs.items()}))
+    _print_answers(known[args.signature or DEFAULT_SIGNATURE], inputs, outputs)
     return 0
 
 
-def _plain(value: "np.ndarray | np.generic | bytes") -> Any:
+def _print_answers(
+    signature: "Signature", inputs: "Mapping[str, np.ndarray]", outputs: "Mapping[str, np.ndarray]"
+) -> None:
+    """Print a JSON line per row, then one line of the outputs that do not have a row for every row of the input."""
+    rows = next((len(inputs[name]) for name, spec in signature.inputs.items() if spec.is_batched), 0)
+    by_row = {name: array for name, array in outputs.items() if array.ndim and rows and len(array) == rows}
+    for name, spec in signature.outputs.items():
+        if spec.shape is not None and not spec.is_batched:  # as long as there are rows by chance
+            by_row.pop(name, None)
+    for row in range(rows if by_row else 0):
+        print(json.dumps({name: _plain(array[row]) for name, array in by_row.items()}))
+    whole = {name: _plain(array) for name, array in outputs.items() if name not in by_row}
+    if whole:
+        print(json.dumps(whole))
+
+
+def _plain(value: Any) -> Any:
+    """Return what JSON has for a value: lists of arrays, text of bytes, [real, imaginary] of complex numbers."""
+    if hasattr(value, "tolist"):
+        value = value.tolist()
+    if isinstance(value, list):
+        return [_plain(item) for item in value]
     if isinstance(value, bytes):
         return value.decode(errors="replace")
-    plain = value.tolist()
-    return [item.decode(errors="replace") for item in plain] if value.dtype == object else plain
+    return [value.real, value.imag] if isinstance(value, complex) else value

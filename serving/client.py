@@ -104,6 +104,7 @@ class Client:
         Raises:
             CallError: the server refused, failed, could not be reached, or did not answer in time.
             CodecError: an array holds what cannot be sent, such as dates.
+            ValueError: the timeout is not a positive number.
         """
         arrays = (
             inputs if isinstance(inputs, Mapping) else {self._only_input(model, version, signature, timeout): inputs}
@@ -141,6 +142,7 @@ class Client:
 
     def wait_until_serving(self, model: str = "", *, timeout: float) -> None:
         """Return as soon as a model, or the whole server, is healthy. Raises CallError when it is not in time."""
+        _check_timeout(timeout)
         watch = self._channel.unary_stream(HEALTH_WATCH)
         request = health_pb2.HealthCheckRequest(service=model).SerializeToString()
         try:
@@ -177,6 +179,7 @@ class Client:
         return names[0]
 
     def _call(self, path: str, request: Message, kind: type[M], timeout: float) -> M:
+        _check_timeout(timeout)
         try:
             reply = self._channel.unary_unary(path)(request.SerializeToString(), timeout=timeout, metadata=_METADATA)
         except grpc.RpcError as error:
@@ -190,6 +193,13 @@ class Client:
         elif code == "DEADLINE_EXCEEDED":
             details = f"no answer from {self.target} in time ({details})"
         return CallError(code, details)
+
+
+def _check_timeout(timeout: float) -> None:
+    if not isinstance(timeout, int | float) or not timeout > 0:
+        raise ValueError(
+            f"timeout is {timeout!r}: expected seconds, more than 0; a call without a deadline may never end"
+        )
 
 
 def _spec(model: str, version: int | None = None, signature: str = "") -> pb.ModelSpec:

@@ -45,7 +45,7 @@ class ServerConfig:
         for name in ("threads", "max_pending", "max_message_bytes", "max_batch_rows"):
             if getattr(self, name) < 1:
                 raise ServerError(f"{name} {getattr(self, name)}: expected at least 1")
-        if self.poll_seconds < 0:
+        if not self.poll_seconds >= 0:
             raise ServerError(f"poll_seconds {self.poll_seconds}: expected 0 (never) or more")
         self.version_policy()
 

@@ -26,6 +26,10 @@ class Repository:
                 f"{self.root} {what}: give a folder of models (<model>/<version>/saved_model.pb), "
                 "or make one: zoo train digits_cnn"
             )
+        if (self.root / "saved_model.pb").exists():
+            raise ServerError(
+                f"{self.root} is one version of a model. Give the folder of models, {self.root.absolute().parent.parent}"
+            )
         if self.model_name is None and not list_models(self.root) and list_versions(self.root):
             raise ServerError(
                 f"{self.root} holds versions, not models: it is one model's folder. Give the folder above it, "

@@ -148,16 +148,23 @@ def _check_tensor(name: str, arrived: TensorSpec, spec: TensorSpec) -> None:
         return
     rank = len(arrived.shape)
     if rank != len(spec.shape):
-        hint = ": add a batch axis in front" if spec.is_batched and rank == len(spec.shape) - 1 else ""
         raise invalid(
             f"input {name!r} must be {spec}, of rank {len(spec.shape)}; "
-            f"got shape {_show(arrived.shape)}, of rank {rank}{hint}"
+            f"got shape {_show(arrived.shape)}, of rank {rank}{_missing_axis(arrived.shape, spec.shape)}"
         )
     for axis, (size, expected) in enumerate(zip(arrived.shape, spec.shape, strict=True)):
         if expected is not None and size != expected:
             raise invalid(
                 f"input {name!r} must be {spec}; got shape {_show(arrived.shape)}: axis {axis} must be {expected}, is {size}"
             )
+
+
+def _missing_axis(shape: tuple[int | None, ...], wanted: tuple[int | None, ...]) -> str:
+    if wanted[:1] == (None,) and _fits(shape, wanted[1:]):
+        return ": add a batch axis in front"
+    if wanted[-1:] == (1,) and _fits(shape, wanted[:-1]):
+        return ": add an axis of length 1 at the end"
+    return ""
 
 
 def _fits(shape: tuple[int | None, ...] | None, promised: tuple[int | None, ...] | None) -> bool:

@@ -60,7 +60,7 @@ def load_saved_model(version: Path) -> Engine:
 
 def _to_array(value: Any) -> np.ndarray:
     found = value.numpy()
-    return found if isinstance(found, np.ndarray) else np.array(found, dtype=object)  # a scalar string comes as bytes
+    return np.array(found, dtype=object) if isinstance(found, bytes) else np.asarray(found)  # a scalar string is bytes
 
 
 def _reason(error: Exception) -> str:

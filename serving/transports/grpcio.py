@@ -46,8 +46,8 @@ class GrpcioTransport:
                 ("grpc.max_receive_message_length", self._max_message_bytes),
                 ("grpc.max_send_message_length", -1),
                 # Bursts wait here until the loop sees them; past the library's own limit they would end as CANCELLED.
-                ("grpc.server_max_pending_requests", _MAX_UNSEEN),
-                ("grpc.server_max_pending_requests_hard_limit", _MAX_UNSEEN),
+                ("grpc.server.max_pending_requests", _MAX_UNSEEN),
+                ("grpc.server.max_pending_requests_hard_limit", _MAX_UNSEEN),
             ]
         )
         server.add_generic_rpc_handlers((_Router(self._methods, self._draining),))
@@ -59,7 +59,10 @@ class GrpcioTransport:
             else:
                 port = server.add_secure_port(address, self._credentials)
         except RuntimeError as error:
-            raise ServerError(f"cannot listen on {address}: is the port in use? choose another with --port") from error
+            raise ServerError(
+                f"cannot listen on {address}: is the port in use (choose another with --port), or the host not this "
+                "machine's (--host)?"
+            ) from error
         await server.start()
         self._server = server
         return int(port)
