@@ -62,11 +62,14 @@ def main() -> int:
 
     console.rule("[bold]next")
     console.print(
-        f"  {command('zoo')} serve {MODELS}            serve it again, on port 8500\n"
-        f"  {command('zoo')} predict {RECIPE} --input {sample}    then, in another terminal, ask it about a picture\n"
-        f"  {command('zoo')} verify {artifact}    check that the model still answers as it did\n"
-        f"  {command('zoo')} train {RECIPE} --set model.filters=[8,16]    train a smaller one\n"
-        f"  {command('zoo')} --help                everything else\n"
+        "serve it again, on port 8500; then, in another terminal, ask it about a picture:\n"
+        f"    {command('zoo')} serve {MODELS}\n"
+        f"    {command('zoo')} predict {RECIPE} --input {sample}\n"
+        "check that the model still answers as it did:\n"
+        f"    {command('zoo')} verify {artifact}\n"
+        "train a smaller one, or see what else there is:\n"
+        f"    {command('zoo')} train {RECIPE} --set model.filters=[8,16]\n"
+        f"    {command('zoo')} --help\n"
         f"done in {time.perf_counter() - started:.0f} s",
         soft_wrap=True,
     )

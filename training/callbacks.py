@@ -61,7 +61,7 @@ class End:
     """A run is over."""
 
     status: str
-    """`finished` or `interrupted`."""
+    """`finished`, `interrupted`, or `failed` where an error ended it."""
     epochs: int
     best_epoch: int | None
     seconds: float

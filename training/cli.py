@@ -3,6 +3,7 @@
 import argparse
 import json
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,7 +17,7 @@ _TRAIN_EPILOG = """\
 examples:
   zoo train --list                                   the recipes that come with keras-zoo
   zoo train digits_cnn                               train, evaluate, export to saved_models/digits_cnn/1
-  zoo train digits_cnn --quick --no-export           see in seconds that everything works
+  zoo train digits_cnn --quick                       see in seconds that everything works; exports nothing
   zoo train digits_cnn --set model.filters=[16,32] --set optimizer.learning_rate=1e-3
   zoo train my_recipe.yaml --strategy mirrored       your own recipe, on every GPU
 """
@@ -42,7 +43,11 @@ def train_command(parser: argparse.ArgumentParser) -> None:
         dest="overrides",
         help="change a field, such as model.units=[32,32]; may be repeated",
     )
-    parser.add_argument("--quick", action="store_true", help="shrink the recipe to seconds, to see that it works")
+    parser.add_argument(
+        "--quick",
+        action="store_true",
+        help="shrink it to seconds, to see that it works; exports only with --repository",
+    )
     parser.add_argument(
         "--runs", default="runs", metavar="DIR", help="where runs keep their logs (default: %(default)s)"
     )
@@ -103,7 +108,10 @@ def _config(arguments: argparse.Namespace) -> "TrainConfig":
     if arguments.no_export:
         overrides.append("export=null")
     config = load_recipe(arguments.recipe, overrides)
-    return quick(config) if arguments.quick else config
+    if not arguments.quick:
+        return config
+    # A model that hardly learnt anything must not become the version that a server picks up, unless asked for.
+    return quick(config) if arguments.repository is None else quick(config).model_copy(update={"export": config.export})
 
 
 def _summarise(run: "Run") -> None:
@@ -148,17 +156,8 @@ def _evaluate(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def main(arguments: list[str] | None = None) -> int:
-    """Run `python -m training`: the same as `zoo train`. Returns the exit code."""
-    from zoo.errors import ZooError
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run `python -m training ...`, which is `zoo train ...`. Returns the exit code."""
+    from zoo.cli import main as zoo
 
-    parser = argparse.ArgumentParser(prog="python -m training")
-    train_command(parser)
-    parsed = parser.parse_args(arguments)
-    try:
-        return int(parsed.run(parsed))
-    except ZooError as error:
-        print(f"zoo: error: {error}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        return INTERRUPTED
+    return zoo(["train", *(sys.argv[1:] if arguments is None else arguments)])

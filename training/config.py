@@ -121,12 +121,13 @@ class TrainConfig(Config):
 
 
 def quick(config: TrainConfig) -> TrainConfig:
-    """Return the experiment shrunk to seconds: few epochs over few rows, to see that everything works."""
+    """Return the experiment shrunk to seconds: few epochs over few rows, to see that everything works; no export."""
     rows = min(config.data.rows or QUICK_ROWS, QUICK_ROWS)
     epochs = min(config.train.epochs, QUICK_EPOCHS)
     return config.model_copy(
         update={
             "data": config.data.model_copy(update={"rows": rows}),
             "train": config.train.model_copy(update={"epochs": epochs}),
+            "export": None,
         }
     )

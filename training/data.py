@@ -8,7 +8,7 @@ import hashlib
 import io
 import logging
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from importlib import import_module
 from typing import Any
@@ -34,7 +34,9 @@ class Split:
     labels: Labels
 
     def __post_init__(self) -> None:
+        _refuse_scalar("inputs", self.inputs)
         for name, labels in self.named_labels().items():
+            _refuse_scalar(f"labels{name and f' of {name!r}'}", labels)
             if len(labels) != len(self.inputs):
                 raise ConfigError(
                     f"{len(self.inputs)} rows of inputs, but {len(labels)} labels{name and f' of {name!r}'}"
@@ -73,6 +75,10 @@ class Dataset:
             raise UnknownNameError(f"data set {self.name!r} has no split {name!r}; {did_you_mean(name, self.splits)}")
         return self.splits[name]
 
+    def only(self, name: str) -> "Dataset":
+        """Return the data set with no split but this one. Raises UnknownNameError where there is none of that name."""
+        return replace(self, splits={name: self.split(name)})
+
     @cached_property
     def fingerprint(self) -> str:
         """`sha256:<hex>` over every row of every split: names, dtypes, shapes and bytes."""
@@ -98,6 +104,11 @@ class Dataset:
             "licence": self.licence,
             "citation": self.citation,
         }
+
+
+def _refuse_scalar(what: str, rows: Any) -> None:
+    if np.ndim(rows) == 0:
+        raise ConfigError(f"{what} are the one value {rows!r:.60}, expected an array with an entry per row")
 
 
 def load_data(config: DataConfig) -> Dataset:

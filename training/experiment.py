@@ -1,7 +1,9 @@
 """The story of a run, top to bottom: strategy, data, model, epochs, best weights, evaluation, export."""
 
+import math
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +19,8 @@ from training.loop import Loop, Totals
 from training.objectives import check_data, make_objectives, metric_names
 from training.optimizers import current_rate, make_optimizer
 from training.run import BEST_WEIGHTS, Run, make_folder
-from training.strategy import BatchPlan, check_pieces, make_strategy
-from zoo.errors import ConfigError, did_you_mean
+from training.strategy import BatchPlan, check_pieces, make_strategy, plan_evaluation
+from zoo.errors import ConfigError, ExportError, did_you_mean
 from zoo.heads import OUTPUT_OF_KIND, output_name
 from zoo.registry import INPUT_NAME
 
@@ -55,7 +57,8 @@ def train(
 
     Raises:
         ConfigError: parts of the config do not fit each other, the data or the machine.
-        UnknownNameError: there is no such data set.
+        UnknownNameError: there is no such data set, or it has no `train` or `validation` split.
+        ExportError: training diverged, so there is nothing to export (the run's folder is kept), or `zoo.export` refuses.
         TrainingInterrupted: Ctrl-C; the best weights and the log of the epochs before it are kept.
     """
     started = time.perf_counter()
@@ -72,7 +75,11 @@ def train(
     check_pieces(plan, model)
     loop = Loop(strategy, model, objectives, optimizer)
     batches = distribute_batches(strategy, data.split("train"), plan, seed=config.seed)
-    validation = _Evaluation(loop, strategy, data.split("validation"), config.train)
+    evaluations = {
+        split: _Evaluation(loop, strategy, data, split, config.train)
+        for split in ("validation", "test")
+        if split in data.splits or split == "validation"
+    }
 
     folder = make_folder(config, runs)
     best = BestWeights(folder / BEST_WEIGHTS, config.train.monitor)
@@ -83,16 +90,16 @@ def train(
         _tell(watchers, Start(config.name, folder, config.train.epochs, plan.steps, _notes(data, model, plan)))
         for epoch in range(1, config.train.epochs + 1):
             trained, seconds = _train_epoch(epoch, loop, batches, plan, config.train, watchers)
-            measured = {"train": trained, "validation": validation.measure()}
+            measured = {"train": trained, "validation": evaluations["validation"].measure()}
             is_best = best.offer(model, epoch, measured["validation"][config.train.monitor])
             rate = current_rate(optimizer)
             _tell(watchers, EpochEnd(epoch, epoch * plan.steps, seconds, plan.rows / seconds, rate, measured, is_best))
             done = epoch
         best.restore(model)
-        for split in ("validation", "test"):
-            if split in data.splits:
-                metrics[split] = _Evaluation(loop, strategy, data.split(split), config.train).measure()
+        for split, evaluation in evaluations.items():
+            metrics[split] = evaluation.measure()
         if config.export is not None:
+            _check_converged(config, metrics, best.epoch, folder)
             artifact = _export(config, config.export, data, metrics, best)
         status = "finished"
     except KeyboardInterrupt:
@@ -114,27 +121,34 @@ def evaluate(run: Run | str | Path, split: str = "test", *, data: Dataset | None
 
     Raises:
         UnknownNameError: there is no such run or split.
-        ConfigError: the run has no weights.
+        ConfigError: the run has no weights, or the rows do not fit the model.
     """
     run = run if isinstance(run, Run) else Run.load(run)
     strategy = make_strategy(run.config.strategy)
-    rows = (data or load_data(run.config.data)).split(split)
+    data = data or load_data(run.config.data)
+    check_data(data.only(split), run.config.model)
     with strategy.scope():
         model = run.model()
     loop = Loop(strategy, model, make_objectives(run.config.model))
-    return _Evaluation(loop, strategy, rows, run.config.train).measure()
+    return _Evaluation(loop, strategy, data, split, run.config.train).measure()
 
 
 class _Evaluation:
-    """One split, to be measured whenever asked."""
+    """One split, planned at once (raises ConfigError where it cannot be), to be measured whenever asked."""
 
-    def __init__(self, loop: Loop, strategy: Any, split: Split, config: LoopConfig) -> None:
-        replicas = strategy.num_replicas_in_sync
+    def __init__(self, loop: Loop, strategy: Any, data: Dataset, name: str, config: LoopConfig) -> None:
         self._loop = loop
-        self._plan = BatchPlan(len(split), max(config.eval_batch_size, replicas), replicas)
-        check_pieces(self._plan, loop.model)
-        self._batches = distribute_batches(strategy, split, self._plan)
+        self._strategy = strategy
+        self._split: Split = data.split(name)
+        self._plan = plan_evaluation(
+            name, len(self._split), config.eval_batch_size, strategy.num_replicas_in_sync, loop.model
+        )
         self._steps_per_call = config.steps_per_call
+
+    @cached_property
+    def _batches(self) -> Iterator[Any]:
+        # Endless, and each measurement takes whole epochs. Made when needed: it copies the rows into TensorFlow.
+        return distribute_batches(self._strategy, self._split, self._plan)
 
     def measure(self) -> dict[str, float]:
         return self._loop.evaluate(self._batches, self._plan.steps, self._steps_per_call)
@@ -184,6 +198,18 @@ def _notes(data: Dataset, model: keras.Model, plan: BatchPlan) -> tuple[str, ...
 def _check_monitor(monitor: str, names: Sequence[str]) -> None:
     if monitor not in names:
         raise ConfigError(f"train.monitor {monitor!r} is not measured; {did_you_mean(monitor, names)}")
+
+
+def _check_converged(config: TrainConfig, metrics: Mapping[str, Metrics], epoch: int | None, folder: Path) -> None:
+    """Refuse to export weights whose metrics are not finite."""
+    for split, measured in metrics.items():
+        for name, value in measured.items():
+            if not math.isfinite(value):
+                raise ExportError(
+                    f"training diverged: {split} {name} is {value} with the best weights (epoch {epoch}), so nothing is "
+                    f"exported; lower optimizer.learning_rate (it is {config.optimizer.learning_rate:g}) or set "
+                    f"optimizer.clip_norm. The run is kept in {folder}"
+                )
 
 
 def _export(

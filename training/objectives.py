@@ -2,7 +2,9 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
+import numpy as np
 import tensorflow as tf
 
 from training.data import Dataset
@@ -95,10 +97,15 @@ def check_data(data: Dataset, config: ModelConfig) -> None:
     """Check that a model can learn from a data set.
 
     Raises:
-        ConfigError: shapes differ, a head has no labels, or labels that it cannot tell apart.
+        ConfigError: a split is empty, shapes differ, inputs or labels are no finite numbers, a head has no labels, or labels
+            that it cannot tell apart.
     """
     heads = config.named_heads()
     for name, split in data.splits.items():
+        where = f"{data.name}/{name}"
+        if not len(split):
+            raise ConfigError(f"{where} has no rows: give it some, or leave the split out where it is not needed")
+        _check_numbers(f"the inputs of {where}", split.inputs)
         shape = split.inputs.shape[1:]
         if shape != config.input_shape:
             raise ConfigError(
@@ -108,22 +115,51 @@ def check_data(data: Dataset, config: ModelConfig) -> None:
         if labels.keys() != heads.keys():
             raise ConfigError(f"{data.name} has labels for {_heads(labels)}, the model has {_heads(heads)}")
         for head, choice in heads.items():
-            fault = _label_fault(labels[head].shape, float(labels[head].min()), float(labels[head].max()), choice)
+            _check_numbers(f"the labels {f'of {head!r} ' if head else ''}of {where}", labels[head])
+            fault = _shape_fault(labels[head].shape, choice) or _value_fault(labels[head], choice)
             if fault:
-                where = f"model.heads.{head}" if head else "model.head"
-                raise ConfigError(f"{where} is {choice.kind} with {choice.units} units, but {data.name}/{name} {fault}")
+                path = f"model.heads.{head}" if head else "model.head"
+                raise ConfigError(f"{path} is {choice.kind} with {choice.units} units, but {where} {fault}")
 
 
-def _label_fault(shape: tuple[int, ...], low: float, high: float, head: HeadConfig) -> str | None:
+def _check_numbers(what: str, array: Any) -> None:
+    if not isinstance(array, np.ndarray):
+        raise ConfigError(f"{what} are a {type(array).__name__}, expected a NumPy array: convert them with np.asarray")
+    if array.dtype.kind not in "biuf" and not np.can_cast(array.dtype, np.float32):  # bfloat16 is of no kind
+        raise ConfigError(f"{what} are of dtype {array.dtype}, expected numbers: convert them with .astype('float32')")
+    if array.dtype.kind in "biu":
+        return
+    rows = np.flatnonzero(~np.isfinite(array).reshape(len(array), -1).all(axis=1))
+    if rows.size:
+        raise ConfigError(
+            f"{what} hold NaN or infinity in {rows.size} of {len(array)} rows, first in row {rows[0]}: "
+            "drop these rows, or put numbers in their place"
+        )
+
+
+def _shape_fault(shape: tuple[int, ...], head: HeadConfig) -> str | None:
     if head.kind == "softmax":
-        if len(shape) > 2 or shape[1:] not in {(), (1,)}:
-            return f"has labels of shape {list(shape[1:])} each, expected one class number"
-        return None if 0 <= low <= high < head.units else f"has classes {low:g}..{high:g}: set units to {int(high) + 1}"
+        one_each = len(shape) <= 2 and shape[1:] in {(), (1,)}
+        return None if one_each else f"has labels of shape {list(shape[1:])} each, expected one class number"
     if shape[1:] != (head.units,) and not (shape[1:] == () and head.units == 1):
-        return f"has labels of shape {list(shape[1:])} each"
+        return f"has labels of shape {list(shape[1:])} each, expected {[head.units]}"
+    return None
+
+
+def _value_fault(labels: np.ndarray, head: HeadConfig) -> str | None:
+    low, high = float(labels.min()), float(labels.max())
     if head.kind == "sigmoid" and not 0 <= low <= high <= 1:
         return f"has labels {low:g}..{high:g}, expected 0..1"
-    return None
+    if head.kind != "softmax":
+        return None
+    if low < 0:
+        return f"has classes {low:g}..{high:g}, expected 0..{head.units - 1}: number classes from 0"
+    fractions = labels[labels != np.floor(labels)]
+    if fractions.size:
+        return (
+            f"has {fractions.size} fractions for class labels, such as {fractions[0]:g}: expected 0..{head.units - 1}"
+        )
+    return None if high < head.units else f"has classes {low:g}..{high:g}: set units to {int(high) + 1}"
 
 
 def _heads(names: Mapping[str, object]) -> str:

@@ -51,7 +51,7 @@ def without_reduction(optimizer: keras.Optimizer) -> keras.Optimizer:
 
     Keras clips what one replica sees and reduces afterwards, which is another gradient than that of the global batch. Our
     loop reduces first. There is no public way to say so: this replaces a private method of Keras 3.15 (its TensorFlow
-    backend), which pyproject.toml pins and tests/training/test_strategies.py watches.
+    backend), which pyproject.toml pins and tests/training/test_optimizers.py watches.
 
     Raises:
         RuntimeError: the method is not there.

@@ -1,5 +1,6 @@
 """What a person sees while a model trains: a live bar on a terminal, a line per epoch elsewhere."""
 
+import math
 from collections.abc import Mapping
 
 from rich.console import Console
@@ -17,6 +18,7 @@ class ProgressView(Callback):
         self._epochs = self._steps = 0
         self._task = TaskID(0)
         self._bar: Progress | None = None
+        self._diverged = False
 
     def on_start(self, start: Start) -> None:
         """Say what is about to happen and put up the bar."""
@@ -55,12 +57,27 @@ class ProgressView(Callback):
             markup=False,
             soft_wrap=True,
         )
+        self._warn_once(epoch)
 
     def on_end(self, end: End) -> None:  # noqa: ARG002 - only that it is over
         """Take the bar down."""
         if self._bar is not None:
             self._bar.stop()
             self._bar = None
+
+    def _warn_once(self, epoch: EpochEnd) -> None:
+        losses = {split: metrics.get("loss", 0.0) for split, metrics in epoch.metrics.items()}
+        bad = next((split for split, loss in losses.items() if not math.isfinite(loss)), None)
+        if bad is None or self._diverged:
+            return
+        self._diverged = True
+        self._console.print(
+            f"warning: training diverged, the {bad} loss of epoch {epoch.epoch} is {losses[bad]}: "
+            f"lower optimizer.learning_rate (it is {epoch.learning_rate:g} now) or set optimizer.clip_norm",
+            highlight=False,
+            markup=False,
+            soft_wrap=True,
+        )
 
 
 def _numbers(metrics: Mapping[str, float]) -> str:

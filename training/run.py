@@ -9,6 +9,7 @@ runs/<name>/<UTC time>-<first 8 hex digits of the config's hash>/
 
 import datetime
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -35,9 +36,9 @@ class Run:
     history: tuple[Mapping[str, Any], ...] = ()
     """By epoch: `epoch`, `step`, `seconds`, `examples_per_second`, `learning_rate`, `metrics` by split, `best`."""
     metrics: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
-    """By split, of the best weights."""
+    """By split, of the best weights; NaN where the value was not finite."""
     status: str = "unfinished"
-    """`finished`, `interrupted`, or `unfinished` where the process died or still trains."""
+    """`finished`, `interrupted`, `failed` (an error ended it), or `unfinished` where the process died or still trains."""
     best_epoch: int | None = None
     seconds: float | None = None
     """From start to end."""
@@ -116,9 +117,30 @@ def _newest(path: Path) -> Path:
 
 def _read_log(path: Path) -> tuple[list[dict[str, Any]], dict[str, Any]]:
     try:
-        records = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()] if path.exists() else []
-    except json.JSONDecodeError as error:
+        lines = path.read_text(encoding="utf-8").splitlines(keepends=True) if path.exists() else []
+        records = [_as_written(json.loads(line)) for line in lines if line.endswith("\n") or _is_json(line)]
+    except ValueError as error:
         raise ConfigError(f"{path} is damaged: {error}") from None
     epochs = [{k: v for k, v in record.items() if k != "event"} for record in records if record["event"] == "epoch"]
     ends = [record for record in records if record["event"] == "end"]
     return epochs, ends[-1] if ends else {}
+
+
+def _is_json(line: str) -> bool:
+    """Tell whether a last line without an end is whole: a killed process may leave the beginning of one."""
+    try:
+        json.loads(line)
+    except ValueError:
+        return False
+    return True
+
+
+def _as_written(record: Any) -> dict[str, Any]:
+    """Return a record with the metrics that JSON has as null, because they were not finite, as NaN."""
+    if not isinstance(record, dict) or "event" not in record:
+        raise ValueError(f"expected an object with an event, got {record!r:.60}")
+    metrics = {
+        split: {name: math.nan if value is None else value for name, value in measured.items()}
+        for split, measured in record.get("metrics", {}).items()
+    }
+    return {**record, "metrics": metrics} if "metrics" in record else record

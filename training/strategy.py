@@ -98,8 +98,39 @@ def check_pieces(plan: "BatchPlan", model: keras.Model) -> None:
     if convolves and on_cpu and 0 in plan.shares(plan.last_batch):
         raise ConfigError(
             f"{plan.describe()}: a replica without rows, on which TensorFlow's CPU convolutions fail; "
-            f"choose another batch size, or set TF_ENABLE_ONEDNN_OPTS=0 in the environment"
+            f"change train.batch_size, or set TF_ENABLE_ONEDNN_OPTS=0 in the environment"
         )
+
+
+def plan_evaluation(split: str, rows: int, batch_size: int, replicas: int, model: keras.Model) -> "BatchPlan":
+    """Plan to go once over a split so that no replica is ever without a row, where the split has enough of them.
+
+    Sums over examples do not depend on how they were cut, so the batch may be of another size than was asked for: the next
+    smaller one that leaves no piece empty, else the next larger.
+
+    Args:
+        split: the name of the split, for the error.
+        rows: of the split.
+        batch_size: `train.eval_batch_size`.
+        replicas: how many share a batch.
+        model: what is evaluated.
+
+    Raises:
+        ConfigError: the split has fewer rows than there are replicas, and this model cannot compute on no rows.
+    """
+    wanted = max(batch_size, replicas)
+    for size in (*range(min(wanted, rows), replicas - 1, -1), *range(wanted + 1, rows + 1)):
+        if rows % size == 0 or rows % size >= replicas:
+            return BatchPlan(rows, size, replicas)
+    plan = BatchPlan(rows, wanted, replicas)
+    try:
+        check_pieces(plan, model)
+    except ConfigError as error:
+        raise ConfigError(
+            f"the {split} split has {rows} rows for {replicas} replicas, and no train.eval_batch_size helps: "
+            f"give it at least {replicas} rows, or use fewer strategy.replicas ({error})"
+        ) from None
+    return plan
 
 
 @dataclass(frozen=True)
@@ -121,7 +152,7 @@ class BatchPlan:
         if self.batch_size < self.replicas:
             raise ConfigError(
                 f"a global batch of {self.batch_size} leaves some of {self.replicas} replicas without a row: "
-                f"raise batch_size to at least {self.replicas}"
+                f"raise train.batch_size to at least {self.replicas}"
             )
 
     @property

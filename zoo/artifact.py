@@ -5,12 +5,17 @@
         assets.extra/passport.json                 the facts about it, see zoo/passport.py
 
 Standard library only, so that a server can read artifacts without Keras.
+
+State: the paths that could not be read and were warned of, once per process; safe from any thread.
 """
 
 import fcntl
 import hashlib
+import io
+import logging
 import os
 import shutil
+import stat
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -22,6 +27,10 @@ PASSPORT = Path("assets.extra") / "passport.json"
 STAGING_PREFIX = ".incoming-"
 """Folders of versions in the making begin so; no reader looks at a name that is not an integer."""
 
+logger = logging.getLogger(__name__)
+_warned: set[Path] = set()
+"""What was warned of. A server lists its folders every second; a path that heals and breaks again is not told of twice."""
+
 
 def read_passport(version: Path) -> Passport:
     """Read the passport of a version folder.
@@ -31,7 +40,8 @@ def read_passport(version: Path) -> Passport:
     """
     path = version / PASSPORT
     try:
-        text = path.read_text(encoding="utf-8")
+        with _open_regular(path) as file:
+            text = file.read().decode()
     except OSError as error:
         raise ArtifactError(f"{version} has no passport: {error}") from None
     except UnicodeDecodeError as error:
@@ -40,12 +50,19 @@ def read_passport(version: Path) -> Passport:
 
 
 def list_versions(model: Path) -> dict[int, Path]:
-    """Return the version folders of a model by number, ascending; other names are no versions."""
+    """Return the version folders of a model by number, ascending; other names are no versions.
+
+    Of `7` and `007`, the name without zeros is the version. An entry that cannot be read counts as absent, and is warned of.
+
+    Raises:
+        OSError: the model's folder itself cannot be read.
+    """
     try:
         entries = list(model.iterdir())
     except (FileNotFoundError, NotADirectoryError):
         return {}
-    found = {int(entry.name): entry for entry in entries if _is_version_name(entry.name) and entry.is_dir()}
+    entries.sort(key=lambda entry: len(entry.name), reverse=True)
+    found = {int(entry.name): entry for entry in entries if _is_version_name(entry.name) and _is_folder(entry)}
     return dict(sorted(found.items()))
 
 
@@ -55,22 +72,69 @@ def _is_version_name(name: str) -> bool:
 
 
 def list_models(repository: Path) -> dict[str, Path]:
-    """Return the folders of a repository that hold at least one version, by model name, sorted."""
+    """Return the folders of a repository that hold at least one version, by model name, sorted.
+
+    An entry that cannot be read counts as absent, and is warned of.
+
+    Raises:
+        OSError: the repository's folder itself cannot be read.
+    """
     try:
         entries = sorted(repository.iterdir())
     except (FileNotFoundError, NotADirectoryError):
         return {}
-    return {entry.name: entry for entry in entries if not entry.name.startswith(".") and list_versions(entry)}
+    return {entry.name: entry for entry in entries if not entry.name.startswith(".") and _has_versions(entry)}
+
+
+def _is_folder(path: Path) -> bool:
+    try:
+        return stat.S_ISDIR(path.stat().st_mode)
+    except FileNotFoundError:  # a dangling link, or gone meanwhile
+        return False
+    except OSError as error:
+        _warn_once(path, error)
+        return False
+
+
+def _has_versions(model: Path) -> bool:
+    try:
+        return bool(list_versions(model))
+    except OSError as error:
+        _warn_once(model, error)
+        return False
+
+
+def _warn_once(path: Path, error: OSError) -> None:
+    if path not in _warned:
+        _warned.add(path)
+        logger.warning("%s cannot be read and counts as absent: %s", path, error.strerror or error)
 
 
 def hash_files(version: Path) -> dict[str, str]:
-    """Return the sha256 of every file of a version but its passport, by POSIX path inside the folder."""
-    paths = sorted(path for path in version.rglob("*") if path.is_file() and path != version / PASSPORT)
+    """Return the sha256 of every file of a version but its passport, by POSIX path inside the folder.
+
+    Raises:
+        ArtifactError: something in there is neither a folder nor a regular file, or cannot be read.
+    """
     hashes = {}
-    for path in paths:
-        with path.open("rb") as file:
-            hashes[path.relative_to(version).as_posix()] = hashlib.file_digest(file, "sha256").hexdigest()
+    try:
+        for path in sorted(version.rglob("*")):
+            if path.is_dir() or path == version / PASSPORT:
+                continue
+            with _open_regular(path) as file:
+                hashes[path.relative_to(version).as_posix()] = hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise ArtifactError(f"cannot read a file of {version}: {error}") from None
     return hashes
+
+
+def _open_regular(path: Path) -> io.BufferedReader:
+    """Open a file of an artifact. Refuse what would make a reader wait for ever, such as a FIFO, with ArtifactError."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)  # opening a FIFO waits otherwise
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise ArtifactError(f"{path} is not a regular file: an artifact holds folders and files only")
+    return os.fdopen(descriptor, "rb")
 
 
 def write_version(model: Path, write: Callable[[Path], None]) -> Path:

@@ -50,6 +50,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # else Python complains when it flushes at exit
         return PIPE_CLOSED
+    except OSError as error:
+        print(f"zoo: error: {error}", file=sys.stderr)
+        return MISUSED
     return status
 
 

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal, Self
 
@@ -19,7 +20,7 @@ from pydantic import (
     field_validator,
     model_validator,
 )
-from pydantic_core import PydanticCustomError
+from pydantic_core import ErrorDetails, PydanticCustomError
 
 from zoo.errors import ConfigError, did_you_mean
 from zoo.yaml_text import parse_yaml
@@ -115,11 +116,24 @@ def _explain(error: ValidationError) -> str:
     lines = []
     for fault in error.errors():
         place = ".".join(str(part) for part in fault["loc"])
-        text = fault["msg"].removeprefix("Value error, ")
-        if fault["type"] not in {"unknown_field", "value_error", "missing"}:
-            text += f", got {fault['input']!r} ({type(fault['input']).__name__})"
+        text = _sentence(fault)
         lines.append(f"{place}: {text}" if place else text)
     return "; ".join(lines)
+
+
+def _sentence(fault: ErrorDetails) -> str:
+    got, kind = fault["input"], fault["type"]
+    if kind in {"unknown_field", "value_error"}:
+        return fault["msg"].removeprefix("Value error, ")
+    if kind == "missing":
+        return "is required"
+    arrived = f"got {got!r:.80} ({type(got).__name__})"
+    if kind == "literal_error":
+        known = re.findall(r"'([^']*)'", fault["ctx"]["expected"])
+        return f"{arrived}; {did_you_mean(str(got), known)}"
+    if kind == "tuple_type":
+        return f"expected a list, such as [{got!r:.20}], {arrived}"
+    return f"{fault['msg']}, {arrived}"
 
 
 class HeadConfig(Config):

@@ -1,7 +1,7 @@
 """What an exported model answers: stable names for a Keras model's inputs and outputs, and a function per signature."""
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -10,6 +10,8 @@ import numpy as np
 
 from zoo.errors import ExportError
 from zoo.heads import logits_name, logits_of
+from zoo.passport import Tolerance
+from zoo.tensors import differences
 
 if TYPE_CHECKING:
     import tensorflow as tf
@@ -76,14 +78,32 @@ class NamedModel:
         """Answer as the model does at inference."""
         return self._call(self.model, inputs, self._output_keys, self.outputs)
 
-    def logits(self) -> Endpoint | None:
-        """Return a function that answers what the probabilities are before their activation, or None."""
-        found = logits_of(self.model)
+    def logits(self, outputs: Collection[str]) -> Endpoint | None:
+        """Return a function that answers what these outputs of probabilities may be before their activation, or None.
+
+        Logits are found by the names of layers, which in a model from elsewhere can mean anything: see `are_logits`.
+        """
+        names = dict(zip(self._output_keys, self.outputs, strict=False))  # a model without keys has no known logits
+        found = {
+            logits_name(names[key]): tensor
+            for key, tensor in logits_of(self.model).items()
+            if names[key] in outputs and self._computes(tensor)
+        }
         if not found:
             return None
         keys = list(found)
         model = keras.Model(_structure(self.model, "input"), found)
-        return lambda inputs: self._call(model, inputs, keys, [logits_name(key) for key in keys])
+        return lambda inputs: self._call(model, inputs, keys, keys)
+
+    def _computes(self, tensor: object) -> bool:
+        """Tell whether a layer's output is one tensor that follows from the model's inputs."""
+        if not isinstance(tensor, keras.KerasTensor):
+            return False
+        try:
+            keras.Model(_structure(self.model, "input"), tensor)
+        except ValueError:  # of a layer that was also called on something else
+            return False
+        return True
 
     def _call(
         self, model: keras.Model, inputs: Tensors, keys: Sequence[str], names: Sequence[str]
@@ -92,6 +112,20 @@ class NamedModel:
         outputs = model(packed, training=False)
         values = [outputs[key] for key in keys] if keys else keras.tree.flatten(outputs)
         return {name: _full_precision(value) for name, value in zip(names, values, strict=True)}
+
+
+def are_logits(logits: np.ndarray, probabilities: np.ndarray, choice: Classes) -> bool:
+    """Tell whether the softmax of the logits (the sigmoid, of independent classes and of one unit) is the probabilities."""
+    if logits.shape != probabilities.shape:
+        return False
+    x = logits.astype(np.float64)
+    with np.errstate(over="ignore"):
+        if choice.exclusive and x.shape[-1] > 1:
+            powers = np.exp(x - x.max(axis=-1, keepdims=True))
+            expected = powers / powers.sum(axis=-1, keepdims=True)
+        else:
+            expected = 1 / (1 + np.exp(-x))
+    return not differences({"": probabilities}, {"": expected}, Tolerance())
 
 
 def with_classes(endpoint: Endpoint, classes: Mapping[str, Classes]) -> Endpoint:
@@ -128,7 +162,8 @@ def find_classes(
         kinds: the kind of head by output, as far as known.
 
     Raises:
-        ExportError: labels were given for an output that has none, or not as many as there are classes.
+        ExportError: labels were given for an output that has none, or not as many as there are classes; or an output has
+            the name of what `with_classes` adds to another.
     """
     outputs = [name for name in answers if is_probabilities(name)]
     if names is not None and not isinstance(names, Mapping):
@@ -156,7 +191,18 @@ def find_classes(
             )
         kind = kinds.get(output) or _kind_of(answers[output])
         classes[output] = Classes(labels, exclusive=units == 1 or kind == "softmax")
+    _refuse_taken_names(answers, classes)
     return classes
+
+
+def _refuse_taken_names(outputs: Collection[str], classes: Mapping[str, Classes]) -> None:
+    for output in (output for output, choice in classes.items() if choice.exclusive):
+        for name in (sibling(output, "class_id"), sibling(output, "label")):
+            if name in outputs:
+                raise ExportError(
+                    f"the model's own output {name!r} has the name of what is added to {output!r}: "
+                    f"rename one of them with output_names=[...], in the order {', '.join(outputs)}"
+                )
 
 
 def _kind_of(probabilities: np.ndarray) -> str:

@@ -5,7 +5,7 @@ import importlib.metadata
 import platform
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +13,7 @@ import numpy as np
 
 from zoo.artifact import PASSPORT, hash_files, write_version
 from zoo.errors import ExportError
+from zoo.golden import golden_rows, refuse_not_finite, refuse_not_text
 from zoo.passport import Golden, Passport, SignatureFacts, TensorFacts, Tolerance
 from zoo.tensors import differences, write_tensor
 
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
     from zoo.config import Config, ModelConfig
     from zoo.endpoints import Classes, Endpoint, NamedModel
 
-GOLDEN_ROWS = 8
 SERVING = "serving_default"
 LOGITS = "logits"
 _MODEL_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
@@ -74,20 +74,25 @@ def export(
         The folder of the new version.
 
     Raises:
-        ExportError: an input or output has no stable name, the batch axis is fixed, class names do not fit, the exported
-            model does not answer as the model does, or the disk refuses. Nothing is left behind then.
+        ExportError: an input or output has no stable name, or that of a class id or label; the batch axis is fixed, class
+            names do not fit, an answer is not finite, strings are not UTF-8, the exported model does not answer as the model
+            does, or the disk refuses. Nothing is left behind then.
     """
     from zoo.endpoints import NamedModel, find_classes, with_classes
 
     directory = Path(directory).absolute()
     facts = facts or ExportFacts()
+    if facts.model is None:
+        facts = replace(facts, model=getattr(model, "zoo_config", None))
     if not _MODEL_NAME.fullmatch(directory.name):
         raise ExportError(f"{directory.name!r} cannot name a model: use letters, digits, '_', '-' and '.'")
     named = NamedModel(model, input_names, output_names)
-    rows = _golden_rows(named, examples)
-    classes = find_classes(_run(named, rows), class_names, _kinds(facts))
+    rows = golden_rows(named, examples)
+    outputs = _run(named, rows)
+    refuse_not_finite(outputs)
+    classes = find_classes(outputs, class_names, _kinds(facts))
     serve = with_classes(named, classes)
-    logits = named.logits()
+    logits = _true_logits(named, rows, outputs, classes)
     endpoints = {SERVING: serve} if logits is None else {SERVING: serve, LOGITS: logits}
     answers = _run(serve, rows)
 
@@ -100,7 +105,7 @@ def export(
         passport = Passport(
             name=directory.name,
             created=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-            signatures=_with_ranges(signatures, rows, classes, facts),
+            signatures=_with_ranges(signatures, {**_ranges(examples, rows), **facts.input_ranges}, classes),
             golden=Golden(SERVING, _tensors(rows), _tensors(replayed)),
             tolerance=Tolerance(),
             libraries=_libraries(),
@@ -125,41 +130,26 @@ def _json_of(passport: Passport) -> str:
         ) from None
 
 
-def _golden_rows(named: "NamedModel", examples: np.ndarray | Mapping[str, np.ndarray] | None) -> dict[str, np.ndarray]:
-    inputs = named.inputs
-    if examples is None:
-        return {name: _generated(name, x) for name, x in inputs.items()}
-    if not isinstance(examples, Mapping):
-        if len(inputs) > 1:
-            raise ExportError(f"the model has {len(inputs)} inputs: give examples as a dict of {', '.join(inputs)}")
-        examples = dict.fromkeys(inputs, examples)
-    if examples.keys() != inputs.keys():
-        raise ExportError(f"examples has {', '.join(sorted(examples))}, the inputs are {', '.join(sorted(inputs))}")
-    rows = {}
-    for name, x in inputs.items():
-        array = np.asarray(examples[name])[:GOLDEN_ROWS]
-        wanted = tuple(x.shape[1:])
-        fits = array.ndim == len(wanted) + 1 and all(
-            w in (None, a) for w, a in zip(wanted, array.shape[1:], strict=True)
-        )
-        if not fits or not len(array):
-            raise ExportError(f"examples of {name!r} have shape {array.shape}, expected (rows, *{wanted})")
-        if array.dtype.kind == "f" and not np.isfinite(array).all():
-            raise ExportError(f"examples of {name!r} hold NaN or infinity: give rows of real, finite input")
-        rows[name] = array if x.dtype == "string" else array.astype(x.dtype)
-    if len({len(array) for array in rows.values()}) > 1:
-        raise ExportError(
-            "examples have different numbers of rows: " + ", ".join(f"{k} {len(v)}" for k, v in rows.items())
-        )
-    return rows
+def _true_logits(
+    named: "NamedModel",
+    rows: Mapping[str, np.ndarray],
+    outputs: Mapping[str, np.ndarray],
+    classes: "Mapping[str, Classes]",
+) -> "Endpoint | None":
+    """Return a function that answers the logits of every output whose probabilities they give on the golden rows."""
+    from zoo.endpoints import are_logits, sibling
 
-
-def _generated(name: str, x: "keras.KerasTensor") -> np.ndarray:
-    if x.dtype == "string":
-        raise ExportError(f"input {name!r} takes strings: give examples of them, they cannot be made up")
-    shape = (GOLDEN_ROWS, *(axis or 8 for axis in x.shape[1:]))
-    values = np.random.default_rng(0).random(shape)
-    return (values.round() if "int" in x.dtype else values).astype(x.dtype)
+    candidates = named.logits(classes)
+    if candidates is None:
+        return None
+    found = _run(candidates, rows)
+    return named.logits(
+        [
+            output
+            for output, choice in classes.items()
+            if sibling(output, LOGITS) in found and are_logits(found[sibling(output, LOGITS)], outputs[output], choice)
+        ]
+    )
 
 
 def _run(endpoint: "Endpoint", rows: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
@@ -180,7 +170,10 @@ def _save(named: "NamedModel", endpoints: "Mapping[str, Endpoint]", folder: Path
             archive.track(layer)
     for name, endpoint in endpoints.items():
         archive.add_endpoint(name, tf.function(endpoint, input_signature=[named.specs()]))
-    archive.write_out(str(folder), verbose=False)
+    try:
+        archive.write_out(str(folder), verbose=False)
+    except tf.errors.OpError as error:
+        raise ExportError(f"TensorFlow cannot write below {folder.parent}: {error.message}") from error
 
 
 def _reload(folder: Path, rows: Mapping[str, np.ndarray]) -> tuple[dict[str, SignatureFacts], dict[str, np.ndarray]]:
@@ -202,18 +195,25 @@ def read_schema(signature: Any) -> SignatureFacts:
     return SignatureFacts(facts(signature.structured_input_signature[1]), facts(signature.structured_outputs))
 
 
+def _ranges(
+    examples: np.ndarray | Mapping[str, np.ndarray] | None, rows: Mapping[str, np.ndarray]
+) -> dict[str, tuple[float, float]]:
+    """Return smallest and largest value of all examples, by input; of rows that were made up, nothing can be said."""
+    if examples is None:
+        return {}
+    given = examples if isinstance(examples, Mapping) else dict.fromkeys(rows, examples)
+    arrays = {name: np.asarray(given[name]) for name in rows}
+    return {name: (float(x.min()), float(x.max())) for name, x in arrays.items() if x.dtype.kind in "fiub"}
+
+
 def _with_ranges(
     signatures: Mapping[str, SignatureFacts],
-    rows: Mapping[str, np.ndarray],
+    input_ranges: Mapping[str, tuple[float, float]],
     classes: "Mapping[str, Classes]",
-    facts: ExportFacts,
 ) -> dict[str, SignatureFacts]:
     from zoo.endpoints import sibling
 
-    ranges: dict[str, tuple[float, float]] = {
-        name: (float(array.min()), float(array.max())) for name, array in rows.items() if array.dtype.kind in "fiub"
-    }
-    ranges.update(facts.input_ranges)
+    ranges = dict(input_ranges)
     for output, choice in classes.items():
         ranges[output] = (0.0, 1.0)
         ranges[sibling(output, "class_id")] = (0, len(choice.labels) - 1)
@@ -225,6 +225,9 @@ def _with_ranges(
 
 
 def _tensors(arrays: Mapping[str, np.ndarray]) -> dict[str, Any]:
+    for name, array in arrays.items():
+        if array.dtype.kind in "OSU":
+            refuse_not_text(f"the answers or examples of {name!r}", array)
     return {name: write_tensor(array) for name, array in arrays.items()}
 
 

@@ -102,7 +102,8 @@ class Passport:
             found = data["format"]
             if found != FORMAT:
                 raise ArtifactError(
-                    f"the passport has format {found}, this version of keras-zoo reads format {FORMAT}: upgrade keras-zoo"
+                    f"the passport has format {_cut(repr(found))}, this version of keras-zoo reads format {FORMAT}: "
+                    "upgrade keras-zoo"
                 )
             return cls(
                 name=_typed(data["name"], str),
@@ -125,8 +126,8 @@ class Passport:
                 data=_typed(data["data"], dict | None),
                 metrics=_typed(data["metrics"], dict),
             )
-        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-            raise ArtifactError(f"this is not a passport: {type(error).__name__}: {error}") from None
+        except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
+            raise ArtifactError(f"this is not a passport: {type(error).__name__}: {_cut(str(error), 200)}") from None
 
 
 def _facts(data: Mapping[str, Any]) -> dict[str, TensorFacts]:
@@ -148,5 +149,10 @@ def _tuple(value: Any) -> Any:
 
 def _typed(value: Any, kind: Any) -> Any:
     if not isinstance(value, kind):
-        raise TypeError(f"expected {getattr(kind, '__name__', kind)}, got {value!r}")
+        raise TypeError(f"expected {getattr(kind, '__name__', kind)}, got {_cut(repr(value))}")
     return value
+
+
+def _cut(text: str, length: int = 60) -> str:
+    """Shorten what a message shows: a damaged passport may hold megabytes."""
+    return text if len(text) <= length else text[: length - 4] + " ..."

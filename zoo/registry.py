@@ -181,4 +181,6 @@ def build(architecture: str | ModelConfig, /, **fields: Any) -> keras.Model:
         config = ModelConfig.parse({"architecture": architecture, **fields})
     inputs = keras.Input(config.input_shape, name=INPUT_NAME)
     features = get(config.architecture).backbone(preprocess(inputs, config.preprocessing), config)
-    return keras.Model(inputs, head_outputs(features, config), name=config.architecture)
+    model = keras.Model(inputs, head_outputs(features, config), name=config.architecture)
+    model.zoo_config = config  # for whoever exports it
+    return model

@@ -9,7 +9,11 @@ from zoo.passport import Tensor, Tolerance
 
 
 def write_tensor(array: np.ndarray) -> Tensor:
-    """Write an array down exactly. Strings (object arrays of bytes or str) become a list, row by row."""
+    """Write an array down exactly. Strings (object arrays of bytes or str) become a list, row by row.
+
+    Raises:
+        UnicodeError: a string is not UTF-8.
+    """
     if array.dtype.kind in "OSU":
         texts = (item.decode() if isinstance(item, bytes) else str(item) for item in array.ravel().tolist())
         return Tensor("string", array.shape, strings=tuple(texts))

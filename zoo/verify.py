@@ -44,7 +44,10 @@ def verify(path: str | Path) -> Report:
     Raises:
         ArtifactError: there is no artifact at the path, or its passport cannot be read.
     """
-    version = _find_version(Path(path))
+    try:
+        version = _find_version(Path(path))
+    except OSError as error:
+        raise ArtifactError(f"{path} cannot be read: {error}") from None
     passport = read_passport(version)
     files = Check("files", tuple(_file_faults(version, passport)))
     if files.faults:
@@ -66,7 +69,10 @@ def _find_version(path: Path) -> Path:
 
 
 def _file_faults(version: Path, passport: Passport) -> list[str]:
-    found = hash_files(version)
+    try:
+        found = hash_files(version)
+    except ArtifactError as error:
+        return [str(error)]
     faults = [f"{name} is missing" for name in passport.files if name not in found]
     faults += [f"{name} was not there at export" for name in found if name not in passport.files]
     faults += [

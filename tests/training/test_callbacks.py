@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -64,7 +65,21 @@ def test_progress_is_plain_lines_where_there_is_no_terminal(capsys: pytest.Captu
     assert capsys.readouterr().out.splitlines() == [
         "data     digits",
         "epoch  1/10  loss 1.5000  validation loss nan  30 examples/s  best",
+        (
+            "warning: training diverged, the validation loss of epoch 1 is nan: "
+            "lower optimizer.learning_rate (it is 0.5 now) or set optimizer.clip_norm"
+        ),
     ]
+
+
+def test_divergence_is_told_of_once(capsys: pytest.CaptureFixture[str]) -> None:
+    view = ProgressView(Console(force_terminal=False, width=200))
+    finite = replace(EPOCH, metrics={"train": {"loss": 1.0}, "validation": {"loss": 1.0}})
+    for epoch in (finite, replace(EPOCH, epoch=2), replace(EPOCH, epoch=3)):
+        view.on_epoch_end(epoch)
+    lines = capsys.readouterr().out.splitlines()
+    assert [i for i, line in enumerate(lines) if line.startswith("warning")] == [2]
+    assert "epoch 2" in lines[2]
 
 
 def test_progress_is_a_live_bar_on_a_terminal(capsys: pytest.CaptureFixture[str]) -> None:

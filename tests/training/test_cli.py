@@ -22,7 +22,9 @@ def start(*arguments: str, folder: Path) -> "subprocess.CompletedProcess[str]":
 
 
 def test_quick_trains_exports_and_says_what_is_next(tmp_path: Path) -> None:
-    done = start("digits_cnn", "--quick", "--set", "model.filters=[4,4]", folder=tmp_path)
+    done = start(
+        "digits_cnn", "--quick", "--repository", "saved_models", "--set", "model.filters=[4,4]", folder=tmp_path
+    )
     assert (done.returncode, done.stderr) == (0, ""), "and TensorFlow says nothing"
     [run] = (tmp_path / "runs" / "digits_cnn").iterdir()
     lines = done.stdout.splitlines()
@@ -107,3 +109,24 @@ def test_ctrl_c_ends_with_130_and_names_the_folder(tmp_path: Path) -> None:
     assert str(run.relative_to(tmp_path)) in errors
     assert "Traceback" not in errors
     assert (run / "best.weights.h5").exists()
+
+
+DIVERGING = ["--set", "optimizer.learning_rate=1e38", "--set", "optimizer.name=sgd", "--set", "model.activation=linear"]
+
+
+def test_a_diverged_run_is_told_of_and_summed_up(tmp_path: Path) -> None:
+    fields = ["--set", "model.regularization.batch_norm=false", "--set", "model.filters=[4]"]
+    done = start("digits_cnn", "--quick", "--no-export", *DIVERGING, *fields, folder=tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.count("warning: training diverged") == 1
+    assert "test       loss nan" in done.stdout
+
+
+def test_a_diverged_run_is_not_exported(tmp_path: Path) -> None:
+    fields = ["--set", "model.regularization.batch_norm=false", "--set", "model.filters=[4]"]
+    done = start("digits_cnn", "--quick", "--repository", "saved_models", *DIVERGING, *fields, folder=tmp_path)
+    assert done.returncode == 2
+    assert done.stderr.startswith("zoo: error: training diverged: validation loss is nan")
+    assert done.stderr.count("\n") == 1
+    assert len(list((tmp_path / "runs" / "digits_cnn").iterdir())) == 1
+    assert not (tmp_path / "saved_models").exists()

@@ -1,3 +1,5 @@
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -48,3 +50,16 @@ def test_facts_are_plain_data(digits: Dataset) -> None:
 def test_inputs_and_labels_of_different_length_are_refused() -> None:
     with pytest.raises(ConfigError, match="3 rows of inputs, but 2 labels of 'size'"):
         Split(np.zeros(3), {"size": np.zeros(2)})
+
+
+@pytest.mark.parametrize(
+    ("inputs", "labels", "message"),
+    [
+        (np.zeros((3, 2)), np.float32(3), r"labels are the one value .*3\.0"),
+        (np.float32(1), np.zeros(3), "inputs are the one value"),
+        (np.zeros((3, 2)), {"a": np.int64(1)}, "labels of 'a' are the one value"),
+    ],
+)
+def test_one_value_in_place_of_rows_is_refused(inputs: Any, labels: Any, message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        Split(inputs, labels)

@@ -1,16 +1,20 @@
 import json
+import subprocess
+import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import tensorflow as tf
 import yaml
 
 import training
 import zoo
-from training import Callback, Dataset, Run, TrainConfig, TrainingInterrupted
+from training import Callback, Dataset, Run, Split, TrainConfig, TrainingInterrupted
 from training.callbacks import Call, EpochEnd
-from zoo.errors import ConfigError, UnknownNameError
+from zoo.errors import ConfigError, ExportError, UnknownNameError
 
 
 class Interrupt(Callback):
@@ -125,3 +129,116 @@ def test_evaluating_no_run_names_the_nearest(blobs: Dataset, blobs_config: Train
     training.train(blobs_config, data=blobs, runs=tmp_path)
     with pytest.raises(UnknownNameError, match="did you mean 'blobs'"):
         training.evaluate(tmp_path / "blob")
+
+
+@pytest.mark.parametrize("rows", [np.zeros((0, 2)), np.full((3, 2), np.nan), np.zeros((3, 3))])
+def test_a_test_split_that_does_not_fit_is_refused_before_anything_is_trained(
+    blobs: Dataset, blobs_config: TrainConfig, tmp_path: Path, rows: np.ndarray
+) -> None:
+    data = replace(blobs, splits={**blobs.splits, "test": Split(rows, np.zeros(len(rows)))})
+    with pytest.raises(ConfigError):
+        training.train(blobs_config, data=data, runs=tmp_path)
+    assert not list(tmp_path.iterdir())
+
+
+def test_rows_to_evaluate_are_checked_too(blobs: Dataset, blobs_config: TrainConfig, tmp_path: Path) -> None:
+    run = training.train(blobs_config, data=blobs, runs=tmp_path)
+    data = Dataset("other", {"test": Split(np.zeros((3, 2)), np.array([0, 1, 7]))})
+    with pytest.raises(ConfigError, match=r"other/test has classes 0\.\.7: set units to 8"):
+        training.evaluate(run, data=data)
+
+
+MIRRORED = """
+import sys
+import numpy as np
+import training
+from training import Callback, Dataset, Split, TrainConfig
+
+def split(rows):
+    return Split(np.random.default_rng(rows).random((rows, 8, 8, 1)).astype("float32"), np.arange(rows) % 3)
+
+class Say(Callback):
+    def on_epoch_end(self, epoch):
+        print("trained", flush=True)
+
+config = TrainConfig.parse({
+    "name": "m", "data": {"name": "m"}, "strategy": "mirrored",
+    "train": {"epochs": 1, "batch_size": 8, "eval_batch_size": 8},
+    "model": {"architecture": "cnn", "filters": [4], "input_shape": [8, 8, 1], "head": {"kind": "softmax", "units": 3}},
+})
+for rows in (1, 9):
+    data = Dataset("m", {"train": split(16), "validation": split(8), "test": split(rows)})
+    try:
+        run = training.train(config, runs=sys.argv[1], data=data, callbacks=[Say()])
+        model, test = run.model(), data.split("test")
+        answers = np.asarray(model(test.inputs)["probabilities"]).argmax(axis=1)
+        print(abs(run.metrics["test"]["accuracy"] - (answers == test.labels).mean()) < 1e-6)
+    except training.experiment.ConfigError as error:
+        print(error)
+"""
+
+
+def test_over_replicas_a_test_split_is_cut_to_fit_or_refused_before_training(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", MIRRORED, str(tmp_path)], capture_output=True, text=True, timeout=120, check=False
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    if tf.config.list_physical_devices("GPU"):
+        pytest.skip("convolutions of no rows are right on a GPU")
+    refused, *trained = done.stdout.splitlines()
+    assert "the test split has 1 rows for 2 replicas, and no train.eval_batch_size helps" in refused
+    assert trained == ["trained", "True"]
+
+
+# ---- divergence
+
+
+@pytest.fixture
+def diverging(blobs_recipe: dict[str, Any]) -> dict[str, Any]:
+    blobs_recipe["model"]["activation"] = "linear"
+    return blobs_recipe | {"optimizer": {"name": "sgd", "learning_rate": 1e38}}
+
+
+def test_the_metrics_of_a_diverged_run_are_nan(blobs: Dataset, diverging: dict[str, Any], tmp_path: Path) -> None:
+    run = training.train(TrainConfig.parse(diverging), data=blobs, runs=tmp_path)
+    assert run.status == "finished"
+    assert np.isnan([run.metrics["test"]["loss"], run.history[-1]["metrics"]["train"]["loss"]]).all()
+    assert "null" in (run.folder / "metrics.jsonl").read_text()
+
+
+def test_a_diverged_run_is_kept_and_not_exported(blobs: Dataset, diverging: dict[str, Any], tmp_path: Path) -> None:
+    config = TrainConfig.parse(diverging | {"export": {"repository": str(tmp_path / "models")}})
+    with pytest.raises(
+        ExportError, match=r"training diverged: validation loss is nan .* lower optimizer\.learning_rate"
+    ):
+        training.train(config, data=blobs, runs=tmp_path / "runs")
+    run = Run.load(tmp_path / "runs" / "blobs")
+    assert (run.status, len(run.history), run.artifact) == ("failed", 3, None)
+    assert run.best_weights.exists()
+    assert not (tmp_path / "models").exists()
+
+
+# ---- logs of processes that died
+
+
+@pytest.mark.parametrize("torn", ['{"event": "ep', "{", '{"event": "epoch", "epoch": 4, "metrics": {"train": {}}'])
+def test_a_last_line_that_was_not_written_to_its_end_is_left_out(
+    blobs: Dataset, blobs_config: TrainConfig, tmp_path: Path, torn: str
+) -> None:
+    run = training.train(blobs_config, data=blobs, runs=tmp_path)
+    log = run.folder / "metrics.jsonl"
+    lines = log.read_text().splitlines(keepends=True)[:-1]
+    log.write_text("".join(lines) + torn)
+    assert (Run.load(run.folder).status, Run.load(run.folder).history) == ("unfinished", run.history)
+
+
+@pytest.mark.parametrize("damaged", ['{"event": "ep', "[1]", '{"epoch": 1}', "\0\0"])
+def test_a_damaged_line_within_a_log_is_an_error(
+    blobs: Dataset, blobs_config: TrainConfig, tmp_path: Path, damaged: str
+) -> None:
+    run = training.train(blobs_config, data=blobs, runs=tmp_path)
+    log = run.folder / "metrics.jsonl"
+    first, *rest = log.read_text().splitlines()
+    log.write_text("\n".join([first, damaged, *rest]) + "\n")
+    with pytest.raises(ConfigError, match=r"metrics\.jsonl is damaged"):
+        Run.load(run.folder)

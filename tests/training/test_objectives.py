@@ -113,6 +113,41 @@ def test_what_is_better(metric: str, new: float, old: float | None, better: bool
             {"heads": {"a": {"kind": "linear"}}},
             "one unnamed head, the model has heads a",
         ),
+        (np.zeros((0, 2)), np.zeros(0), {"head": {"kind": "linear"}}, "made up/train has no rows"),
+        (
+            np.array([[0, 0], [0, np.inf], [np.nan, 0]]),
+            np.zeros(3),
+            {"head": {"kind": "linear"}},
+            "the inputs of made up/train hold NaN or infinity in 2 of 3 rows, first in row 1",
+        ),
+        (
+            np.zeros((3, 2)),
+            np.array([0, 1, np.nan]),
+            {"head": {"kind": "softmax", "units": 2}},
+            "the labels of made up/train hold NaN or infinity in 1 of 3 rows, first in row 2",
+        ),
+        (
+            np.full((3, 2), "a"),
+            np.zeros(3),
+            {"head": {"kind": "linear"}},
+            "inputs of .* are of dtype <U1, expected num",
+        ),
+        (np.zeros((3, 2), object), np.zeros(3), {"head": {"kind": "linear"}}, "are of dtype object, expected numbers"),
+        (np.zeros((3, 2)), np.array(["a", "b", "c"]), {"head": {"kind": "sigmoid"}}, "labels of .* are of dtype <U1"),
+        (np.zeros((3, 2)), np.zeros(3, object), {"head": {"kind": "sigmoid"}}, "labels of .* are of dtype object"),
+        ([[0, 0]], np.zeros(1), {"head": {"kind": "linear"}}, "inputs of .* are a list, expected a NumPy array"),
+        (
+            np.zeros((3, 2)),
+            np.array([0, 0.75, 1]),
+            {"head": {"kind": "softmax", "units": 2}},
+            r"has 1 fractions for class labels, such as 0\.75: expected 0\.\.1",
+        ),
+        (
+            np.zeros((3, 2)),
+            np.zeros((3, 0)),
+            {"head": {"kind": "linear"}},
+            r"labels of shape \[0\] each, expected \[1\]",
+        ),
     ],
 )
 def test_data_that_does_not_fit_is_refused(
@@ -120,3 +155,10 @@ def test_data_that_does_not_fit_is_refused(
 ) -> None:
     with pytest.raises(ConfigError, match=message):
         check_data(Dataset("made up", {"train": Split(inputs, labels)}), model_config(**head))
+
+
+def test_class_numbers_may_be_floats_and_inputs_of_any_number_type() -> None:
+    labels = np.array([0.0, 1.0, 1.0])
+    for dtype in ("uint8", "bool", "float16", "bfloat16"):
+        data = Dataset("made up", {"train": Split(np.zeros((3, 2), dtype), labels)})
+        check_data(data, model_config(head={"kind": "softmax", "units": 2}))

@@ -3,7 +3,7 @@ import pytest
 import tensorflow as tf
 
 from training.config import StrategyConfig
-from training.strategy import BatchPlan, check_pieces, make_strategy
+from training.strategy import BatchPlan, check_pieces, make_strategy, plan_evaluation
 from zoo.errors import ConfigError
 
 
@@ -28,7 +28,7 @@ def test_the_plan_of_fewer_rows_than_a_batch() -> None:
 
 
 def test_a_batch_that_leaves_a_replica_without_rows_is_refused() -> None:
-    with pytest.raises(ConfigError, match="raise batch_size to at least 4"):
+    with pytest.raises(ConfigError, match=r"raise train\.batch_size to at least 4"):
         BatchPlan(rows=100, batch_size=3, replicas=4)
 
 
@@ -41,10 +41,50 @@ def test_empty_pieces_are_refused_where_convolutions_of_nothing_are_wrong() -> N
     cnn = keras.Sequential([keras.Input((4, 4, 1)), keras.layers.Conv2D(2, 3), keras.layers.Flatten()])
     mlp = keras.Sequential([keras.Input((4,)), keras.layers.Dense(2)])
     empty = BatchPlan(rows=17, batch_size=16, replicas=2)
-    with pytest.raises(ConfigError, match="choose another batch size"):
+    with pytest.raises(ConfigError, match=r"change train\.batch_size"):
         check_pieces(empty, cnn)
     check_pieces(empty, mlp)
     check_pieces(BatchPlan(rows=18, batch_size=16, replicas=2), cnn)
+
+
+def model(*, convolves: bool) -> keras.Model:
+    first = keras.layers.Conv2D(2, 3) if convolves else keras.layers.Flatten()
+    return keras.Sequential([keras.Input((4, 4, 1)), first])
+
+
+@pytest.mark.parametrize(
+    ("rows", "batch_size", "replicas", "expected"),
+    [
+        (100, 512, 1, [100]),
+        (9, 8, 1, [8, 1]),
+        (9, 8, 2, [7, 2]),
+        (10, 8, 2, [8, 2]),
+        (5, 2, 2, [3, 2]),
+        (9, 1, 4, [5, 4]),
+        (3, 512, 2, [3]),
+    ],
+)
+def test_evaluation_leaves_no_replica_without_rows(
+    rows: int, batch_size: int, replicas: int, expected: list[int]
+) -> None:
+    plan = plan_evaluation("test", rows, batch_size, replicas, model(convolves=True))
+    assert [plan.batch_size if plan.steps > 1 else rows] * (plan.steps - 1) + [plan.last_batch] == expected
+    assert min(plan.shares(plan.last_batch)) >= 1
+
+
+def test_evaluation_never_leaves_a_replica_without_rows_where_there_are_enough() -> None:
+    cnn = model(convolves=True)
+    for replicas in range(1, 6):
+        for rows in range(replicas, 40):
+            for batch_size in range(1, 45):
+                plan = plan_evaluation("test", rows, batch_size, replicas, cnn)
+                assert 0 not in {*plan.shares(plan.last_batch), *plan.shares(min(plan.batch_size, rows))}
+
+
+def test_too_few_rows_to_evaluate_name_the_split_and_the_field() -> None:
+    with pytest.raises(ConfigError, match=r"the test split has 1 rows for 2 replicas, .* train\.eval_batch_size"):
+        plan_evaluation("test", 1, 512, 2, model(convolves=True))
+    assert plan_evaluation("test", 1, 512, 2, model(convolves=False)).shares(1) == (0, 1)
 
 
 def test_default_and_one_device_have_one_replica() -> None:

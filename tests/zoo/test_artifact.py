@@ -1,5 +1,7 @@
+import errno
 import hashlib
 import json
+import logging
 import os
 import subprocess
 import sys
@@ -55,6 +57,32 @@ def test_hash_files_is_sha256_of_every_file_but_the_passport(tmp_path: Path) -> 
     }
 
 
+@pytest.mark.timeout(10)
+@pytest.mark.parametrize("place", ["saved_model.pb", "variables/x"])
+def test_what_is_no_regular_file_is_refused_and_not_waited_for(tmp_path: Path, place: str) -> None:
+    (tmp_path / place).parent.mkdir(exist_ok=True)
+    os.mkfifo(tmp_path / place)
+
+    with pytest.raises(ArtifactError, match=f"{place} is not a regular file"):
+        hash_files(tmp_path)
+
+
+@pytest.mark.timeout(10)
+def test_a_passport_that_is_a_fifo_is_refused_and_not_waited_for(tmp_path: Path) -> None:
+    (tmp_path / PASSPORT).parent.mkdir()
+    os.mkfifo(tmp_path / PASSPORT)
+
+    with pytest.raises(ArtifactError, match="is not a regular file"):
+        read_passport(tmp_path)
+
+
+def test_a_file_that_cannot_be_read_is_an_artifact_error(tmp_path: Path) -> None:
+    (tmp_path / "saved_model.pb").symlink_to("nowhere")
+
+    with pytest.raises(ArtifactError, match="cannot read a file of"):
+        hash_files(tmp_path)
+
+
 # ---- versions
 
 
@@ -95,6 +123,60 @@ def test_models_are_the_folders_with_a_version(tmp_path: Path) -> None:
 
 def test_a_repository_that_is_not_there_has_no_models(tmp_path: Path) -> None:
     assert list_models(tmp_path / "nothing") == {}
+
+
+def warnings_of(caplog: pytest.LogCaptureFixture) -> list[str]:
+    return [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
+
+
+def test_a_model_that_cannot_be_read_hides_no_other_and_is_told_of_once(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "good" / "1").mkdir(parents=True)
+    (tmp_path / "loop").symlink_to("loop")
+
+    for _ in range(3):
+        assert list_models(tmp_path) == {"good": tmp_path / "good"}
+
+    [warning] = warnings_of(caplog)
+    assert warning.startswith(f"{tmp_path / 'loop'} cannot be read and counts as absent: Too many levels")
+
+
+def test_a_version_that_cannot_be_read_hides_no_other_and_is_told_of_once(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "1").mkdir()
+    (tmp_path / "2").symlink_to("2")
+    (tmp_path / "3").symlink_to("nowhere")
+
+    for _ in range(3):
+        assert list_versions(tmp_path) == {1: tmp_path / "1"}
+
+    assert [warning.split()[0] for warning in warnings_of(caplog)] == [str(tmp_path / "2")], "a dangling link is absent"
+
+
+def test_a_disk_error_under_one_version_hides_no_other(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("1", "2"):
+        (tmp_path / name).mkdir()
+    stat = Path.stat
+
+    def broken(path: Path, **options: bool) -> os.stat_result:
+        if path == tmp_path / "2":
+            raise OSError(errno.EIO, "Input/output error")
+        return stat(path, **options)
+
+    monkeypatch.setattr(Path, "stat", broken)
+    assert list_versions(tmp_path) == {1: tmp_path / "1"}
+    assert "Input/output error" in warnings_of(caplog)[0]
+
+
+def test_of_two_names_of_one_number_the_one_without_zeros_is_the_version(tmp_path: Path) -> None:
+    for name in ("007", "7", "0007", "08"):
+        (tmp_path / name).mkdir()
+
+    assert list_versions(tmp_path) == {7: tmp_path / "7", 8: tmp_path / "08"}
 
 
 # ---- write_version

@@ -324,7 +324,7 @@ def dense() -> keras.layers.Layer:
         (
             lambda: build(head={"kind": "linear"}),
             {"examples": rows(3, 5)},
-            r"examples of 'inputs' have shape \(3, 5\), expected \(rows, \*\(4,\)\)",
+            r"examples of 'inputs' have shape \(3, 5\), expected \(rows, 4\)",
         ),
         (lambda: build(head={"kind": "linear"}), {"examples": rows(0, 4)}, r"have shape \(0, 4\)"),
         (
@@ -394,6 +394,90 @@ def test_exporting_again_makes_the_next_version(model: keras.Model, tmp_path: Pa
     first, second = zoo.export(model, tmp_path / "m"), zoo.export(model, str(tmp_path / "m"))
 
     assert (first, second) == (tmp_path / "m" / "1", tmp_path / "m" / "2")
+
+
+def foreign(make: Callable[[Any], dict[str, Any]]) -> keras.Model:
+    inputs = keras.Input((4,), name="x")
+    return keras.Model(inputs, make(inputs))
+
+
+def scaled(x: Any) -> dict[str, Any]:
+    return {"probabilities": keras.layers.Softmax()(keras.layers.Dense(3, name="logits")(x) * 0.5)}
+
+
+def shared(x: Any) -> dict[str, Any]:
+    layer = keras.layers.Dense(4, name="logits")
+    return {"probabilities": keras.layers.Softmax()(layer(layer(x)))}
+
+
+def shared_with_another_model(x: Any) -> dict[str, Any]:
+    layer = keras.layers.Dense(3, name="logits")
+    layer(keras.Input((4,)))
+    return {"probabilities": keras.layers.Softmax()(layer(x))}
+
+
+def activated(x: Any) -> dict[str, Any]:
+    return {"probabilities": keras.layers.Dense(3, activation="softmax", name="logits")(x)}
+
+
+@pytest.mark.parametrize("make", [scaled, shared, shared_with_another_model, activated])
+def test_a_layer_that_is_named_logits_and_is_none_gives_no_signature(
+    make: Callable[[Any], dict[str, Any]], tmp_path: Path
+) -> None:
+    version = zoo.export(foreign(make), tmp_path / "m")
+
+    assert list(tf.saved_model.load(str(version)).signatures) == [SERVING]
+    assert zoo.verify(version).ok
+
+
+def test_true_logits_beside_false_ones_are_a_signature(tmp_path: Path) -> None:
+    def make(x: Any) -> dict[str, Any]:
+        true, false = keras.layers.Dense(3, name="a_logits")(x), keras.layers.Dense(3, name="b_logits")(x)
+        softmax = keras.layers.Softmax()
+        return {"a_probabilities": softmax(true), "b_probabilities": softmax(2 * false)}
+
+    version = zoo.export(foreign(make), tmp_path / "m")
+
+    assert specs(version, "logits").keys() == {"a_logits"}
+
+
+def test_logits_are_named_after_the_given_name_of_their_output(tmp_path: Path) -> None:
+    model = build(head={"kind": "softmax", "units": 3})
+    version = zoo.export(model, tmp_path / "m", output_names=["age_probabilities"])
+
+    assert specs(version, "logits").keys() == {"age_logits"}
+
+
+@pytest.mark.parametrize("own", ["label", "class_id"])
+def test_an_output_of_the_model_is_not_replaced_by_a_label(own: str, tmp_path: Path) -> None:
+    model = foreign(lambda x: {"probabilities": dense()(x), own: keras.layers.Dense(2)(x)})
+    with pytest.raises(zoo.ExportError, match=f"own output '{own}'"):
+        zoo.export(model, tmp_path / "model")
+    assert leftovers(tmp_path) == []
+
+    version = zoo.export(model, tmp_path / "m", output_names=["probabilities", "mine"])
+    assert specs(version).keys() == {"probabilities", "class_id", "label", "mine"}
+
+
+def test_weights_that_are_not_finite_are_refused(tmp_path: Path) -> None:
+    model = build(head={"kind": "linear"})
+    model.set_weights([np.full_like(weight, np.nan) for weight in model.get_weights()])
+
+    with pytest.raises(zoo.ExportError, match=r"'value' has 8 of 8 numbers that are NaN or infinite .* diverged"):
+        zoo.export(model, tmp_path / "model")
+
+    assert leftovers(tmp_path) == []
+
+
+@pytest.mark.parametrize("word", [b"caf\xe9", "\ud800"])
+def test_examples_that_are_not_utf8_are_refused(word: object, tmp_path: Path) -> None:
+    words = keras.Input((), dtype="string", name="word")
+    model = keras.Model(words, {"id": keras.layers.StringLookup(vocabulary=["cat", "dog"])(words)})
+
+    with pytest.raises(zoo.ExportError, match=r"examples of 'word' hold .* which is not UTF-8"):
+        zoo.export(model, tmp_path / "model", examples=np.array(["cat", word], dtype=object))
+
+    assert leftovers(tmp_path) == []
 
 
 # ---- the passport
@@ -491,3 +575,19 @@ def test_a_model_with_a_look_up_table_takes_its_strings_along(tmp_path: Path) ->
     served = tf.saved_model.load(str(version)).signatures["serving_default"]
     assert served(word=tf.constant(["cat", "dog", "cow"]))["id"].numpy().tolist() == [1, 2, 0]  # 0 is any other word
     assert zoo.verify(version).ok
+
+
+def test_the_config_of_a_built_model_is_in_its_passport(tmp_path: Path) -> None:
+    config = zoo.ModelConfig.parse({"architecture": "mlp", "input_shape": [4], "head": {"kind": "sigmoid", "units": 2}})
+    passport = read_passport(zoo.export(zoo.build(config), tmp_path / "m"))
+    assert passport.config_hash == config.content_hash()
+    assert zoo.ModelConfig.parse(passport.config or {}) == config
+
+
+def test_ranges_are_those_of_all_examples_and_unknown_where_there_are_none(model: Any, tmp_path: Path) -> None:
+    examples = np.zeros((20, 4), np.float32)
+    examples[15, 2], examples[19, 0] = 9, -3  # beyond the rows that are kept
+    with_examples = read_passport(zoo.export(model, tmp_path / "with", examples=examples))
+    assert with_examples.signatures["serving_default"].inputs["inputs"].range == (-3, 9)
+    without = read_passport(zoo.export(model, tmp_path / "without"))
+    assert without.signatures["serving_default"].inputs["inputs"].range is None

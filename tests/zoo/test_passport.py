@@ -108,3 +108,23 @@ def test_a_passport_with_a_value_of_the_wrong_type_is_refused(key: str, value: o
 
     with pytest.raises(ArtifactError, match="this is not a passport"):
         Passport.from_json(json.dumps(document))
+
+
+def test_a_tolerance_beyond_any_float_is_refused() -> None:
+    document = {**json.loads(PASSPORT_OF_A_SUM.to_json()), "tolerance": {"absolute": 10**400}}
+
+    with pytest.raises(ArtifactError, match="this is not a passport: OverflowError"):
+        Passport.from_json(json.dumps(document))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"name": ["x" * 3_000_000]}, {"format": "2" * 3_000_000}, {"tolerance": {"absolute": "x" * 3_000_000}}],
+)
+def test_what_a_message_shows_of_a_passport_is_short(change: dict[str, Any]) -> None:
+    document = {**json.loads(PASSPORT_OF_A_SUM.to_json()), **change}
+
+    with pytest.raises(ArtifactError) as caught:
+        Passport.from_json(json.dumps(document))
+
+    assert len(str(caught.value)) < 300

@@ -1,5 +1,6 @@
 import base64
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -177,4 +178,23 @@ def test_a_saved_model_that_tensorflow_cannot_load_is_an_artifact_error(copied: 
     edit_passport(copied, lambda passport: passport["files"].update({"saved_model.pb": sha}))
 
     with pytest.raises(zoo.ArtifactError, match="TensorFlow cannot load"):
+        zoo.verify(copied)
+
+
+@pytest.mark.timeout(60)
+def test_a_fifo_in_the_place_of_a_file_is_a_fault(copied: Path) -> None:
+    (copied / "saved_model.pb").unlink()
+    os.mkfifo(copied / "saved_model.pb")
+
+    assert faults_of(copied) == {
+        "files": (f"{copied / 'saved_model.pb'} is not a regular file: an artifact holds folders and files only",)
+    }
+
+
+def test_a_path_that_cannot_be_read_is_an_artifact_error(copied: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(path: Path) -> bool:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "exists", broken)
+    with pytest.raises(zoo.ArtifactError, match=r"cannot be read: .* Permission denied"):
         zoo.verify(copied)
