@@ -78,6 +78,13 @@ def _seconds(text: str) -> float:
     return seconds
 
 
+def _positive_seconds(text: str) -> float:
+    seconds = _seconds(text)
+    if seconds == 0:
+        raise argparse.ArgumentTypeError(f"expected seconds, more than 0, got {text!r}")
+    return seconds
+
+
 def _serve(args: argparse.Namespace) -> int:
     asked_to_stop = threading.Event()
 
@@ -144,7 +151,11 @@ def predict_command(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--version", type=int, help="a certain version (default: the newest)")
     parser.add_argument("--signature", default="", help="a certain signature (default: serving_default)")
     parser.add_argument(
-        "--timeout", type=float, default=30.0, metavar="SECONDS", help="give up after (default: %(default)s)"
+        "--timeout",
+        type=_positive_seconds,
+        default=30.0,
+        metavar="SECONDS",
+        help="give up after (default: %(default)s)",
     )
     parser.set_defaults(run=_predict)
 

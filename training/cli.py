@@ -16,7 +16,7 @@ INTERRUPTED = 130
 _TRAIN_EPILOG = """\
 examples:
   zoo train --list                                   the recipes that come with keras-zoo
-  zoo train digits_cnn                               train, evaluate, export to saved_models/digits_cnn/1
+  zoo train digits_cnn                               train, evaluate, export a new version to saved_models/digits_cnn
   zoo train digits_cnn --quick                       see in seconds that everything works; exports nothing
   zoo train digits_cnn --set model.filters=[16,32] --set optimizer.learning_rate=1e-3
   zoo train my_recipe.yaml --strategy mirrored       your own recipe, on every GPU

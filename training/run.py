@@ -110,6 +110,9 @@ def _newest(path: Path) -> Path:
     found = sorted(path.glob(f"*/{CONFIG}"))
     if found:
         return found[-1].parent
+    inner = sorted({config.parent.parent for config in path.glob(f"*/*/{CONFIG}")})
+    if inner:
+        raise UnknownNameError(f"{path} holds the runs of several recipes: name one, such as {inner[0]}")
     siblings = sorted({config.parent.name for config in path.parent.glob(f"*/{CONFIG}")})
     siblings += sorted({config.parent.parent.name for config in path.parent.glob(f"*/*/{CONFIG}")})
     raise UnknownNameError(f"there is no run in {path} (a run has a {CONFIG}); {did_you_mean(path.name, siblings)}")

@@ -8,6 +8,7 @@ import argparse
 import inspect
 import json
 import os
+import re
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -65,7 +66,11 @@ def _run(arguments: Sequence[str]) -> int:
     if isinstance(command, Unavailable):
         raise ZooError(f"the command {asked!r} is unavailable: {command.reason}")
     parser = _make_parser(commands)
-    options = parser.parse_args(arguments)
+    options, unknown = parser.parse_known_args(arguments)
+    if unknown:
+        described = getattr(options, "parser", parser).format_help()
+        flags = set(re.findall(r"(?<![\w-])--[\w-]+", described))
+        raise UnknownNameError(f"unknown argument {unknown[0]!r}; {did_you_mean(unknown[0], flags)}")
     if "run" not in options:
         parser.print_help(sys.stderr)
         return MISUSED
@@ -93,7 +98,9 @@ def _make_parser(commands: Mapping[str, Command | Unavailable]) -> argparse.Argu
             subparsers.add_parser(name, help=_escaped(f"(unavailable: {command.reason})"))
             continue
         summary = _escaped(_first_line(command))
-        command(subparsers.add_parser(name, help=summary, description=summary, allow_abbrev=False))
+        subparser = subparsers.add_parser(name, help=summary, description=summary, allow_abbrev=False)
+        command(subparser)
+        subparser.set_defaults(parser=subparser)
     return parser
 
 

@@ -9,18 +9,15 @@ import tensorflow as tf
 import zoo
 from training import TrainConfig
 from training.data import load_data
-from zoo.artifact import list_models, list_versions, read_passport
+from zoo.artifact import read_passport
 
 ROOT = Path(__file__).parents[2] / "saved_models"
-VERSIONS = [version for model in list_models(ROOT).values() for version in list_versions(model).values()]
+SHIPPED = ["digits_cnn/1"]  # what else lies there is somebody's own
 
 
-def test_there_is_one() -> None:
-    assert (ROOT / "digits_cnn" / "1") in VERSIONS
-
-
-@pytest.mark.parametrize("version", VERSIONS, ids=lambda path: f"{path.parent.name}-{path.name}")
-def test_a_shipped_model_is_whole_and_as_good_as_it_says(version: Path) -> None:
+@pytest.mark.parametrize("name", SHIPPED)
+def test_a_shipped_model_is_whole_and_as_good_as_it_says(name: str) -> None:
+    version = ROOT / name
     assert zoo.verify(version).ok
     passport = read_passport(version)
     config = TrainConfig.parse(passport.config or {})

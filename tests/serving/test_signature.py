@@ -70,6 +70,13 @@ def test_what_arrived_and_what_was_expected_are_told(name: str, array: np.ndarra
     assert got in message
 
 
+def test_the_axis_that_is_missing_is_told_from_the_shape() -> None:
+    signature = Signature("s", {"image": TensorSpec("float32", (None, 8, 8, 1))}, {})
+    for shape, hint in (((8, 8, 1), "add a batch axis in front"), ((3, 8, 8), "add an axis of length 1 at the end")):
+        with pytest.raises(StatusError, match=hint):
+            signature.check({"image": TensorSpec("float32", shape)}, max_rows=10)
+
+
 def test_inputs_of_different_batch_sizes_are_refused() -> None:
     assert "'image' has 3, 'count' has 2" in refusal(request(count=np.zeros(2, np.int64)))
 

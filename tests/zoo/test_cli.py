@@ -127,7 +127,7 @@ def test_an_abbreviated_option_is_refused(site: str) -> None:
     run = zoo("greet", "--nam", "Ada", site=site)
 
     assert run.returncode == 2
-    assert "unrecognized arguments: --nam" in run.stderr
+    assert "unknown argument '--nam'; did you mean '--name'?" in run.stderr
 
 
 def test_an_interrupt_is_exit_code_130_without_a_traceback(site: str) -> None:
