@@ -5,8 +5,8 @@ import json
 import logging
 import os
 import signal
-import threading
 from pathlib import Path
+from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -86,12 +86,13 @@ def _positive_seconds(text: str) -> float:
 
 
 def _serve(args: argparse.Namespace) -> int:
-    asked_to_stop = threading.Event()
+    # Reentrant, unlike threading.Event: a signal that comes while the main thread enters `wait` would deadlock in `set`.
+    asked_to_stop: SimpleQueue[int] = SimpleQueue()
 
     def stop(number: int, frame: "FrameType | None") -> None:  # noqa: ARG001 - the shape of a signal handler
         signal.signal(signal.SIGTERM, signal.SIG_DFL)  # a second one does not wait
         signal.signal(signal.SIGINT, signal.SIG_DFL)
-        asked_to_stop.set()
+        asked_to_stop.put(number)
 
     signal.signal(signal.SIGTERM, stop)
     signal.signal(signal.SIGINT, stop)
@@ -122,7 +123,7 @@ def _serve(args: argparse.Namespace) -> int:
     silence_tensorflow()
     server.start()
     print(f"serving {args.model_base_path or server.config.repository} on port {server.port}; Ctrl-C stops", flush=True)
-    asked_to_stop.wait()
+    asked_to_stop.get()
     logging.getLogger(__name__).info("draining for up to %g s", args.grace)
     if not server.stop(args.grace):
         logging.getLogger(__name__).warning(
