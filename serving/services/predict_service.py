@@ -1,6 +1,7 @@
 """tensorflow.serving.PredictionService: Predict and GetModelMetadata."""
 
-from collections.abc import Mapping
+import contextlib
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -79,11 +80,9 @@ class PredictService:
         left = self._limits.max_message_bytes
         arrays = {}
         for name, proto in inputs.items():
-            try:
+            with _faults_named(name):
                 arrays[name] = decode(proto, max_bytes=left)
                 left -= decoded_size(proto)
-            except CodecError as error:
-                raise invalid(f"input {name!r}: {error}") from None
         return arrays
 
     def _check_size(self, outputs: Mapping[str, np.ndarray]) -> None:
@@ -99,11 +98,17 @@ class PredictService:
 def _specs(inputs: Mapping[str, TensorProto]) -> dict[str, TensorSpec]:
     specs = {}
     for name, proto in inputs.items():
-        try:
+        with _faults_named(name):
             specs[name] = TensorSpec(*read_spec(proto))
-        except CodecError as error:
-            raise invalid(f"input {name!r}: {error}") from None
     return specs
+
+
+@contextlib.contextmanager
+def _faults_named(name: str) -> Iterator[None]:
+    try:
+        yield
+    except CodecError as error:
+        raise invalid(f"input {name!r}: {error}") from None
 
 
 def parse(kind: type[M], message: bytes) -> M:
