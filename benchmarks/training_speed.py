@@ -45,7 +45,7 @@ MODELS = {
     "mlp (64, 64)": {"architecture": "mlp", "units": [64, 64], **DIGITS},
     "cnn (32, 64) + dense 64": {"architecture": "cnn", "filters": [32, 64], "units": [64], **DIGITS},
     "the same with batch norm": {
-        "architecture": "cnn", "filters": [32, 64], "units": [64], "regularization": {"batch_norm": True}, **DIGITS
+        "architecture": "cnn", "filters": [32, 64], "units": [64], "regularization": {"normalization": "batch"}, **DIGITS
     },
 }  # fmt: skip
 

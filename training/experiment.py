@@ -20,9 +20,9 @@ from training.objectives import check_data, make_objectives, metric_names
 from training.optimizers import current_rate, make_optimizer
 from training.run import BEST_WEIGHTS, Run, make_folder
 from training.strategy import BatchPlan, check_pieces, make_strategy, plan_evaluation
+from zoo.config import INPUT_NAME
 from zoo.errors import ConfigError, ExportError, did_you_mean
 from zoo.heads import OUTPUT_OF_KIND, output_name
-from zoo.registry import INPUT_NAME
 
 Metrics = Mapping[str, float]
 

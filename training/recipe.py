@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from training.config import TrainConfig
-from training.overrides import with_overrides
 from zoo.errors import ConfigError, UnknownNameError, did_you_mean
+from zoo.overrides import with_overrides
 from zoo.yaml_text import parse_yaml
 
 SUFFIXES = (".yaml", ".yml", ".json")

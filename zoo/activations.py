@@ -1,16 +1,79 @@
-"""Activations by name."""
+"""Activations: functions and layers through one door."""
+
+import inspect
+from collections.abc import Callable
+from typing import Any
 
 import keras
 
-from zoo.errors import ConfigError, did_you_mean
+from zoo.config.activation import ActivationConfig
+from zoo.errors import ConfigError
+from zoo.keras_names import check_arguments, find
+from zoo.layers.activation import FunctionActivation
+
+PRELU = "prelu"
+_LAYERS = {"elu": keras.layers.ELU, "leaky_relu": keras.layers.LeakyReLU, "relu": keras.layers.ReLU}
+"""Layers of Keras that are a function with its arguments."""
 
 
-def check_activation(name: str) -> None:
-    """Raise ConfigError unless Keras knows an activation function of this name."""
-    try:
-        keras.activations.get(name)
-    except ValueError:
-        known = [
-            n for n in dir(keras.activations) if not n.startswith("_") and n not in {"get", "serialize", "deserialize"}
-        ]
-        raise ConfigError(f"unknown activation {name!r}; {did_you_mean(name, known)}") from None
+def name_of(function: Callable[..., Any]) -> str:
+    """Return the name under which an activation function is found again.
+
+    Raises:
+        ConfigError: it is neither Keras's nor registered with `keras.saving.register_keras_serializable`.
+    """
+    if isinstance(function, type | keras.Layer):
+        raise ConfigError(f"expected a function or a name such as 'prelu', got {function!r:.80}")
+    name = getattr(function, "__name__", "")
+    if getattr(keras.activations, name, None) is function:
+        return name
+    registered = keras.saving.get_registered_name(function)
+    if keras.saving.get_registered_object(registered) is not function:
+        raise ConfigError(
+            f"the activation {name or repr(function)} has no name to be found by again: decorate it with "
+            "@keras.saving.register_keras_serializable('my_package')"
+        )
+    return registered
+
+
+def check_activation(config: ActivationConfig) -> None:
+    """Raise ConfigError unless there is such an activation and it takes these arguments."""
+    what = "activation"
+    if config.kind == PRELU:
+        check_arguments(what, PRELU, keras.layers.PReLU, config.arguments)
+        return
+    function = find(what, config.kind, keras.activations, [PRELU])
+    if inspect.isclass(function):
+        raise ConfigError(f"activation {config.kind!r} is a class: register a function")
+    first = next(iter(inspect.signature(function).parameters), "")
+    check_arguments(what, config.kind, function, config.arguments, given=[first])
+    for name, value in config.arguments.items():
+        if not isinstance(value, int | float | str | type(None)):
+            raise ConfigError(f"activation {config.kind!r}: expected a number for {name}, got {value!r:.80}")
+
+
+def activation_function(config: ActivationConfig) -> Callable[[Any], Any]:
+    """Return the activation as a function, for layers that take one. Raises ConfigError for `prelu`, which has weights."""
+    if config.kind == PRELU:
+        raise ConfigError("prelu has weights of its own, so it cannot be used inside a layer: choose leaky_relu")
+    function = find("activation", config.kind, keras.activations)
+    return FunctionActivation(config.kind, config.arguments).call if config.arguments else function
+
+
+def activation_layer(config: ActivationConfig, rank: int, name: str | None = None) -> keras.Layer:
+    """Return the activation as a layer.
+
+    Args:
+        config: which one.
+        rank: of what it will be called on, with the batch: prelu has a slope per channel, wherever in an image.
+        name: of the layer.
+    """
+    arguments = config.arguments
+    if config.kind == PRELU:
+        return keras.layers.PReLU(**{"shared_axes": list(range(1, rank - 1)) or None, **arguments}, name=name)
+    if not arguments:
+        return keras.layers.Activation(find("activation", config.kind, keras.activations), name=name)
+    layer = _LAYERS.get(config.kind)
+    if layer is not None and arguments.keys() <= inspect.signature(layer).parameters.keys():
+        return layer(**arguments, name=name)
+    return FunctionActivation(config.kind, arguments, name=name)

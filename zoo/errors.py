@@ -7,11 +7,17 @@
      ├── ExportError        a model cannot become an artifact (also a ValueError)
      └── ArtifactError      what lies on disk is not an artifact that can be read
 
+`DeprecatedNameWarning` says that a name still works and what it is called now; Python shows it by default.
+
 Standard library only: `serving` uses this module too.
 """
 
 from collections.abc import Iterable
 from difflib import get_close_matches
+
+
+class DeprecatedNameWarning(FutureWarning):
+    """A name that has a new one was used."""
 
 
 class ZooError(Exception):

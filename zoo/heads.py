@@ -4,11 +4,13 @@ from collections.abc import Mapping
 
 import keras
 
+from zoo.blocks import bias_options, kernel_options
 from zoo.config import ModelConfig
-from zoo.regularization import kernel_regularizer
 
-OUTPUT_OF_KIND = {"sigmoid": "probabilities", "softmax": "probabilities", "linear": "value"}
+OUTPUT_OF_KIND = {"sigmoid": "probabilities", "softmax": "probabilities", "token": "probabilities", "linear": "value"}
 """What the output of each kind of head is called."""
+ACTIVATION_OF_KIND = {"sigmoid": "sigmoid", "softmax": "softmax", "token": "softmax", "linear": "linear"}
+"""What each kind of head applies to its logits."""
 
 
 def output_name(head: str, kind: str) -> str:
@@ -28,16 +30,16 @@ def head_outputs(features: keras.KerasTensor, config: ModelConfig) -> dict[str, 
     with the head's name before them. Outputs are float32 under every dtype policy.
 
     Returns:
-        One tensor of shape (N, units) per output name.
+        One tensor per output name, of shape (N, units), or (N, steps, units) on the features of a sequence.
     """
     outputs = {}
     for head, choice in config.named_heads().items():
         output = output_name(head, choice.kind)
         linear = scoped(head, "features_to_value" if choice.kind == "linear" else "logits")
-        x = keras.layers.Dense(choice.units, name=linear, kernel_regularizer=kernel_regularizer(config.regularization))(
-            features
-        )
-        outputs[output] = keras.layers.Activation(choice.kind, name=output, dtype="float32")(x)
+        activation = ACTIVATION_OF_KIND[choice.kind]
+        options = {**kernel_options(config, activation), **bias_options(config)}
+        x = keras.layers.Dense(choice.units, name=linear, **options)(features)
+        outputs[output] = keras.layers.Activation(activation, name=output, dtype="float32")(x)
     return outputs
 
 

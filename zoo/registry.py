@@ -5,29 +5,30 @@ State: two module-level tables, filled when the first question is asked; registe
 
 import logging
 import threading
-from collections.abc import Callable, Mapping
+import warnings
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
-from typing import Any
+from typing import Any, get_args
 
 import keras
 
-from zoo.config import ModelConfig
-from zoo.errors import ConfigError, RegistrationError, UnknownNameError, did_you_mean
+from zoo.config import INPUT_NAME, HeadConfig, ModelConfig
+from zoo.errors import ConfigError, DeprecatedNameWarning, RegistrationError, UnknownNameError, did_you_mean
 from zoo.heads import head_outputs
 from zoo.preprocessing import preprocess
+from zoo.sequences import add_noise
 
 logger = logging.getLogger(__name__)
 
 BUILT_IN = ("zoo.builders.cnn", "zoo.builders.mlp")
 ENTRY_POINTS = "zoo.architectures"
 """Other packages name a module of theirs in this group; importing it registers what it has."""
-INPUT_NAME = "inputs"
 
-Backbone = Callable[[keras.KerasTensor, Any], keras.KerasTensor]
-"""(inputs, config) -> features."""
+Backbone = Callable[[Any, Any], keras.KerasTensor]
+"""(inputs, config) -> features. The inputs are one tensor, or a dict where the config names several."""
 
 
 @dataclass(frozen=True)
@@ -37,6 +38,20 @@ class Architecture:
     name: str
     config: type[ModelConfig]
     backbone: Backbone
+    example: Mapping[str, Any]
+    """What a person would choose of the required fields, to look at a model of the family, and for tests to build one."""
+    tags: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class NamedSize:
+    """An architecture with some of its fields filled in."""
+
+    architecture: str
+    fields: Mapping[str, Any]
+    example: Mapping[str, Any]
+    """What its architecture's example lacks, or has otherwise."""
+    tags: tuple[str, ...] = ()
 
 
 @dataclass
@@ -45,19 +60,25 @@ class _Tables:
     """Guards the tables; never held while a module is imported, whose registering waits for it."""
     filling: threading.RLock = field(default_factory=threading.RLock)
     architectures: dict[str, Architecture] = field(default_factory=dict)
-    models: dict[str, Mapping[str, Any]] = field(default_factory=dict)
+    models: dict[str, NamedSize] = field(default_factory=dict)
+    renamed: dict[str, str] = field(default_factory=dict)
     filled: bool = False
 
 
 _tables = _Tables()
 
 
-def register(name: str, config: type[ModelConfig]) -> Callable[[Backbone], Backbone]:
+def register(
+    name: str, config: type[ModelConfig], *, example: Mapping[str, Any], tags: Sequence[str] = ()
+) -> Callable[[Backbone], Backbone]:
     """Register the decorated backbone builder as an architecture.
 
     Args:
         name: the registry key, such as `mlp`.
         config: its config class, a ModelConfig with fields of its own.
+        example: fields that together with the defaults make a small model: `input_shape`, a head and what else is required.
+            It is what `zoo summary` shows and what the tests of every architecture build.
+        tags: words to find it by, such as `image`.
 
     Raises:
         RegistrationError: the name is taken.
@@ -66,25 +87,50 @@ def register(name: str, config: type[ModelConfig]) -> Callable[[Backbone], Backb
     def add(backbone: Backbone) -> Backbone:
         with _tables.lock:
             _refuse_taken(name)
-            _tables.architectures[name] = Architecture(name, config, backbone)
+            _tables.architectures[name] = Architecture(name, config, backbone, dict(example), tuple(tags))
         return backbone
 
     return add
 
 
-def register_model(name: str, *, architecture: str, **fields: Any) -> None:
+def register_model(
+    name: str,
+    *,
+    architecture: str,
+    tags: Sequence[str] = (),
+    example: Mapping[str, Any] | None = None,
+    **fields: Any,
+) -> None:
     """Register a named size: an architecture with some of its fields filled in.
+
+    Args:
+        name: such as `mlp_tiny`.
+        architecture: the architecture's name.
+        tags: words to find it by, beside those of the architecture.
+        example: fields in place of, or beside, those of the architecture's example.
+        **fields: what the name stands for.
 
     Raises:
         RegistrationError: the name is taken.
     """
     with _tables.lock:
         _refuse_taken(name)
-        _tables.models[name] = {"architecture": architecture, **fields}
+        _tables.models[name] = NamedSize(architecture, fields, dict(example or {}), tuple(tags))
+
+
+def register_renamed(old: str, new: str) -> None:
+    """Let a former name of an architecture or named size go on working, with a warning that says the new one.
+
+    Raises:
+        RegistrationError: the former name is taken.
+    """
+    with _tables.lock:
+        _refuse_taken(old)
+        _tables.renamed[old] = new
 
 
 def _refuse_taken(name: str) -> None:
-    if name in _tables.architectures or name in _tables.models:
+    if name in _tables.architectures or name in _tables.models or name in _tables.renamed:
         raise RegistrationError(
             f"{name!r} is registered already: choose another name, one that no installed package uses"
         )
@@ -113,6 +159,7 @@ def _load(point: EntryPoint) -> None:
 def get(name: str) -> Architecture:
     """Return an architecture by name. Raises UnknownNameError with the nearest known name."""
     architectures = _filled().architectures
+    name = _current(name)
     if name not in architectures:
         raise UnknownNameError(f"unknown architecture {name!r}; {did_you_mean(name, architectures)}")
     return architectures[name]
@@ -123,17 +170,65 @@ def list_architectures() -> list[str]:
     return sorted(_filled().architectures)
 
 
-def list_models(pattern: str = "*") -> list[str]:
-    """Return the named sizes whose name matches a wildcard pattern such as `cnn_*`, sorted."""
-    return sorted(name for name in _filled().models if fnmatchcase(name, pattern))
+def list_models(
+    pattern: str = "*", *, family: str | None = None, head: str | None = None, tag: str | None = None
+) -> list[str]:
+    """Return the names of the named sizes, sorted.
+
+    Args:
+        pattern: a wildcard that names match, such as `cnn_*`.
+        family: only sizes of this architecture.
+        head: only those that can carry a head of this kind, such as `token`.
+        tag: only those with this tag, their architecture's included.
+
+    Raises:
+        UnknownNameError: there is no such family, or nothing has such a head or tag.
+    """
+    names = sorted(name for name in _filled().models if fnmatchcase(name, pattern))
+    if family is not None:
+        family = get(family).name
+        names = [name for name in names if _tables.models[name].architecture == family]
+    if head is not None:
+        _refuse_unknown("kind of head", head, get_args(HeadConfig.model_fields["kind"].annotation))
+        names = [name for name in names if head in example_config(name).head_kinds()]
+    if tag is not None:
+        _refuse_unknown("tag", tag, {known for name in _tables.models for known in tags_of(name)})
+        names = [name for name in names if tag in tags_of(name)]
+    return names
+
+
+def _refuse_unknown(what: str, name: str, known: Iterable[str]) -> None:
+    names = set(known)
+    if name not in names:
+        raise UnknownNameError(f"unknown {what} {name!r}; {did_you_mean(name, names)}")
 
 
 def model_fields(name: str) -> dict[str, Any]:
     """Return what a named size stands for: its architecture and the fields it fills in."""
-    models = _filled().models
-    if name not in models:
-        raise UnknownNameError(f"unknown model {name!r}; {did_you_mean(name, models)}")
-    return dict(models[name])
+    size = _named_size(name)
+    return {"architecture": size.architecture, **size.fields}
+
+
+def tags_of(name: str) -> tuple[str, ...]:
+    """Return the tags of an architecture or a named size, sorted; a size has those of its architecture too."""
+    if name in _filled().models:
+        size = _tables.models[name]
+        return tuple(sorted({*size.tags, *get(size.architecture).tags}))
+    return tuple(sorted(get(name).tags))
+
+
+def example_config(name: str) -> ModelConfig:
+    """Return a whole config of an architecture or a named size: what its name leaves open is as in its example.
+
+    Raises:
+        ConfigError: there is no such name.
+    """
+    tables, name = _filled(), _current(name)
+    if name in tables.models:
+        size = tables.models[name]
+        return ModelConfig.parse({**get(size.architecture).example, **size.example, "architecture": name})
+    example = tables.architectures[name].example if name in tables.architectures else {}
+    return ModelConfig.parse({**example, "architecture": name})
 
 
 def resolve(data: Mapping[str, Any]) -> tuple[type[ModelConfig], dict[str, Any]]:
@@ -144,13 +239,36 @@ def resolve(data: Mapping[str, Any]) -> tuple[type[ModelConfig], dict[str, Any]]
     """
     tables = _filled()
     name = data.get("architecture")
-    fields = {**tables.models.get(str(name), {}), **{k: v for k, v in data.items() if k != "architecture"}}
-    fields.setdefault("architecture", name)
-    architecture = tables.architectures.get(str(fields["architecture"]))
+    if isinstance(name, str):
+        name = _current(name)
+    given = {key: value for key, value in data.items() if key != "architecture"}
+    size = tables.models.get(name) if isinstance(name, str) else None
+    fields = {**size.fields, **given} if size else given
+    family = size.architecture if size else name
+    if family is None:
+        raise ConfigError(f"architecture: is required; known: {', '.join(sorted(tables.architectures))}")
+    architecture = tables.architectures.get(family) if isinstance(family, str) else None
     if architecture is None:
         known = {**tables.architectures, **tables.models}
-        raise ConfigError(f"unknown architecture {name!r}; {did_you_mean(str(name), known)}")
-    return architecture.config, fields
+        raise ConfigError(f"unknown architecture {family!r}; {did_you_mean(str(family), known)}")
+    return architecture.config, {"architecture": family, **fields}
+
+
+def _named_size(name: str) -> NamedSize:
+    models = _filled().models
+    name = _current(name)
+    if name not in models:
+        raise UnknownNameError(f"unknown model {name!r}; {did_you_mean(name, models)}")
+    return models[name]
+
+
+def _current(name: str) -> str:
+    """Return what a name is called now."""
+    new = _filled().renamed.get(name)
+    if new is None:
+        return name
+    warnings.warn(f"{name!r} is now called {new!r}", DeprecatedNameWarning, stacklevel=3)
+    return new
 
 
 def build(architecture: str | ModelConfig, /, **fields: Any) -> keras.Model:
@@ -167,8 +285,9 @@ def build(architecture: str | ModelConfig, /, **fields: Any) -> keras.Model:
         **fields: the fields of its config, when a name was given.
 
     Returns:
-        An ordinary `keras.Model` with one input named `inputs`, of shape (N, *input_shape), and a dict of outputs
-        (`probabilities` or `value`, of shape (N, units); `<head>_...` with several heads).
+        An ordinary `keras.Model` with an input named `inputs`, of shape (N, *input_shape), and a dict of outputs
+        (`probabilities` or `value`, of shape (N, units), or (N, steps, units) on the features of a sequence;
+        `<head>_...` with several heads). Where the config names more inputs, they come as a dict.
 
     Raises:
         ConfigError: a field is unknown, missing or wrong.
@@ -179,8 +298,15 @@ def build(architecture: str | ModelConfig, /, **fields: Any) -> keras.Model:
         config = architecture
     else:
         config = ModelConfig.parse({"architecture": architecture, **fields})
-    inputs = keras.Input(config.input_shape, name=INPUT_NAME)
-    features = get(config.architecture).backbone(preprocess(inputs, config.preprocessing), config)
-    model = keras.Model(inputs, head_outputs(features, config), name=config.architecture)
+    inputs = {name: keras.Input(spec.shape, dtype=spec.dtype, name=name) for name, spec in config.input_specs().items()}
+    seen = {
+        **inputs,
+        INPUT_NAME: add_noise(preprocess(inputs[INPUT_NAME], config.preprocessing), config),
+    }
+    single = len(inputs) == 1
+    features = get(config.architecture).backbone(seen[INPUT_NAME] if single else seen, config)
+    model = keras.Model(
+        inputs[INPUT_NAME] if single else inputs, head_outputs(features, config), name=config.architecture
+    )
     model.zoo_config = config  # for whoever exports it
     return model

@@ -16,7 +16,7 @@ def cases(which: str) -> dict[str, dict[str, Any]]:
     cnn = {"architecture": "cnn", "input_shape": [6, 6, 1], "filters": [4, 4], "head": {"kind": "softmax", "units": 3}}
     sgd = {"name": "sgd", "learning_rate": 0.1, "momentum": 0.9}
     adam = {"name": "adam", "learning_rate": 0.01}
-    batch_norm = cnn | {"regularization": {"batch_norm": True}}
+    batch_norm = cnn | {"regularization": {"normalization": "batch"}}
     few = {
         "mlp, sgd with momentum, one row left": {"model": mlp, "optimizer": sgd, "rows": 49},
         "mlp, adam, clipped": {"model": mlp, "optimizer": adam | {"clip_norm": 0.05}},

@@ -115,7 +115,7 @@ DIVERGING = ["--set", "optimizer.learning_rate=1e38", "--set", "optimizer.name=s
 
 
 def test_a_diverged_run_is_told_of_and_summed_up(tmp_path: Path) -> None:
-    fields = ["--set", "model.regularization.batch_norm=false", "--set", "model.filters=[4]"]
+    fields = ["--set", "model.regularization.normalization=null", "--set", "model.filters=[4]"]
     done = start("digits_cnn", "--quick", "--no-export", *DIVERGING, *fields, folder=tmp_path)
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.count("warning: training diverged") == 1
@@ -123,7 +123,7 @@ def test_a_diverged_run_is_told_of_and_summed_up(tmp_path: Path) -> None:
 
 
 def test_a_diverged_run_is_not_exported(tmp_path: Path) -> None:
-    fields = ["--set", "model.regularization.batch_norm=false", "--set", "model.filters=[4]"]
+    fields = ["--set", "model.regularization.normalization=null", "--set", "model.filters=[4]"]
     done = start("digits_cnn", "--quick", "--repository", "saved_models", *DIVERGING, *fields, folder=tmp_path)
     assert done.returncode == 2
     assert done.stderr.startswith("zoo: error: training diverged: validation loss is nan")

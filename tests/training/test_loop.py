@@ -82,7 +82,7 @@ def test_metrics_on_an_odd_last_batch_equal_scikit_learn(steps_per_call: int, di
 def test_training_equals_fit_on_one_device_with_whole_batches(digits: Dataset) -> None:
     model = {
         "architecture": "cnn", "input_shape": [8, 8, 1], "filters": [4], "head": {"kind": "softmax", "units": 10},
-        "regularization": {"batch_norm": True, "l2": 0.001},
+        "regularization": {"normalization": "batch", "l2": 0.001},
     }  # fmt: skip
     split = digits.split("train").between(0, 96)
     loop = make_loop(model, {"name": "adam", "clip_norm": 0.5})

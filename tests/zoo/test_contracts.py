@@ -192,7 +192,7 @@ def test_dropout_acts_in_training(architecture: str) -> None:
 
 @architectures
 def test_batch_normalization_takes_the_place_of_biases(architecture: str) -> None:
-    model = build(architecture, "softmax", regularization={"batch_norm": True})
+    model = build(architecture, "softmax", regularization={"normalization": "batch"})
 
     biased = [layer.name for layer in model.layers if getattr(layer, "use_bias", False)]
     assert biased == ["logits"]

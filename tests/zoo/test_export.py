@@ -65,7 +65,7 @@ def test_an_exported_mlp_answers_as_predict_does(model: keras.Model, artifact: P
 
 @pytest.fixture(scope="module")
 def cnn(tmp_path_factory: pytest.TempPathFactory) -> tuple[keras.Model, Path]:
-    model = build("cnn", (8, 8, 1), filters=[4], head={"kind": "sigmoid"}, regularization={"batch_norm": True})
+    model = build("cnn", (8, 8, 1), filters=[4], head={"kind": "sigmoid"}, regularization={"normalization": "batch"})
     return model, zoo.export(model, tmp_path_factory.mktemp("repository") / "cnn", class_names=["cat", "dog"])
 
 

@@ -26,7 +26,7 @@ class ShoutyConfig(ModelConfig):
     loudness: float = 2.0
 
 
-@register("shouty", ShoutyConfig)
+@register("shouty", ShoutyConfig, example={"input_shape": (3,), "head": {"kind": "linear"}})
 def shouty_backbone(x, config):
     return keras.layers.Rescaling(config.loudness)(x)
 
@@ -118,7 +118,7 @@ def test_registering_an_architecture_under_a_taken_name_is_an_error(name: str) -
     backbone = get("mlp").backbone
 
     with pytest.raises(zoo.RegistrationError, match=f"'{name}' is registered already"):
-        zoo.register(name, zoo.ModelConfig)(backbone)
+        zoo.register(name, zoo.ModelConfig, example={})(backbone)
 
 
 @pytest.mark.parametrize("name", ["mlp", "cnn_tiny"])

@@ -5,9 +5,9 @@ from typing import Annotated, Literal, Self
 import keras
 from pydantic import Field, PositiveInt, model_validator
 
+from zoo.blocks import activate, dense, hidden_options
 from zoo.config import ModelConfig, Sizes
 from zoo.registry import register, register_model
-from zoo.regularization import activate, kernel_regularizer
 
 POOL_SIZE = 2
 
@@ -32,7 +32,8 @@ class CNNConfig(ModelConfig):
             raise ValueError(
                 f"input_shape of a cnn is (height, width, channels), got {self.input_shape}; a grey image has 1 channel"
             )
-        side = min(self.input_shape[:2])
+        height, width = (size or 1 for size in self.backbone_shape()[:2])
+        side = min(height, width)
         if self.kernel_size > side:
             raise ValueError(f"kernel_size {self.kernel_size} is larger than the image, {self.input_shape[:2]}")
         stages = side.bit_length() - 1
@@ -44,7 +45,9 @@ class CNNConfig(ModelConfig):
         return self
 
 
-@register("cnn", CNNConfig)
+@register(
+    "cnn", CNNConfig, example={"input_shape": (28, 28, 1), "head": {"kind": "softmax", "units": 10}}, tags=["image"]
+)
 def cnn_backbone(x: keras.KerasTensor, config: CNNConfig) -> keras.KerasTensor:
     """(N, height, width, channels) -> (N, features)."""
     layers = keras.layers
@@ -54,16 +57,14 @@ def cnn_backbone(x: keras.KerasTensor, config: CNNConfig) -> keras.KerasTensor:
         "max": layers.GlobalMaxPooling2D,
         "flatten": layers.Flatten,
     }[config.global_pooling]
-    penalty = kernel_regularizer(config.regularization)
-    use_bias = not config.regularization.batch_norm
-    for filters in config.filters:
-        x = layers.Conv2D(filters, config.kernel_size, padding="same", use_bias=use_bias, kernel_regularizer=penalty)(x)
-        x = activate(x, config)
+    for stage, filters in enumerate(config.filters, start=1):
+        name = f"conv_{stage}"
+        x = layers.Conv2D(filters, config.kernel_size, padding="same", name=name, **hidden_options(config, 4))(x)
+        x = activate(x, config, name)
         x = pool(POOL_SIZE)(x)
     x = flatten()(x)
-    for units in config.units:
-        x = layers.Dense(units, use_bias=use_bias, kernel_regularizer=penalty)(x)
-        x = activate(x, config)
+    for number, units in enumerate(config.units, start=1):
+        x = dense(x, units, config, f"dense_{number}")
     return x
 
 

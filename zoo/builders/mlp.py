@@ -5,9 +5,9 @@ from typing import Annotated, Literal
 import keras
 from pydantic import Field
 
+from zoo.blocks import dense
 from zoo.config import ModelConfig, Sizes
 from zoo.registry import register, register_model
-from zoo.regularization import activate, kernel_regularizer
 
 
 class MLPConfig(ModelConfig):
@@ -18,15 +18,15 @@ class MLPConfig(ModelConfig):
     """Width of each hidden layer."""
 
 
-@register("mlp", MLPConfig)
+@register(
+    "mlp", MLPConfig, example={"input_shape": (784,), "head": {"kind": "softmax", "units": 10}}, tags=["table", "image"]
+)
 def mlp_backbone(x: keras.KerasTensor, config: MLPConfig) -> keras.KerasTensor:
     """(N, *input_shape) -> (N, units[-1])."""
-    if len(config.input_shape) > 1:
-        x = keras.layers.Flatten()(x)
-    penalty = kernel_regularizer(config.regularization)
-    for units in config.units:
-        x = keras.layers.Dense(units, use_bias=not config.regularization.batch_norm, kernel_regularizer=penalty)(x)
-        x = activate(x, config)
+    if len(x.shape) > 2:
+        x = keras.layers.Flatten(name="flatten")(x)
+    for number, units in enumerate(config.units, start=1):
+        x = dense(x, units, config, f"dense_{number}")
     return x
 
 

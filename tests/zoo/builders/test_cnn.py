@@ -23,7 +23,7 @@ def build(**fields: Any) -> Any:
         ({"units": [7]}, (3 * 3 * 1 * 4 + 4) + (4 * 7 + 7) + (7 * 10 + 10)),
         # one halving leaves 4 x 4 pixels of 4 channels
         ({"global_pooling": "flatten"}, (3 * 3 * 1 * 4 + 4) + (4 * 4 * 4 * 10 + 10)),
-        ({"regularization": {"batch_norm": True}}, 3 * 3 * 1 * 4 + 4 * 4 + (4 * 10 + 10)),
+        ({"regularization": {"normalization": "batch"}}, 3 * 3 * 1 * 4 + 4 * 4 + (4 * 10 + 10)),
     ],
     ids=str,
 )

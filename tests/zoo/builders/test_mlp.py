@@ -35,7 +35,9 @@ def test_an_input_of_several_axes_is_flattened_row_by_row() -> None:
 
 
 def test_batch_normalization_has_four_parameters_per_unit_and_no_bias() -> None:
-    model = zoo.build("mlp", input_shape=(3,), units=[4], regularization={"batch_norm": True}, head={"kind": "sigmoid"})
+    model = zoo.build(
+        "mlp", input_shape=(3,), units=[4], regularization={"normalization": "batch"}, head={"kind": "sigmoid"}
+    )
 
     assert model.count_params() == 3 * 4 + 4 * 4 + (4 * 1 + 1)
 

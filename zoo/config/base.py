@@ -1,28 +1,24 @@
-"""What a person chooses: frozen, validated, and the same in Python, YAML and JSON."""
+"""The base of every config: frozen, validated, and the same in Python, YAML and JSON."""
 
 import hashlib
 import json
 import re
-from collections.abc import Mapping
-from typing import Annotated, Any, Literal, Self
+import warnings
+from collections.abc import Callable, Mapping
+from typing import Annotated, Any, ClassVar, Self
 
 import yaml
 from pydantic import (
     BaseModel,
     BeforeValidator,
     ConfigDict,
-    Field,
-    ModelWrapValidatorHandler,
-    NonNegativeFloat,
     PositiveInt,
-    StringConstraints,
     ValidationError,
-    field_validator,
     model_validator,
 )
 from pydantic_core import ErrorDetails, PydanticCustomError
 
-from zoo.errors import ConfigError, did_you_mean
+from zoo.errors import ConfigError, DeprecatedNameWarning, did_you_mean
 from zoo.yaml_text import parse_yaml
 
 
@@ -36,18 +32,26 @@ Listed = BeforeValidator(_tuple_of_list)
 Sizes = Annotated[tuple[PositiveInt, ...], Listed]
 """Sizes, each at least 1."""
 
-HeadName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$")]
+
+Renamed = tuple[str, Callable[[Any], Any]]
+"""The new name of a field, and what makes its new value of the old one."""
 
 
 class Config(BaseModel):
     """Base of every config: frozen, strictly typed, unknown fields refused by name."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", strict=True, allow_inf_nan=False, use_attribute_docstrings=True
+    )
+
+    renamed: ClassVar[Mapping[str, Renamed]] = {}
+    """Fields under the names they had before; these are understood, with a warning."""
 
     @model_validator(mode="before")
     @classmethod
     def _refuse_unknown_fields(cls, data: Any) -> Any:
-        if isinstance(data, Mapping):
+        if isinstance(data, Mapping) and cls.model_config.get("extra") == "forbid":
+            data = _with_new_names(data, cls.renamed)
             unknown = next((key for key in data if key not in cls.model_fields), None)
             if unknown is not None:
                 raise PydanticCustomError(
@@ -112,6 +116,27 @@ class Config(BaseModel):
         return "sha256:" + hashlib.sha256(canonical.encode()).hexdigest()
 
 
+def _with_new_names(data: Mapping[str, Any], renamed: Mapping[str, Renamed]) -> Mapping[str, Any]:
+    old_names = [name for name in renamed if name in data]
+    if not old_names:
+        return data
+    changed = dict(data)
+    for old in old_names:
+        new, convert = renamed[old]
+        value = changed.pop(old)
+        if new in changed:
+            raise PydanticCustomError(
+                "renamed_twice", "'{old}' is the former name of '{new}': give {new} alone", {"old": old, "new": new}
+            )
+        changed[new] = convert(value)
+        warnings.warn(
+            f"the field {old!r} is now called {new!r}: write {new}: {changed[new]!r} in place of {old}: {value!r}",
+            DeprecatedNameWarning,
+            stacklevel=2,
+        )
+    return changed
+
+
 def _explain(error: ValidationError) -> str:
     lines = []
     for fault in error.errors():
@@ -123,7 +148,7 @@ def _explain(error: ValidationError) -> str:
 
 def _sentence(fault: ErrorDetails) -> str:
     got, kind = fault["input"], fault["type"]
-    if kind in {"unknown_field", "value_error"}:
+    if kind in {"unknown_field", "renamed_twice", "value_error"}:
         return fault["msg"].removeprefix("Value error, ")
     if kind == "missing":
         return "is required"
@@ -134,86 +159,3 @@ def _sentence(fault: ErrorDetails) -> str:
     if kind == "tuple_type":
         return f"expected a list, such as [{got!r:.20}], {arrived}"
     return f"{fault['msg']}, {arrived}"
-
-
-class HeadConfig(Config):
-    """What a model answers: probabilities of classes, or values."""
-
-    kind: Literal["sigmoid", "softmax", "linear"]
-    units: PositiveInt = 1
-
-    @model_validator(mode="after")
-    def _softmax_needs_classes(self) -> Self:
-        if self.kind == "softmax" and self.units < 2:
-            raise ValueError(
-                f"a softmax over {self.units} unit is always 1: give units >= 2, or kind 'sigmoid' for two classes"
-            )
-        return self
-
-
-class RegularizationConfig(Config):
-    """What keeps a model from memorising; all of it off by default."""
-
-    l1: NonNegativeFloat = 0.0
-    """Penalty per absolute kernel weight, added to the loss."""
-    l2: NonNegativeFloat = 0.0
-    """Penalty per squared kernel weight, added to the loss."""
-    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
-    """Fraction of features zeroed in training (Srivastava et al., 2014)."""
-    batch_norm: bool = False
-    """Batch normalization before the activation (Ioffe and Szegedy, 2015), synchronised across replicas."""
-
-
-class RescalingConfig(Config):
-    """`x * scale + offset`, inside the model: pixels 0..255 become 0..1 with scale 1/255."""
-
-    kind: Literal["rescaling"]
-    scale: float
-    offset: float = 0.0
-
-
-class ModelConfig(Config):
-    """Everything that makes a model; each architecture extends it with fields of its own.
-
-    `ModelConfig.parse({"architecture": "mlp", ...})` gives the config class of that architecture.
-    """
-
-    architecture: str
-    input_shape: Annotated[Sizes, Field(min_length=1)]
-    """Shape of one example, without the batch."""
-    activation: str = "relu"
-    regularization: RegularizationConfig = RegularizationConfig()
-    preprocessing: Annotated[tuple[RescalingConfig, ...], Listed] = ()
-    """Steps between what a client sends and what the backbone sees, in order."""
-    head: HeadConfig | None = None
-    heads: Annotated[dict[HeadName, HeadConfig], Field(min_length=1)] | None = None
-    """Several named heads on one backbone, in place of `head`."""
-
-    @model_validator(mode="wrap")
-    @classmethod
-    def _parse_as_architecture(cls, data: Any, handler: ModelWrapValidatorHandler[Self]) -> Self:
-        if cls is not ModelConfig or not isinstance(data, Mapping):
-            return handler(data)
-        from zoo.registry import resolve
-
-        config_class, fields = resolve(data)
-        return config_class.model_validate(fields)  # type: ignore[return-value]  # a subclass, chosen by name
-
-    @field_validator("activation")
-    @classmethod
-    def _activation_is_known(cls, name: str) -> str:
-        from zoo.activations import check_activation
-
-        check_activation(name)
-        return name
-
-    @model_validator(mode="after")
-    def _one_kind_of_head(self) -> Self:
-        if (self.head is None) == (self.heads is None):
-            got = "neither" if self.head is None else "both"
-            raise ValueError(f"give either head: {{kind, units}} or heads: {{name: {{kind, units}}, ...}}, got {got}")
-        return self
-
-    def named_heads(self) -> dict[str, HeadConfig]:
-        """Return the heads by name; a single head has the empty name."""
-        return {"": self.head} if self.head is not None else dict(self.heads or {})

@@ -2,8 +2,8 @@ from typing import Any
 
 import pytest
 
-from training.overrides import with_overrides
 from zoo.errors import ConfigError
+from zoo.overrides import with_overrides
 
 
 @pytest.mark.parametrize(

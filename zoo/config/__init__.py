@@ -1,0 +1,31 @@
+"""What a person chooses: frozen, validated, and the same in Python, YAML and JSON."""
+
+from zoo.config.activation import ActivationConfig
+from zoo.config.base import Config, Listed, Sizes
+from zoo.config.constraint import ConstraintConfig
+from zoo.config.head import HeadConfig
+from zoo.config.initializer import InitializerConfig
+from zoo.config.model import INPUT_NAME, ModelConfig
+from zoo.config.preprocessing import PreprocessingConfig, RescalingConfig, StepConfig
+from zoo.config.regularization import RegularizationConfig
+from zoo.config.sequence import SequenceConfig
+from zoo.config.spec import Shape, Spec
+
+__all__ = [
+    "INPUT_NAME",
+    "ActivationConfig",
+    "Config",
+    "ConstraintConfig",
+    "HeadConfig",
+    "InitializerConfig",
+    "Listed",
+    "ModelConfig",
+    "PreprocessingConfig",
+    "RegularizationConfig",
+    "RescalingConfig",
+    "SequenceConfig",
+    "Shape",
+    "Sizes",
+    "Spec",
+    "StepConfig",
+]
