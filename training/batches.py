@@ -20,6 +20,8 @@ def distribute_batches(
 ) -> Iterator[Any]:
     """Return an iterator over per-replica (inputs, labels by head name), epoch after epoch without end.
 
+    Several inputs come as a dict.
+
     Every epoch is a permutation of the rows, keyed by (seed, epoch), cut into global batches; each of these is cut into one
     piece per replica, as even as can be. So which rows a step sees depends on the seed and the step alone. The last batch
     of an epoch may be smaller, and pieces may be empty. Rows are found by index: there is nothing for TensorFlow to shard.
@@ -50,7 +52,7 @@ def make_pieces(
     For the arguments see `distribute_batches`.
     """
     with tf.device("/cpu:0"):
-        inputs = tf.constant(split.inputs)
+        inputs = tf.nest.map_structure(tf.constant, split.inputs)
         labels = {name: tf.constant(array) for name, array in split.named_labels().items()}
     first_epoch, steps_into = divmod(first_step, plan.steps)
     local = len(replicas)
@@ -68,7 +70,8 @@ def make_pieces(
             low = start + size * replica // plan.replicas
             high = start + size * (replica + 1) // plan.replicas
             rows = order[low:high]
-            return tf.gather(inputs, rows), {name: tf.gather(array, rows) for name, array in labels.items()}
+            picked = tf.nest.map_structure(lambda array: tf.gather(array, rows), (inputs, labels))
+            return picked[0], picked[1]
 
         return tf.data.Dataset.range(begin, plan.steps * local).map(piece)
 

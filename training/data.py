@@ -17,33 +17,43 @@ import numpy as np
 
 from training.config import DataConfig
 from training.datasets import BUILDERS
+from zoo.config import INPUT_NAME
 from zoo.errors import ConfigError, UnknownNameError, did_you_mean
 
 HELD_OUT = 0.1
 """Share of the training rows that become the validation split of a data set that has none."""
 
-Labels = np.ndarray | Mapping[str, np.ndarray]
-"""One array of labels, or one per head by name."""
+Arrays = np.ndarray | Mapping[str, np.ndarray]
+"""One array, or several by name."""
 
 
 @dataclass(frozen=True, eq=False)
 class Split:
-    """Rows of one split: inputs (rows, ...) and their labels (rows, ...), by head name where there are several heads."""
+    """Rows of one split: inputs (rows, ...) and their labels (rows, ...).
 
-    inputs: np.ndarray
-    labels: Labels
+    Both are one array, or where a model has several inputs or heads, one by the name of each.
+    """
+
+    inputs: Arrays
+    labels: Arrays
 
     def __post_init__(self) -> None:
-        _refuse_scalar("inputs", self.inputs)
+        for name, inputs in self.named_inputs().items():
+            several = isinstance(self.inputs, Mapping)
+            _refuse_scalar(f"inputs{f' {name!r}' if several else ''}", inputs)
+            if len(inputs) != len(self):
+                raise ConfigError(f"{len(self)} rows of the first input, but {len(inputs)} of {name!r}")
         for name, labels in self.named_labels().items():
             _refuse_scalar(f"labels{name and f' of {name!r}'}", labels)
-            if len(labels) != len(self.inputs):
-                raise ConfigError(
-                    f"{len(self.inputs)} rows of inputs, but {len(labels)} labels{name and f' of {name!r}'}"
-                )
+            if len(labels) != len(self):
+                raise ConfigError(f"{len(self)} rows of inputs, but {len(labels)} labels{name and f' of {name!r}'}")
 
     def __len__(self) -> int:
-        return len(self.inputs)
+        return len(next(iter(self.named_inputs().values()), ()))
+
+    def named_inputs(self) -> dict[str, np.ndarray]:
+        """Return the inputs by name; a single, unnamed one as `inputs`."""
+        return dict(self.inputs) if isinstance(self.inputs, Mapping) else {INPUT_NAME: self.inputs}
 
     def named_labels(self) -> dict[str, np.ndarray]:
         """Return the labels by head name; those of a single, unnamed head under the empty name."""
@@ -51,9 +61,7 @@ class Split:
 
     def between(self, start: int, end: int) -> "Split":
         """Return the rows from `start` up to `end`."""
-        if isinstance(self.labels, Mapping):
-            return Split(self.inputs[start:end], {name: rows[start:end] for name, rows in self.labels.items()})
-        return Split(self.inputs[start:end], self.labels[start:end])
+        return Split(_between(self.inputs, start, end), _between(self.labels, start, end))
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,15 +92,15 @@ class Dataset:
         """`sha256:<hex>` over every row of every split: names, dtypes, shapes and bytes."""
         digest = hashlib.sha256()
         for name, split in sorted(self.splits.items()):
-            for part, array in {"inputs": split.inputs, **split.named_labels()}.items():
+            for part, array in {**split.named_inputs(), **split.named_labels()}.items():
                 digest.update(f"{name}/{part}:{array.dtype.str}{array.shape}".encode())
-                digest.update(np.ascontiguousarray(array).tobytes())
+                digest.update(_bytes_of(array))
         return "sha256:" + digest.hexdigest()
 
-    def input_range(self) -> tuple[float, float]:
-        """Return the smallest and largest input value in the training split."""
-        inputs = self.split("train").inputs
-        return float(inputs.min()), float(inputs.max())
+    def input_ranges(self) -> dict[str, tuple[float, float]]:
+        """Return the smallest and largest value of every input of numbers in the training split."""
+        inputs = self.split("train").named_inputs()
+        return {name: (float(x.min()), float(x.max())) for name, x in inputs.items() if x.dtype.kind not in "OSU"}
 
     def facts(self) -> dict[str, Any]:
         """Return what a passport says of the data."""
@@ -104,6 +112,19 @@ class Dataset:
             "licence": self.licence,
             "citation": self.citation,
         }
+
+
+def _between(arrays: Arrays, start: int, end: int) -> Arrays:
+    if isinstance(arrays, Mapping):
+        return {name: rows[start:end] for name, rows in arrays.items()}
+    return arrays[start:end]
+
+
+def _bytes_of(array: np.ndarray) -> bytes:
+    if array.dtype.kind != "O":
+        return np.ascontiguousarray(array).tobytes()
+    items = (item.encode() if isinstance(item, str) else bytes(item) for item in array.ravel())
+    return b"".join(len(item).to_bytes(8, "little") + item for item in items)  # an object array's bytes are addresses
 
 
 def _refuse_scalar(what: str, rows: Any) -> None:

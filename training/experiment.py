@@ -13,14 +13,14 @@ import zoo
 from training.batches import distribute_batches
 from training.callbacks import Call, Callback, End, EpochEnd, JsonLog, Start, TensorBoardLog
 from training.checkpoint import BestWeights
+from training.compatibility import check_data
 from training.config import ExportConfig, LoopConfig, TrainConfig
 from training.data import Dataset, Split, load_data
 from training.loop import Loop, Totals
-from training.objectives import check_data, make_objectives, metric_names
+from training.objectives import make_objectives, metric_names
 from training.optimizers import current_rate, make_optimizer
 from training.run import BEST_WEIGHTS, Run, make_folder
 from training.strategy import BatchPlan, check_pieces, make_strategy, plan_evaluation
-from zoo.config import INPUT_NAME
 from zoo.errors import ConfigError, ExportError, did_you_mean
 from zoo.heads import OUTPUT_OF_KIND, output_name
 
@@ -223,7 +223,7 @@ def _export(
         recipe=config,
         data=data.facts(),
         metrics=metrics,
-        input_ranges={INPUT_NAME: data.input_range()},
+        input_ranges=data.input_ranges(),
     )
     examples = data.split("test" if "test" in data.splits else "validation").inputs
     return zoo.export(

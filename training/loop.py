@@ -16,7 +16,7 @@ import tensorflow as tf
 from training.objectives import Objective, measure, metric_names
 from zoo.heads import training_model
 
-Batch = tuple[tf.Tensor, Mapping[str, tf.Tensor]]
+Batch = tuple[tf.Tensor | Mapping[str, tf.Tensor], Mapping[str, tf.Tensor]]
 
 
 @dataclass
@@ -118,14 +118,18 @@ class Loop:
     def _sums(self, batch: Batch, *, training: bool) -> tuple[tf.Tensor, tf.Tensor]:
         """Return the summed loss of these rows, and [rows, sum per metric]. Sums of no rows are 0, never NaN."""
         inputs, labels = batch
-        inputs = tf.cast(inputs, self.model.inputs[0].dtype)
+        inputs = tf.nest.map_structure(_as_taken, inputs, self.model.input)
         outputs = self._logits_model(inputs, training=training)
-        rows = tf.cast(tf.shape(inputs)[0], tf.float32)
+        rows = tf.cast(tf.shape(tf.nest.flatten(inputs)[0])[0], tf.float32)
         found = measure(self._objectives, labels, outputs)
         sums = {name: tf.reduce_sum(values) for name, values in found.items()}
         if self.model.losses:  # penalties on weights count once per example, so that dividing by rows keeps them whole
             sums["loss"] += tf.add_n([tf.cast(loss, tf.float32) for loss in self.model.losses]) * rows
         return sums["loss"], tf.stack([rows, *(sums[name] for name in self.names)])
+
+
+def _as_taken(array: tf.Tensor, taken: keras.KerasTensor) -> tf.Tensor:
+    return array if array.dtype == tf.string else tf.cast(array, taken.dtype)
 
 
 def synchronise_batch_norm(model: keras.Model) -> None:

@@ -5,44 +5,104 @@
 
 from typing import TYPE_CHECKING
 
-from zoo.errors import ArtifactError, ConfigError, ExportError, RegistrationError, UnknownNameError, ZooError
+from zoo.errors import (
+    ArtifactError,
+    ConfigError,
+    DeprecatedNameWarning,
+    ExportError,
+    RegistrationError,
+    UnknownNameError,
+    ZooError,
+)
 from zoo.export import ExportFacts, export
 from zoo.lazy import lazy_names
 from zoo.passport import Passport, Tolerance
 from zoo.verify import verify
 
 if TYPE_CHECKING:
-    from zoo.config import HeadConfig, ModelConfig, RegularizationConfig, RescalingConfig
-    from zoo.registry import build, list_architectures, list_models, model_fields, register, register_model
+    from zoo.config import (
+        ActivationConfig,
+        ConstraintConfig,
+        HeadConfig,
+        InitializerConfig,
+        ModelConfig,
+        RegularizationConfig,
+        RescalingConfig,
+        SequenceConfig,
+        Spec,
+    )
+    from zoo.keras_file import load_model
+    from zoo.registry import (
+        build,
+        example_config,
+        list_architectures,
+        list_models,
+        model_fields,
+        register,
+        register_model,
+        register_renamed,
+        tags_of,
+    )
 
 __getattr__ = lazy_names(
     __name__,
     {
-        "zoo.config": ("HeadConfig", "ModelConfig", "RegularizationConfig", "RescalingConfig"),
-        "zoo.registry": ("build", "list_architectures", "list_models", "model_fields", "register", "register_model"),
+        "zoo.config": (
+            "ActivationConfig",
+            "ConstraintConfig",
+            "HeadConfig",
+            "InitializerConfig",
+            "ModelConfig",
+            "RegularizationConfig",
+            "RescalingConfig",
+            "SequenceConfig",
+            "Spec",
+        ),
+        "zoo.keras_file": ("load_model",),
+        "zoo.registry": (
+            "build",
+            "example_config",
+            "list_architectures",
+            "list_models",
+            "model_fields",
+            "register",
+            "register_model",
+            "register_renamed",
+            "tags_of",
+        ),
     },
 )
 
 __all__ = [
+    "ActivationConfig",
     "ArtifactError",
     "ConfigError",
+    "ConstraintConfig",
+    "DeprecatedNameWarning",
     "ExportError",
     "ExportFacts",
     "HeadConfig",
+    "InitializerConfig",
     "ModelConfig",
     "Passport",
     "RegistrationError",
     "RegularizationConfig",
     "RescalingConfig",
+    "SequenceConfig",
+    "Spec",
     "Tolerance",
     "UnknownNameError",
     "ZooError",
     "build",
+    "example_config",
     "export",
     "list_architectures",
     "list_models",
+    "load_model",
     "model_fields",
     "register",
     "register_model",
+    "register_renamed",
+    "tags_of",
     "verify",
 ]

@@ -73,3 +73,15 @@ def test_a_strategy_of_one_device_gets_whole_batches() -> None:
     inputs, labels = next(batches)
     assert inputs.numpy().tolist() == [0, 1, 2]
     assert {name: array.numpy().tolist() for name, array in labels.items()} == {"a": [0, 1, 2], "b": [0, -1, -2]}
+
+
+def test_several_inputs_come_by_name_and_stay_together() -> None:
+    split = Split({"number": np.arange(5), "name": np.array(list("abcde"), object)}, np.arange(5))
+    plan = BatchPlan(5, 2, 1)
+
+    batches = list(make_pieces(split, plan, seed=1, first_step=0, replicas=range(1)).take(3).as_numpy_iterator())
+
+    assert sorted(int(row) for _, labels in batches for row in labels[""]) == [0, 1, 2, 3, 4]
+    for inputs, labels in batches:
+        np.testing.assert_array_equal(inputs["number"], labels[""])
+        assert [name.decode() for name in inputs["name"]] == ["abcde"[row] for row in labels[""]]

@@ -63,3 +63,29 @@ def test_inputs_and_labels_of_different_length_are_refused() -> None:
 def test_one_value_in_place_of_rows_is_refused(inputs: Any, labels: Any, message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         Split(inputs, labels)
+
+
+def test_inputs_of_different_length_are_refused() -> None:
+    with pytest.raises(ConfigError, match="2 rows of the first input, but 3 of 'b'"):
+        Split({"a": np.zeros(2), "b": np.zeros(3)}, np.zeros(2))
+
+
+def test_a_split_of_several_inputs_is_cut_as_one() -> None:
+    part = Split({"a": np.arange(4), "b": np.arange(4) * 2}, np.arange(4)).between(1, 3)
+
+    assert {name: rows.tolist() for name, rows in part.named_inputs().items()} == {"a": [1, 2], "b": [2, 4]}
+    assert len(part) == 2
+
+
+def test_the_fingerprint_of_text_is_of_the_text() -> None:
+    def fingerprint(*texts: str) -> str:
+        return Dataset("made up", {"train": Split(np.array(texts, object), np.zeros(len(texts)))}).fingerprint
+
+    assert fingerprint("one", "two") == fingerprint("".join(["o", "ne"]), "two")  # equal text in another object
+    assert fingerprint("one", "two") != fingerprint("onet", "wo")
+
+
+def test_the_range_of_text_is_not_told() -> None:
+    inputs = {"text": np.array(["a"], object), "number": np.array([3.0])}
+
+    assert Dataset("made up", {"train": Split(inputs, np.zeros(1))}).input_ranges() == {"number": (3.0, 3.0)}

@@ -5,10 +5,8 @@ import pytest
 import tensorflow as tf
 from sklearn.metrics import accuracy_score, log_loss, mean_absolute_error, mean_squared_error
 
-from training import Dataset, Split
-from training.objectives import Objective, check_data, is_better, make_objectives, measure, metric_names
+from training.objectives import Objective, is_better, make_objectives, measure, metric_names
 from zoo import ModelConfig
-from zoo.errors import ConfigError
 
 RANDOM = np.random.default_rng(0)
 
@@ -98,67 +96,42 @@ def test_what_is_better(metric: str, new: float, old: float | None, better: bool
     assert is_better(metric, new, old) is better
 
 
-@pytest.mark.parametrize(
-    ("inputs", "labels", "head", "message"),
-    [
-        (np.zeros((3, 5)), np.zeros(3), {"head": {"kind": "linear"}}, r"input_shape is \[2\], .* shape \[5\]"),
-        (np.zeros((3, 2)), np.array([0, 1, 3]), {"head": {"kind": "softmax", "units": 3}}, "set units to 4"),
-        (np.zeros((3, 2)), np.array([0, -1, 2]), {"head": {"kind": "softmax", "units": 3}}, r"classes -1\.\.2"),
-        (np.zeros((3, 2)), np.zeros((3, 4)), {"head": {"kind": "softmax", "units": 4}}, "expected one class number"),
-        (np.zeros((3, 2)), np.array([0, 1, 2]), {"head": {"kind": "sigmoid"}}, r"labels 0\.\.2, expected 0\.\.1"),
-        (np.zeros((3, 2)), np.zeros((3, 2)), {"head": {"kind": "linear", "units": 3}}, r"labels of shape \[2\]"),
-        (
-            np.zeros((3, 2)),
-            np.zeros(3),
-            {"heads": {"a": {"kind": "linear"}}},
-            "one unnamed head, the model has heads a",
-        ),
-        (np.zeros((0, 2)), np.zeros(0), {"head": {"kind": "linear"}}, "made up/train has no rows"),
-        (
-            np.array([[0, 0], [0, np.inf], [np.nan, 0]]),
-            np.zeros(3),
-            {"head": {"kind": "linear"}},
-            "the inputs of made up/train hold NaN or infinity in 2 of 3 rows, first in row 1",
-        ),
-        (
-            np.zeros((3, 2)),
-            np.array([0, 1, np.nan]),
-            {"head": {"kind": "softmax", "units": 2}},
-            "the labels of made up/train hold NaN or infinity in 1 of 3 rows, first in row 2",
-        ),
-        (
-            np.full((3, 2), "a"),
-            np.zeros(3),
-            {"head": {"kind": "linear"}},
-            "inputs of .* are of dtype <U1, expected num",
-        ),
-        (np.zeros((3, 2), object), np.zeros(3), {"head": {"kind": "linear"}}, "are of dtype object, expected numbers"),
-        (np.zeros((3, 2)), np.array(["a", "b", "c"]), {"head": {"kind": "sigmoid"}}, "labels of .* are of dtype <U1"),
-        (np.zeros((3, 2)), np.zeros(3, object), {"head": {"kind": "sigmoid"}}, "labels of .* are of dtype object"),
-        ([[0, 0]], np.zeros(1), {"head": {"kind": "linear"}}, "inputs of .* are a list, expected a NumPy array"),
-        (
-            np.zeros((3, 2)),
-            np.array([0, 0.75, 1]),
-            {"head": {"kind": "softmax", "units": 2}},
-            r"has 1 fractions for class labels, such as 0\.75: expected 0\.\.1",
-        ),
-        (
-            np.zeros((3, 2)),
-            np.zeros((3, 0)),
-            {"head": {"kind": "linear"}},
-            r"labels of shape \[0\] each, expected \[1\]",
-        ),
-    ],
-)
-def test_data_that_does_not_fit_is_refused(
-    inputs: np.ndarray, labels: np.ndarray, head: dict[str, Any], message: str
-) -> None:
-    with pytest.raises(ConfigError, match=message):
-        check_data(Dataset("made up", {"train": Split(inputs, labels)}), model_config(**head))
+TOKEN_LABELS = np.array([[2, 1, 0, 0], [1, 2, 2, 1], [0, 0, 0, 0]])
 
 
-def test_class_numbers_may_be_floats_and_inputs_of_any_number_type() -> None:
-    labels = np.array([0.0, 1.0, 1.0])
-    for dtype in ("uint8", "bool", "float16", "bfloat16"):
-        data = Dataset("made up", {"train": Split(np.zeros((3, 2), dtype), labels)})
-        check_data(data, model_config(head={"kind": "softmax", "units": 2}))
+def test_token_loss_and_accuracy_are_means_over_the_steps_that_are_no_padding() -> None:
+    logits = RANDOM.normal(size=(3, 4, 3)).astype(np.float32)
+    chances = np.exp(logits.astype(np.float64))
+    chances /= chances.sum(axis=-1, keepdims=True)
+    right = logits.argmax(axis=-1) == TOKEN_LABELS
+    objective = Objective("", "token", "probabilities")
+
+    losses = objective.losses(tf.constant(TOKEN_LABELS), tf.constant(logits)).numpy()
+    accuracies = objective.measures(tf.constant(TOKEN_LABELS), tf.constant(logits))["accuracy"].numpy()
+
+    counted = {0: 2, 1: 4}
+    by_hand = [-np.mean([np.log(chances[r, s, TOKEN_LABELS[r, s]]) for s in range(n)]) for r, n in counted.items()]
+    np.testing.assert_allclose(losses, [*by_hand, 0], rtol=1e-6)
+    np.testing.assert_allclose(accuracies, [right[0, :2].mean(), right[1].mean(), 0])
+
+
+def test_every_step_of_another_head_counts() -> None:
+    labels, logits = np.array([[0, 1, 0]]), np.zeros((1, 3, 2), np.float32)
+    values = np.array([[[1.0], [2.0], [6.0]]], np.float32)
+
+    softmax_loss = Objective("", "softmax", "probabilities").losses(tf.constant(labels), tf.constant(logits))
+    squares = Objective("", "linear", "value").losses(tf.zeros((1, 3)), tf.constant(values))
+
+    np.testing.assert_allclose(softmax_loss, [np.log(2)], rtol=1e-6)
+    np.testing.assert_allclose(squares, [(1 + 4 + 36) / 3], rtol=1e-6)
+
+
+def test_a_loss_counts_as_often_as_its_weight() -> None:
+    config = model_config(heads={"a": {"kind": "linear", "loss_weight": 3.0}, "b": {"kind": "linear"}})
+    labels = {"a": tf.zeros(2), "b": tf.zeros(2)}
+    outputs = {"a_value": tf.constant([[1.0], [2.0]]), "b_value": tf.constant([[10.0], [20.0]])}
+
+    measured = measure(make_objectives(config), labels, outputs)
+
+    assert measured["loss"].numpy().tolist() == [3 * 1 + 100, 3 * 4 + 400]
+    assert measured["a_loss"].numpy().tolist() == [1, 4]

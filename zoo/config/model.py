@@ -157,6 +157,10 @@ class ModelConfig(Config):
         """Tell whether the features are (N, steps, width) rather than (N, width)."""
         return False
 
+    def steps(self) -> int | None:
+        """Return how many steps the features of a sequence have; None where they are no sequence, or of any length."""
+        return self.backbone_shape()[0] if self.gives_sequence() else None
+
     def head_kinds(self) -> tuple[str, ...]:
         """Return the kinds of head that the features can carry."""
         return ("sigmoid", "softmax", "linear", *(["token"] if self.gives_sequence() else []))

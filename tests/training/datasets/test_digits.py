@@ -48,7 +48,7 @@ def test_what_is_known_of_the_data(digits: Dataset) -> None:
     assert digits.version == "1.0.0"
     assert "CC BY 4.0" in digits.licence
     assert "10.24432/C50P49" in digits.citation
-    assert digits.input_range() == (0.0, 255.0)
+    assert digits.input_ranges() == {"inputs": (0.0, 255.0)}
 
 
 def test_preparing_says_nothing(capfd: pytest.CaptureFixture[str], tmp_path_factory: pytest.TempPathFactory) -> None:

@@ -1,0 +1,86 @@
+from typing import Any
+
+import numpy as np
+import pytest
+
+from training import Dataset, Split
+from training.compatibility import check_data
+from zoo import ModelConfig
+from zoo.errors import ConfigError
+
+
+def model_config(**heads: Any) -> ModelConfig:
+    return ModelConfig.parse({"architecture": "mlp", "input_shape": [2], **heads})
+
+
+@pytest.mark.parametrize(
+    ("inputs", "labels", "head", "message"),
+    [
+        (np.zeros((3, 5)), np.zeros(3), {"head": {"kind": "linear"}}, r"input_shape is \[2\], .* shape \[5\]"),
+        (np.zeros((3, 2)), np.array([0, 1, 3]), {"head": {"kind": "softmax", "units": 3}}, "set units to 4"),
+        (np.zeros((3, 2)), np.array([0, -1, 2]), {"head": {"kind": "softmax", "units": 3}}, r"classes -1\.\.2"),
+        (np.zeros((3, 2)), np.zeros((3, 4)), {"head": {"kind": "softmax", "units": 4}}, "expected one class number"),
+        (np.zeros((3, 2)), np.array([0, 1, 2]), {"head": {"kind": "sigmoid"}}, r"labels 0\.\.2, expected 0\.\.1"),
+        (np.zeros((3, 2)), np.zeros((3, 2)), {"head": {"kind": "linear", "units": 3}}, r"labels of shape \[2\]"),
+        (
+            np.zeros((3, 2)),
+            np.zeros(3),
+            {"heads": {"a": {"kind": "linear"}}},
+            "one unnamed head, the model has heads a",
+        ),
+        (np.zeros((0, 2)), np.zeros(0), {"head": {"kind": "linear"}}, "made up/train has no rows"),
+        (
+            np.array([[0, 0], [0, np.inf], [np.nan, 0]]),
+            np.zeros(3),
+            {"head": {"kind": "linear"}},
+            "the inputs of made up/train hold NaN or infinity in 2 of 3 rows, first in row 1",
+        ),
+        (
+            np.zeros((3, 2)),
+            np.array([0, 1, np.nan]),
+            {"head": {"kind": "softmax", "units": 2}},
+            "the labels of made up/train hold NaN or infinity in 1 of 3 rows, first in row 2",
+        ),
+        (
+            np.full((3, 2), "a"),
+            np.zeros(3),
+            {"head": {"kind": "linear"}},
+            "inputs of .* are of dtype <U1, expected num",
+        ),
+        (np.zeros((3, 2), object), np.zeros(3), {"head": {"kind": "linear"}}, "are of dtype object, expected numbers"),
+        (np.zeros((3, 2)), np.array(["a", "b", "c"]), {"head": {"kind": "sigmoid"}}, "labels of .* are of dtype <U1"),
+        (np.zeros((3, 2)), np.zeros(3, object), {"head": {"kind": "sigmoid"}}, "labels of .* are of dtype object"),
+        ([[0, 0]], np.zeros(1), {"head": {"kind": "linear"}}, "inputs of .* are a list, expected a NumPy array"),
+        (
+            np.zeros((3, 2)),
+            np.array([0, 0.75, 1]),
+            {"head": {"kind": "softmax", "units": 2}},
+            r"has 1 fractions for class labels, such as 0\.75: expected 0\.\.1",
+        ),
+        (
+            np.zeros((3, 2)),
+            np.zeros((3, 0)),
+            {"head": {"kind": "linear"}},
+            r"labels of shape \[0\] each, expected \[1\]",
+        ),
+    ],
+)
+def test_data_that_does_not_fit_is_refused(
+    inputs: np.ndarray, labels: np.ndarray, head: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(ConfigError, match=message):
+        check_data(Dataset("made up", {"train": Split(inputs, labels)}), model_config(**head))
+
+
+def test_class_numbers_may_be_floats_and_inputs_of_any_number_type() -> None:
+    labels = np.array([0.0, 1.0, 1.0])
+    for dtype in ("uint8", "bool", "float16", "bfloat16"):
+        data = Dataset("made up", {"train": Split(np.zeros((3, 2), dtype), labels)})
+        check_data(data, model_config(head={"kind": "softmax", "units": 2}))
+
+
+def test_inputs_go_by_the_names_of_the_model() -> None:
+    split = Split({"inputs": np.zeros((3, 2)), "more": np.zeros(3)}, np.zeros(3))
+
+    with pytest.raises(ConfigError, match="made up has inputs inputs, more, the model takes inputs"):
+        check_data(Dataset("made up", {"train": split}), model_config(head={"kind": "linear"}))
