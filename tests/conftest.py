@@ -25,7 +25,7 @@ def pytest_unconfigure() -> None:
     _scratch.cleanup()
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def run_python() -> Callable[..., "subprocess.CompletedProcess[str]"]:
     """Run Python source in a fresh interpreter: `run_python(source, *arguments, NAME="environment", ...)`."""
 
@@ -35,7 +35,7 @@ def run_python() -> Callable[..., "subprocess.CompletedProcess[str]"]:
             env={**os.environ, **environment},
             capture_output=True,
             text=True,
-            timeout=120,
+            timeout=240,
             check=False,
         )
 
