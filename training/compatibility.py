@@ -45,6 +45,8 @@ def _check_input(what: str, array: Any, spec: Spec) -> None:
         _check_text(what, array)
     else:
         _check_numbers(what, array)
+    if spec.dtype == "int32" and not (array.dtype.kind in "biu" or (array == np.floor(array)).all()):
+        raise ConfigError(f"the model takes whole numbers, but {what} hold fractions")
     shape = array.shape[1:]
     fits = len(shape) == len(spec.shape) and all(w in {None, s} for w, s in zip(spec.shape, shape, strict=True))
     if not fits:
@@ -63,7 +65,11 @@ def _check_text(what: str, array: Any) -> None:
 
 
 def _check_ids(where: str, array: np.ndarray, config: ModelConfig) -> None:
-    if config.input_specs()[INPUT_NAME].dtype != "int32" or not isinstance(config, SequenceConfig):
+    if (
+        config.preprocessing
+        or config.input_specs()[INPUT_NAME].dtype != "int32"
+        or not isinstance(config, SequenceConfig)
+    ):
         return
     low, high = int(array.min()), int(array.max())
     if low < 0 or high >= (config.vocabulary_size or high + 1):

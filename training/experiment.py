@@ -23,6 +23,7 @@ from training.run import BEST_WEIGHTS, Run, make_folder
 from training.strategy import BatchPlan, check_pieces, make_strategy, plan_evaluation
 from zoo.errors import ConfigError, ExportError, did_you_mean
 from zoo.heads import OUTPUT_OF_KIND, output_name
+from zoo.preprocessing import adapt
 
 Metrics = Mapping[str, float]
 
@@ -71,6 +72,7 @@ def train(
     plan = BatchPlan(len(data.split("train")), config.train.batch_size, strategy.num_replicas_in_sync)
     with strategy.scope():
         model = zoo.build(config.model)
+        adapt(model, data.split("train").named_inputs())
         optimizer = make_optimizer(config.optimizer, steps=plan.steps * config.train.epochs)
     check_pieces(plan, model)
     loop = Loop(strategy, model, objectives, optimizer)

@@ -42,6 +42,11 @@ def read_recipe(recipe: str | Path) -> str:
     raise UnknownNameError(f"unknown recipe {name!r}; {did_you_mean(name, list_recipes())}; or give the path of a file")
 
 
+def recipe_texts() -> dict[str, str]:
+    """Return the text of every recipe that comes with the package by name, for `zoo summary` and `zoo plot`."""
+    return {name: read_recipe(name) for name in list_recipes()}
+
+
 def load_recipe(recipe: str | Path, overrides: Iterable[str] = ()) -> TrainConfig:
     """Return a recipe as a config.
 

@@ -8,10 +8,12 @@ import keras
 
 from zoo.config.activation import ActivationConfig
 from zoo.errors import ConfigError
-from zoo.keras_names import check_arguments, find
+from zoo.keras_names import check_arguments, find, first_sentence, names_in
 from zoo.layers.activation import FunctionActivation
 
 PRELU = "prelu"
+HALVING = "glu"
+"""It gives half of the channels that it gets, so a layer would not have the width that its config says."""
 _LAYERS = {"elu": keras.layers.ELU, "leaky_relu": keras.layers.LeakyReLU, "relu": keras.layers.ReLU}
 """Layers of Keras that are a function with its arguments."""
 
@@ -37,27 +39,41 @@ def name_of(function: Callable[..., Any]) -> str:
 
 
 def check_activation(config: ActivationConfig) -> None:
-    """Raise ConfigError unless there is such an activation and it takes these arguments."""
-    what = "activation"
+    """Raise ConfigError unless there is such an activation, it takes these arguments, and it can follow a layer."""
+    what, arguments = "activation", config.arguments
+    if config.kind == HALVING:
+        raise ConfigError(
+            "glu gives half of the channels it gets, so it cannot follow a hidden layer: choose silu or gelu"
+        )
     if config.kind == PRELU:
-        check_arguments(what, PRELU, keras.layers.PReLU, config.arguments)
-        return
-    function = find(what, config.kind, keras.activations, [PRELU])
-    if inspect.isclass(function):
-        raise ConfigError(f"activation {config.kind!r} is a class: register a function")
-    first = next(iter(inspect.signature(function).parameters), "")
-    check_arguments(what, config.kind, function, config.arguments, given=[first])
-    for name, value in config.arguments.items():
-        if not isinstance(value, int | float | str | type(None)):
-            raise ConfigError(f"activation {config.kind!r}: expected a number for {name}, got {value!r:.80}")
+        check_arguments(what, PRELU, keras.layers.PReLU, arguments)
+    else:
+        function = find(what, config.kind, keras.activations, [PRELU])
+        if inspect.isclass(function):
+            raise ConfigError(f"activation {config.kind!r} is a class: register a function")
+        first = next(iter(inspect.signature(function).parameters), "")
+        check_arguments(what, config.kind, function, arguments, given=[first])
+    if arguments.get("axis", -1) != -1:
+        raise ConfigError(
+            f"activation {config.kind!r}: expected axis -1, that of the channels, got {arguments['axis']!r}"
+        )
+    try:
+        activation_layer(config, rank=2, name=what)
+    except (TypeError, ValueError) as error:
+        raise ConfigError(f"activation {config.kind!r} refuses {arguments}: {first_sentence(error)}") from None
 
 
 def activation_function(config: ActivationConfig) -> Callable[[Any], Any]:
-    """Return the activation as a function, for layers that take one. Raises ConfigError for `prelu`, which has weights."""
+    """Return the activation as what layers take for `activation`; it is saved with them.
+
+    Raises:
+        ConfigError: it is `prelu`, which has weights.
+    """
     if config.kind == PRELU:
         raise ConfigError("prelu has weights of its own, so it cannot be used inside a layer: choose leaky_relu")
-    function = find("activation", config.kind, keras.activations)
-    return FunctionActivation(config.kind, config.arguments).call if config.arguments else function
+    if config.arguments:
+        return FunctionActivation(config.kind, config.arguments, name=config.kind.rpartition(">")[-1])
+    return find("activation", config.kind, keras.activations)
 
 
 def activation_layer(config: ActivationConfig, rank: int, name: str | None = None) -> keras.Layer:
@@ -71,9 +87,9 @@ def activation_layer(config: ActivationConfig, rank: int, name: str | None = Non
     arguments = config.arguments
     if config.kind == PRELU:
         return keras.layers.PReLU(**{"shared_axes": list(range(1, rank - 1)) or None, **arguments}, name=name)
-    if not arguments:
+    if not arguments and config.kind in names_in(keras.activations):
         return keras.layers.Activation(find("activation", config.kind, keras.activations), name=name)
-    layer = _LAYERS.get(config.kind)
+    layer = _LAYERS.get(config.kind) if arguments else None
     if layer is not None and arguments.keys() <= inspect.signature(layer).parameters.keys():
         return layer(**arguments, name=name)
     return FunctionActivation(config.kind, arguments, name=name)

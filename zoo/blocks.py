@@ -6,6 +6,7 @@ import keras
 
 from zoo.activations import activation_layer
 from zoo.config import ActivationConfig, ModelConfig
+from zoo.errors import ConfigError
 from zoo.initializers import make_initializer, suitable
 from zoo.regularization import CENTRED, drop, kernel_constraint, kernel_regularizer, normalize
 
@@ -51,10 +52,18 @@ def activate(
         config: of the model.
         name: of the linear layer; what follows is named after it.
         activation: in place of the config's.
+
+    Raises:
+        ConfigError: a registered activation changes the shape.
     """
     x = normalize(x, config.regularization, f"{name}_norm")
-    x = activation_layer(activation or config.activation, len(x.shape), f"{name}_activation")(x)
-    return drop(x, config.regularization, f"{name}_dropout")
+    chosen = activation or config.activation
+    activated = activation_layer(chosen, len(x.shape), f"{name}_activation")(x)
+    if activated.shape != x.shape:
+        raise ConfigError(
+            f"activation {chosen.kind!r} makes {activated.shape} of {x.shape}: expected a function that keeps the shape"
+        )
+    return drop(activated, config.regularization, f"{name}_dropout")
 
 
 def dense(

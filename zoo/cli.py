@@ -5,19 +5,19 @@ what is to be done. The first line of its docstring is its line in `zoo --help`.
 """
 
 import argparse
+import contextlib
 import inspect
-import json
 import os
 import re
 import sys
-from collections.abc import Callable, Mapping, Sequence
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
 from importlib.metadata import entry_points, version
 from pathlib import Path
 from typing import Any
 
-from zoo.errors import UnknownNameError, ZooError, did_you_mean
+from zoo.errors import DeprecatedNameWarning, UnknownNameError, ZooError, did_you_mean
 from zoo.tensorflow_noise import silence_tensorflow
 
 ENTRY_POINTS = "zoo.commands"
@@ -41,7 +41,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the program and return its exit code: 0 done, 1 the answer is no, 2 it could not be done."""
     arguments = sys.argv[1:] if arguments is None else arguments
     try:
-        status = _run(arguments)
+        with _plain_warnings():
+            status = _run(arguments)
         sys.stdout.flush()  # a closed pipe shows here, not at interpreter exit
     except ZooError as error:
         print(f"zoo: error: {error}", file=sys.stderr)
@@ -55,6 +56,25 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"zoo: error: {error}", file=sys.stderr)
         return MISUSED
     return status
+
+
+@contextlib.contextmanager
+def _plain_warnings() -> Iterator[None]:
+    """Show that a name is deprecated as a sentence, once, without the line of code that read it."""
+    show, told = warnings.showwarning, set()
+
+    def show_plainly(message: Warning | str, category: type[Warning], *place: Any, **options: Any) -> None:
+        if not issubclass(category, DeprecatedNameWarning):
+            show(message, category, *place, **options)
+        elif str(message) not in told:
+            told.add(str(message))
+            print(f"zoo: warning: {message}", file=sys.stderr)
+
+    warnings.showwarning = show_plainly
+    try:
+        yield
+    finally:
+        warnings.showwarning = show
 
 
 def _run(arguments: Sequence[str]) -> int:
@@ -110,44 +130,6 @@ def _first_line(documented: object) -> str:
 
 def _escaped(text: str) -> str:
     return text.replace("%", "%%")  # argparse formats help with %
-
-
-def list_command(parser: argparse.ArgumentParser) -> None:
-    """List the architectures and the named sizes."""
-    parser.add_argument("pattern", nargs="?", default="*", help="only names that match, such as 'cnn*'")
-    parser.add_argument("--json", action="store_true", help="print JSON")
-    parser.set_defaults(run=_list)
-
-
-def _list(options: argparse.Namespace) -> int:
-    silence_tensorflow()
-    from zoo.registry import get, list_architectures, list_models, model_fields
-
-    architectures = {
-        name: _first_line(get(name).config) for name in list_architectures() if fnmatchcase(name, options.pattern)
-    }
-    models = {name: model_fields(name) for name in list_models(options.pattern)}
-    if not architectures and not models:
-        known = [*list_architectures(), *list_models()]
-        raise UnknownNameError(f"nothing matches {options.pattern!r}; {did_you_mean(options.pattern, known)}")
-    if options.json:
-        print(json.dumps({"architectures": architectures, "models": models}, indent=2))
-        return 0
-    width = max(len(name) for name in (*architectures, *models))
-    if architectures:
-        print("architectures")
-        for name, summary in architectures.items():
-            print(f"  {name:{width}}  {summary}")
-    if models:
-        print("named sizes")
-        for name, fields in models.items():
-            print(f"  {name:{width}}  {_fields_in_words(fields)}")
-    return 0
-
-
-def _fields_in_words(fields: Mapping[str, Any]) -> str:
-    chosen = {key: value for key, value in fields.items() if key != "architecture"}
-    return "  ".join([fields["architecture"], *(f"{key}={json.dumps(value)}" for key, value in chosen.items())])
 
 
 def verify_command(parser: argparse.ArgumentParser) -> None:

@@ -5,6 +5,8 @@
      ├── UnknownNameError   no architecture, model, recipe or data set of that name (also a LookupError)
      ├── RegistrationError  two registrations claim one name (also a ValueError)
      ├── ExportError        a model cannot become an artifact (also a ValueError)
+     ├── StreamError        a model cannot be fed in pieces, or a piece does not fit (also a ValueError)
+     ├── NotAdaptedError    preprocessing has not seen the training data yet (also a RuntimeError)
      └── ArtifactError      what lies on disk is not an artifact that can be read
 
 `DeprecatedNameWarning` says that a name still works and what it is called now; Python shows it by default.
@@ -38,6 +40,16 @@ class RegistrationError(ZooError, ValueError):
 
 class ExportError(ZooError, ValueError):
     """A model cannot become an artifact."""
+
+
+class StreamError(ZooError, ValueError):
+    """A model cannot be fed in pieces, or a piece does not fit."""
+
+
+class NotAdaptedError(ZooError, RuntimeError):
+    """A model was used before its preprocessing saw the training data."""
+
+    _keras_call_info_injected = True  # Keras then leaves the message as it is, rather than wrapping it in its own
 
 
 class ArtifactError(ZooError):

@@ -79,6 +79,7 @@ def export(
             does, or the disk refuses. Nothing is left behind then.
     """
     from zoo.endpoints import NamedModel, find_classes, with_classes
+    from zoo.preprocessing import needs_adapting
 
     directory = Path(directory).absolute()
     facts = facts or ExportFacts()
@@ -87,6 +88,11 @@ def export(
     if not _MODEL_NAME.fullmatch(directory.name):
         raise ExportError(f"{directory.name!r} cannot name a model: use letters, digits, '_', '-' and '.'")
     named = NamedModel(model, input_names, output_names)
+    if needs_adapting(model):
+        raise ExportError(
+            f"the preprocessing of {model.name!r} has not seen the training data: call "
+            "zoo.preprocessing.adapt(model, rows), or load the weights of a model that has"
+        )
     rows = golden_rows(named, examples)
     outputs = _run(named, rows)
     refuse_not_finite(outputs)

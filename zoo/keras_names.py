@@ -9,6 +9,7 @@ import keras
 from zoo.errors import ConfigError, did_you_mean
 
 _NOT_NAMES = {"get", "serialize", "deserialize"}
+_OF_EVERY_LAYER = {"self", "name", "dtype"}
 
 
 def names_in(module: Any) -> list[str]:
@@ -36,35 +37,55 @@ def find(what: str, name: str, module: Any, more: Iterable[str] = ()) -> Any:
     return found
 
 
-def call(what: str, name: str, function: Callable[..., Any], arguments: Mapping[str, Any]) -> Any:
-    """Call something of Keras with arguments from a config.
+def call(what: str, name: str, function: Callable[..., Any], arguments: Mapping[str, Any], **given: Any) -> Any:
+    """Call something of Keras with arguments from a config, and others `given` beside them.
 
     Raises:
         ConfigError: it does not take them.
     """
     check_arguments(what, name, function, arguments)
     try:
-        return function(**arguments)
+        return function(**given, **arguments)
     except (TypeError, ValueError) as error:
-        raise ConfigError(f"{what} {name!r} refuses {dict(arguments)}: {_first_sentence(error)}") from None
+        raise ConfigError(f"{what} {name!r} refuses {dict(arguments)}: {first_sentence(error)}") from None
 
 
 def check_arguments(
     what: str, name: str, function: Callable[..., Any], arguments: Mapping[str, Any], *, given: Iterable[str] = ()
 ) -> None:
-    """Check that a function has parameters of these names; `given` are those that it gets otherwise.
+    """Check that a function takes arguments of these names and types, and lacks none; `given` are those it gets otherwise.
 
     Raises:
-        ConfigError: it has not; the message says which it has.
+        ConfigError: it does not; the message says what it takes.
     """
     parameters = inspect.signature(function).parameters
-    if any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values()):
-        return
-    taken = [parameter for parameter in parameters if parameter not in {*given, "self", "name", "dtype"}]
-    for argument in arguments:
-        if argument not in taken:
+    takes_any = any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values())
+    taken = {key: parameter for key, parameter in parameters.items() if key not in {*given, *_OF_EVERY_LAYER}}
+    for argument, value in arguments.items():
+        if argument in taken:
+            _check_type(f"{what} {name!r}: {argument}", value, taken[argument].default)
+        elif not takes_any:
             raise ConfigError(f"{what} {name!r} has no argument {argument!r}; {did_you_mean(argument, taken)}")
+    for key, parameter in taken.items():
+        named = parameter.kind in {parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY}
+        if named and parameter.default is parameter.empty and key not in arguments:
+            raise ConfigError(f"{what} {name!r} needs the argument {key!r}: write {{kind: {name}, {key}: ...}}")
 
 
-def _first_sentence(error: Exception) -> str:
+def _check_type(place: str, value: Any, default: Any) -> None:
+    """Raise ConfigError unless a value is of the type of the default that it replaces."""
+    if isinstance(default, bool):
+        expected, fits = "true or false", isinstance(value, bool)
+    elif isinstance(default, int | float):
+        expected, fits = "a number", isinstance(value, int | float) and not isinstance(value, bool)
+    elif isinstance(default, str):
+        expected, fits = f"text such as {default!r}", isinstance(value, str)
+    else:
+        expected, fits = "a number or text", isinstance(value, int | float | str | None)
+    if not fits:
+        raise ConfigError(f"{place}: expected {expected}, got {value!r:.80} ({type(value).__name__})")
+
+
+def first_sentence(error: Exception) -> str:
+    """Return the first line of a message of Keras; the others repeat it with a stack of arguments."""
     return str(error).strip().partition("\n")[0]

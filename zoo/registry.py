@@ -19,11 +19,11 @@ from zoo.config import INPUT_NAME, HeadConfig, ModelConfig
 from zoo.errors import ConfigError, DeprecatedNameWarning, RegistrationError, UnknownNameError, did_you_mean
 from zoo.heads import head_outputs
 from zoo.preprocessing import preprocess
-from zoo.sequences import add_noise
+from zoo.regularization import add_noise
 
 logger = logging.getLogger(__name__)
 
-BUILT_IN = ("zoo.builders.cnn", "zoo.builders.mlp")
+BUILT_IN = ("zoo.builders.cnn", "zoo.builders.mlp", "zoo.builders.recurrent", "zoo.builders.transformer")
 ENTRY_POINTS = "zoo.architectures"
 """Other packages name a module of theirs in this group; importing it registers what it has."""
 
@@ -226,7 +226,8 @@ def example_config(name: str) -> ModelConfig:
     tables, name = _filled(), _current(name)
     if name in tables.models:
         size = tables.models[name]
-        return ModelConfig.parse({**get(size.architecture).example, **size.example, "architecture": name})
+        example = {**get(size.architecture).example, **size.fields, **size.example}
+        return ModelConfig.parse({**example, "architecture": size.architecture})
     example = tables.architectures[name].example if name in tables.architectures else {}
     return ModelConfig.parse({**example, "architecture": name})
 
@@ -243,7 +244,7 @@ def resolve(data: Mapping[str, Any]) -> tuple[type[ModelConfig], dict[str, Any]]
         name = _current(name)
     given = {key: value for key, value in data.items() if key != "architecture"}
     size = tables.models.get(name) if isinstance(name, str) else None
-    fields = {**size.fields, **given} if size else given
+    fields = _beside(size.fields, given) if size else given
     family = size.architecture if size else name
     if family is None:
         raise ConfigError(f"architecture: is required; known: {', '.join(sorted(tables.architectures))}")
@@ -252,6 +253,19 @@ def resolve(data: Mapping[str, Any]) -> tuple[type[ModelConfig], dict[str, Any]]
         known = {**tables.architectures, **tables.models}
         raise ConfigError(f"unknown architecture {family!r}; {did_you_mean(str(family), known)}")
     return architecture.config, {"architecture": family, **fields}
+
+
+def _beside(fields: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the fields of a named size with those given beside it, which win.
+
+    Mappings join, so that choosing dropout does not switch off the normalization of a size that has some.
+    """
+    joined = {key: {**fields[key], **value} for key, value in given.items() if _both_mappings(fields.get(key), value)}
+    return {**fields, **given, **joined}
+
+
+def _both_mappings(one: Any, other: Any) -> bool:
+    return isinstance(one, Mapping) and isinstance(other, Mapping)
 
 
 def _named_size(name: str) -> NamedSize:

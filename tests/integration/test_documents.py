@@ -4,7 +4,10 @@ import base64
 import doctest
 import json
 import re
+from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
@@ -12,7 +15,6 @@ import pytest
 
 import training
 import zoo
-import zoo.registry
 
 ROOT = Path(__file__).parents[2]
 
@@ -23,9 +25,26 @@ def blocks(document: str, language: str) -> list[str]:
     )
 
 
-def test_the_docstring_of_build() -> None:
-    found = doctest.testmod(zoo.registry)
-    assert (found.failed, found.attempted) == (0, 3)
+@pytest.mark.parametrize(
+    "module",
+    ["zoo.contract.check", "zoo.generation", "zoo.overrides", "zoo.preprocessing", "zoo.registry", "zoo.streaming"],
+)
+def test_the_examples_of_docstrings(module: str) -> None:
+    found = doctest.testmod(import_module(module))
+
+    assert found.failed == 0
+    assert found.attempted > 0
+
+
+def test_the_guide_to_the_zoo_runs_as_it_stands(run_python: Callable[..., Any]) -> None:
+    program = "\n".join(blocks("docs/zoo.md", "python"))
+    said = re.findall(r"^(zoo\.list_\w+\(.*?\))\s+# (\[.*\])$", program, re.MULTILINE)
+
+    run = run_python("import zoo\n" + "".join(f"print({code})\n" for code, _ in said) + program)
+
+    assert run.returncode == 0, run.stderr
+    assert run.stdout.splitlines() == [lists for _, lists in said]
+    assert len(said) == 2
 
 
 def test_the_readme_says_how_many_parameters_a_model_has() -> None:

@@ -1,4 +1,3 @@
-import json
 import os
 import shutil
 import signal
@@ -14,9 +13,9 @@ import pytest
 from zoo.cli import main
 
 GREET = '''
-import signal, sys
+import signal, sys, warnings
 
-from zoo.errors import ConfigError
+from zoo.errors import ConfigError, DeprecatedNameWarning
 
 def greet_command(parser):
     """Greet somebody, 100% politely.
@@ -27,6 +26,8 @@ def greet_command(parser):
     parser.add_argument("--fail", action="store_true")
     parser.add_argument("--wait", action="store_true")
     parser.add_argument("--flood", action="store_true")
+    parser.add_argument("--dated", action="store_true")
+    parser.add_argument("--careless", action="store_true")
     parser.set_defaults(run=greet)
 
 def greet(args):
@@ -35,6 +36,11 @@ def greet(args):
     if args.wait:
         print("waiting", flush=True)
         signal.pause()
+    if args.careless:
+        warnings.warn("mind the step")
+    if args.dated:
+        warnings.warn("'hail' is now called 'greet'", DeprecatedNameWarning)
+        warnings.warn("'hail' is now called 'greet'", DeprecatedNameWarning)
     while args.flood:
         print("hello")
     print("hello", args.name)
@@ -123,6 +129,20 @@ def test_a_zoo_error_is_one_line_and_exit_code_2(site: str) -> None:
     assert (run.stdout, run.stderr, run.returncode) == ("", "zoo: error: nobody to greet\n", 2)
 
 
+def test_a_deprecated_name_is_a_warning_of_one_line_said_once(site: str) -> None:
+    run = zoo("greet", "--dated", site=site)
+
+    assert run.stderr == "zoo: warning: 'hail' is now called 'greet'\n"
+    assert run.returncode == 3
+
+
+def test_other_warnings_stay_as_python_shows_them(site: str) -> None:
+    run = zoo("greet", "--careless", site=site)
+
+    assert "greeter.py" in run.stderr
+    assert "UserWarning: mind the step" in run.stderr
+
+
 def test_an_abbreviated_option_is_refused(site: str) -> None:
     run = zoo("greet", "--nam", "Ada", site=site)
 
@@ -179,49 +199,6 @@ def test_the_script_and_the_module_are_the_same_door() -> None:
     run = subprocess.run([script, "--version"], capture_output=True, text=True, timeout=60, check=True)
 
     assert run.stdout == zoo("--version").stdout
-
-
-# ---- zoo list
-
-
-def test_list_shows_architectures_and_named_sizes(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["list"]) == 0
-
-    lines = [" ".join(line.split()) for line in capsys.readouterr().out.splitlines()]
-    assert "mlp A multi-layer perceptron. An input of more than one axis is flattened." in lines
-    assert "cnn_small cnn filters=[32, 64] units=[64]" in lines
-
-
-def test_list_takes_a_wildcard(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["list", "cnn*"]) == 0
-
-    assert "mlp" not in capsys.readouterr().out
-
-
-def test_list_gives_json(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["list", "mlp_*", "--json"]) == 0
-
-    assert json.loads(capsys.readouterr().out) == {
-        "architectures": {},
-        "models": {
-            "mlp_small": {"architecture": "mlp", "units": [128, 64]},
-            "mlp_tiny": {"architecture": "mlp", "units": [16, 16]},
-        },
-    }
-
-
-def test_list_of_nothing_names_the_nearest(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["list", "cnn_tny"]) == 2
-    assert "nothing matches 'cnn_tny'; did you mean 'cnn_tiny'" in capsys.readouterr().err
-
-
-def test_list_is_free_of_the_frameworks_noise() -> None:
-    environment = {name: value for name, value in os.environ.items() if name != "TF_CPP_MIN_LOG_LEVEL"}
-    run = subprocess.run(
-        [sys.executable, "-m", "zoo", "list"], env=environment, capture_output=True, text=True, timeout=60, check=True
-    )
-
-    assert run.stderr == ""
 
 
 # ---- zoo verify

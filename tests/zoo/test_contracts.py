@@ -159,7 +159,8 @@ def test_noise_of_every_kind_does_nothing_at_inference_and_something_in_training
 
         inference = answers(noisy, rows, training=False)
         for output, expected in answers(plain, rows, training=False).items():
-            np.testing.assert_array_equal(inference[output], expected, err_msg=kind)
+            # Keras splits the products of recurrent cells that drop, which rounds otherwise.
+            np.testing.assert_allclose(inference[output], expected, rtol=1e-6, atol=1e-7, err_msg=kind)
         draws = [answers(noisy, rows, training=True) for _ in range(4)]
         assert any(not np.array_equal(a[k], b[k]) for a, b in pairwise(draws) for k in a), kind
 

@@ -4,7 +4,9 @@ from zoo.errors import (
     ArtifactError,
     ConfigError,
     ExportError,
+    NotAdaptedError,
     RegistrationError,
+    StreamError,
     UnknownNameError,
     ZooError,
     did_you_mean,
@@ -18,6 +20,8 @@ from zoo.errors import (
         (UnknownNameError, LookupError),
         (RegistrationError, ValueError),
         (ExportError, ValueError),
+        (StreamError, ValueError),
+        (NotAdaptedError, RuntimeError),
         (ArtifactError, Exception),
     ],
 )

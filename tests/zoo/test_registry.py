@@ -8,6 +8,7 @@ import pytest
 import zoo
 from zoo.registry import get
 
+FAMILIES = ["cnn", "gru", "lstm", "mlp", "transformer"]
 SOFTMAX = {"kind": "softmax", "units": 3}
 
 SHOUTY = '''
@@ -50,15 +51,13 @@ def test_an_mlp_3_4_1_has_21_parameters() -> None:
 
 
 def test_the_architectures_are_listed_sorted() -> None:
-    assert zoo.list_architectures() == ["cnn", "mlp"]
+    assert zoo.list_architectures() == FAMILIES
 
 
 @pytest.mark.parametrize(
     ("pattern", "names"),
     [
-        ("*", ["cnn_small", "cnn_tiny", "mlp_small", "mlp_tiny"]),
-        ("cnn_*", ["cnn_small", "cnn_tiny"]),
-        ("*_tiny", ["cnn_tiny", "mlp_tiny"]),
+        ("cnn_*", ["cnn_separable_small", "cnn_small", "cnn_tiny"]),
         ("mlp_tiny", ["mlp_tiny"]),
         ("m?p_[st]*", ["mlp_small", "mlp_tiny"]),
         ("MLP*", []),
@@ -67,6 +66,52 @@ def test_the_architectures_are_listed_sorted() -> None:
 )
 def test_models_are_listed_by_wildcard(pattern: str, names: list[str]) -> None:
     assert zoo.list_models(pattern) == names
+
+
+def test_every_model_is_of_one_family() -> None:
+    found = [name for family in FAMILIES for name in zoo.list_models(family=family)]
+
+    assert sorted(found) == zoo.list_models()
+    assert {"mlp_residual_small", "mlp_small", "mlp_tiny"} == set(zoo.list_models(family="mlp"))
+
+
+def test_models_are_listed_by_the_heads_that_they_can_carry() -> None:
+    found = zoo.list_models("*_tiny", head="token")
+
+    assert {"gpt_tiny", "seq2seq_tiny"} <= set(found)
+    assert not {"mlp_tiny", "cnn_tiny", "vit_tiny"} & set(found)
+    assert zoo.list_models(head="softmax") == zoo.list_models()
+
+
+def test_models_are_listed_by_tag() -> None:
+    assert {"cnn_tiny", "mlp_tiny", "resnet_tiny"} <= set(zoo.list_models(tag="image"))
+    assert set(zoo.list_models(tag="residual")) == {"mlp_residual_small", "resnet_small", "resnet_tiny"}
+    assert zoo.tags_of("resnet_tiny") == ("image", "residual", "series")
+
+
+@pytest.mark.parametrize(
+    ("filters", "message"),
+    [
+        ({"family": "mpl"}, "unknown architecture 'mpl'; did you mean 'mlp'"),
+        ({"head": "sotfmax"}, "unknown kind of head 'sotfmax'; did you mean 'softmax'"),
+        ({"tag": "imgae"}, "unknown tag 'imgae'; did you mean 'image'"),
+    ],
+)
+def test_an_unknown_filter_is_refused_with_the_nearest_name(filters: dict[str, str], message: str) -> None:
+    with pytest.raises(zoo.UnknownNameError, match=message):
+        zoo.list_models(**filters)
+
+
+@pytest.mark.parametrize("name", ["mlp", "cnn_small", "gpt_tiny"])
+def test_an_example_is_a_whole_config(name: str) -> None:
+    config = zoo.example_config(name)
+
+    assert zoo.ModelConfig.from_yaml(config.to_yaml()) == config
+
+
+def test_the_example_of_an_unknown_name_is_refused() -> None:
+    with pytest.raises(zoo.ConfigError, match="unknown architecture 'mlp_tny'; did you mean 'mlp_tiny'"):
+        zoo.example_config("mlp_tny")
 
 
 def test_a_named_size_resolves_to_the_plain_config() -> None:
@@ -168,7 +213,7 @@ print(json.dumps([zoo.list_architectures(), zoo.list_models("shouty*"), float(an
     )
 
     # by hand: 1 times 1 plus 2 times 10, eleven times as loud, plus a bias of a half
-    assert json.loads(run.stdout) == [["cnn", "mlp", "shouty"], ["shouty_loud"], 231.5], run.stderr
+    assert json.loads(run.stdout) == [sorted([*FAMILIES, "shouty"]), ["shouty_loud"], 231.5], run.stderr
 
 
 def test_the_architecture_of_an_installed_package_is_found(
@@ -180,7 +225,7 @@ def test_the_architecture_of_an_installed_package_is_found(
         "import zoo; print(zoo.list_architectures(), zoo.list_models('sh*'))", PYTHONPATH=site, KERAS_BACKEND="jax"
     )
 
-    assert run.stdout.strip() == "['cnn', 'mlp', 'shouty'] ['shouty_loud']", run.stderr
+    assert run.stdout.strip() == f"{sorted([*FAMILIES, 'shouty'])} ['shouty_loud']", run.stderr
 
 
 def test_a_package_that_cannot_be_imported_does_not_hide_the_others(
@@ -190,7 +235,7 @@ def test_a_package_that_cannot_be_imported_does_not_hide_the_others(
 
     run = run_python("import zoo; print(zoo.list_architectures())", PYTHONPATH=site, KERAS_BACKEND="jax")
 
-    assert run.stdout.strip() == "['cnn', 'mlp']"
+    assert run.stdout.strip() == str(FAMILIES)
     assert "cannot load the architectures of shouty: ModuleNotFoundError" in run.stderr
 
 
@@ -233,4 +278,39 @@ print(zoo.registry.list_architectures())
         KERAS_BACKEND="jax",
     )
 
-    assert run.stdout.strip() == "['cnn', 'mlp']", run.stderr
+    assert run.stdout.strip() == str(FAMILIES), run.stderr
+
+
+RENAMED = """
+import warnings
+import zoo
+
+zoo.register_renamed("perceptron", "mlp")
+zoo.register_renamed("perceptron_tiny", "mlp_tiny")
+with warnings.catch_warnings(record=True) as caught:
+    warnings.simplefilter("always")
+    model = zoo.build("perceptron_tiny", input_shape=(3,), head={"kind": "linear"})
+    fields = zoo.model_fields("perceptron_tiny")
+    config = zoo.ModelConfig.parse({"architecture": "perceptron", "input_shape": [3], "head": {"kind": "linear"}})
+print(model.name, fields["architecture"], config.architecture)
+print(*[f"{warning.category.__name__}: {warning.message}" for warning in caught], sep="\\n")
+"""
+
+
+def test_a_former_name_works_and_says_the_new_one(run_python: Callable[..., Any]) -> None:
+    run = run_python(RENAMED, KERAS_BACKEND="jax")
+
+    names, *warned = run.stdout.splitlines()
+    assert names == "mlp mlp mlp", run.stderr
+    assert warned == [
+        "DeprecatedNameWarning: 'perceptron_tiny' is now called 'mlp_tiny'",
+        "DeprecatedNameWarning: 'perceptron_tiny' is now called 'mlp_tiny'",
+        "DeprecatedNameWarning: 'perceptron' is now called 'mlp'",
+    ]
+
+
+def test_a_former_name_cannot_be_one_that_is_taken() -> None:
+    zoo.list_models()  # fills the registry
+
+    with pytest.raises(zoo.RegistrationError, match="'cnn_tiny' is registered already"):
+        zoo.register_renamed("cnn_tiny", "mlp_tiny")

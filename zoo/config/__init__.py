@@ -6,7 +6,16 @@ from zoo.config.constraint import ConstraintConfig
 from zoo.config.head import HeadConfig
 from zoo.config.initializer import InitializerConfig
 from zoo.config.model import INPUT_NAME, ModelConfig
-from zoo.config.preprocessing import PreprocessingConfig, RescalingConfig, StepConfig
+from zoo.config.preprocessing import (
+    LookupConfig,
+    NormalizationConfig,
+    PreprocessingConfig,
+    RescalingConfig,
+    ResizingConfig,
+    SpectrogramConfig,
+    StepConfig,
+    TokensConfig,
+)
 from zoo.config.regularization import RegularizationConfig
 from zoo.config.sequence import SequenceConfig
 from zoo.config.spec import Shape, Spec
@@ -19,13 +28,18 @@ __all__ = [
     "HeadConfig",
     "InitializerConfig",
     "Listed",
+    "LookupConfig",
     "ModelConfig",
+    "NormalizationConfig",
     "PreprocessingConfig",
     "RegularizationConfig",
     "RescalingConfig",
+    "ResizingConfig",
     "SequenceConfig",
     "Shape",
     "Sizes",
     "Spec",
+    "SpectrogramConfig",
     "StepConfig",
+    "TokensConfig",
 ]

@@ -71,7 +71,7 @@ class Config(BaseModel):
         try:
             return cls.model_validate(data)
         except ValidationError as error:
-            raise ConfigError(_explain(error)) from None
+            raise ConfigError(_explain(error, data)) from None
 
     @classmethod
     def from_yaml(cls, text: str) -> Self:
@@ -137,25 +137,49 @@ def _with_new_names(data: Mapping[str, Any], renamed: Mapping[str, Renamed]) -> 
     return changed
 
 
-def _explain(error: ValidationError) -> str:
+def _explain(error: ValidationError, data: Any) -> str:
     lines = []
     for fault in error.errors():
-        place = ".".join(str(part) for part in fault["loc"])
+        parts = fault["loc"]
+        if fault["type"].startswith("union_tag"):  # the field that says which of several configs this is
+            parts = (*parts, fault["ctx"]["discriminator"].strip("'"))
+        place = ".".join(_place(parts, data))
         text = _sentence(fault)
         lines.append(f"{place}: {text}" if place else text)
     return "; ".join(lines)
+
+
+def _place(parts: tuple[int | str, ...], data: Any) -> list[str]:
+    """Return the way to a fault as a person would go it: pydantic also names the kind of what lies on the way."""
+    place = []
+    for part in parts:
+        if isinstance(data, Mapping):
+            if part not in data and data.get("kind") == part:
+                continue
+            data = data.get(part)
+        elif isinstance(data, list | tuple) and isinstance(part, int) and part < len(data):
+            data = data[part]
+        else:
+            data = None
+        place.append(str(part))
+    return place
 
 
 def _sentence(fault: ErrorDetails) -> str:
     got, kind = fault["input"], fault["type"]
     if kind in {"unknown_field", "renamed_twice", "value_error"}:
         return fault["msg"].removeprefix("Value error, ")
-    if kind == "missing":
+    if kind in {"missing", "union_tag_not_found"}:
         return "is required"
     arrived = f"got {got!r:.80} ({type(got).__name__})"
     if kind == "literal_error":
         known = re.findall(r"'([^']*)'", fault["ctx"]["expected"])
         return f"{arrived}; {did_you_mean(str(got), known)}"
+    if kind == "union_tag_invalid":
+        known = re.findall(r"'([^']*)'", fault["ctx"]["expected_tags"])
+        return f"got {fault['ctx']['tag']!r:.80}; {did_you_mean(fault['ctx']['tag'], known)}"
+    if kind == "model_attributes_type":
+        return f"expected a mapping with a kind, {arrived}"
     if kind == "tuple_type":
         return f"expected a list, such as [{got!r:.20}], {arrived}"
     return f"{fault['msg']}, {arrived}"

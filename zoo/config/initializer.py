@@ -8,6 +8,8 @@ from zoo.config.choice import Choice
 
 _AUTHORS = {"xavier": "glorot", "kaiming": "he"}
 """Other first names of the same people; Keras goes by the last ones of the first and the first ones of the second."""
+MATRICES_ONLY = {"identity", "orthogonal"}
+"""Initializers that cannot fill a vector of biases."""
 
 
 class InitializerConfig(Choice):
@@ -19,7 +21,7 @@ class InitializerConfig(Choice):
     @classmethod
     def _known_as(cls, name: str) -> str:
         author, _, distribution = name.partition("_")
-        return f"{_AUTHORS[author]}_{distribution}" if author in _AUTHORS else name
+        return f"{_AUTHORS[author]}_{distribution}" if distribution and author in _AUTHORS else name
 
     @model_validator(mode="before")
     @classmethod

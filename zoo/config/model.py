@@ -2,14 +2,14 @@
 
 from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
-from typing import Annotated, Any, ClassVar, Self
+from typing import Annotated, Any, Self
 
 from pydantic import Field, ModelWrapValidatorHandler, PositiveInt, model_validator
 
 from zoo.config.activation import ActivationConfig
 from zoo.config.base import Config, Listed
 from zoo.config.head import HeadConfig, HeadName
-from zoo.config.initializer import InitializerConfig
+from zoo.config.initializer import MATRICES_ONLY, InitializerConfig
 from zoo.config.preprocessing import Preprocessing
 from zoo.config.regularization import NEEDS, RegularizationConfig
 from zoo.config.spec import Shape, Spec
@@ -17,6 +17,7 @@ from zoo.config.spec import Shape, Spec
 INPUT_NAME = "inputs"
 """What the input of a model is called."""
 DEFAULT_GROUPS = 8
+_SUMS_TO_1 = {"softmax", "log_softmax", "sparsemax"}
 
 
 class ModelConfig(Config):
@@ -24,9 +25,6 @@ class ModelConfig(Config):
 
     `ModelConfig.parse({"architecture": "mlp", ...})` gives the config class of that architecture.
     """
-
-    free_axes: ClassVar[AbstractSet[int]] = frozenset()
-    """Axes of what the backbone sees that may be of any length."""
 
     architecture: str
     """Its name in the registry, or that of a named size."""
@@ -67,10 +65,18 @@ class ModelConfig(Config):
         return self
 
     @model_validator(mode="after")
+    def _biases_can_be_filled(self) -> Self:
+        if self.bias_initializer.kind in MATRICES_ONLY:
+            raise ValueError(
+                f"bias_initializer: {self.bias_initializer.kind!r} fills matrices, and biases are vectors: give a number"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _shapes_fit(self) -> Self:
         spec = self.backbone_spec()
         for axis, size in enumerate(spec.shape):
-            if size is None and axis not in self.free_axes:
+            if size is None and axis not in self.free_axes():
                 raise ValueError(
                     f"input_shape: axis {axis} of {list(spec.shape)}, which the backbone sees, must have a fixed size: "
                     f"{self.architecture} takes null {self._where_free()}"
@@ -97,6 +103,15 @@ class ModelConfig(Config):
         return self
 
     @model_validator(mode="after")
+    def _softmax_has_several_units(self) -> Self:
+        if self.activation.kind in _SUMS_TO_1 and 1 in self.widths():
+            raise ValueError(
+                f"activation: {self.activation.kind} over the single unit of a layer is always the same: give the layer "
+                "more units, or another activation"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _groups_divide_widths(self) -> Self:
         if self.regularization.normalization == "group":
             groups = self.regularization.groups or DEFAULT_GROUPS
@@ -108,7 +123,7 @@ class ModelConfig(Config):
         return self
 
     def _where_free(self) -> str:
-        return f"for axis {', '.join(map(str, sorted(self.free_axes)))} only" if self.free_axes else "nowhere"
+        return f"for axis {', '.join(map(str, sorted(self.free_axes())))} only" if self.free_axes() else "nowhere"
 
     def named_heads(self) -> dict[str, HeadConfig]:
         """Return the heads by name; a single head has the empty name."""
@@ -152,6 +167,10 @@ class ModelConfig(Config):
     def backbone_dtype(self) -> str:
         """Return the dtype that the backbone takes: `float32` for numbers, `int32` for token ids."""
         return "float32"
+
+    def free_axes(self) -> AbstractSet[int]:
+        """Return the axes of what the backbone sees that may be of any length."""
+        return frozenset()
 
     def gives_sequence(self) -> bool:
         """Tell whether the features are (N, steps, width) rather than (N, width)."""

@@ -11,7 +11,7 @@ from zoo.config.constraint import ConstraintConfig
 Fraction = Annotated[float, Field(ge=0, lt=1)]
 
 NEEDS = {
-    "spatial_dropout": "feature maps, which a cnn has",
+    "spatial_dropout": "feature maps, which a cnn has, or channels of a sequence, which lstm and gru read",
     "recurrent_dropout": "recurrent steps, which lstm and gru have",
     "stochastic_depth": "residual branches, which transformers and residual blocks have",
 }
@@ -34,7 +34,8 @@ class RegularizationConfig(Config):
     dropout: Fraction = 0.0
     """Fraction of features zeroed in training (Srivastava et al., 2014)."""
     spatial_dropout: Fraction = 0.0
-    """Fraction of whole feature maps zeroed in training (Tompson et al., 2015); after each convolution."""
+    """Fraction of whole feature maps zeroed in training (Tompson et al., 2015): after each convolution, or of what recurrent
+    layers read."""
     recurrent_dropout: Fraction = 0.0
     """Fraction of the recurrent state zeroed in training, the same at every step (Gal and Ghahramani, 2016)."""
     stochastic_depth: Fraction = 0.0
@@ -42,8 +43,8 @@ class RegularizationConfig(Config):
     gaussian_noise: NonNegativeFloat = 0.0
     """Standard deviation of noise added in training to what the backbone sees."""
     normalization: Literal["batch", "layer", "group", "rms"] | None = None
-    """Before each activation: batch (Ioffe and Szegedy, 2015; synchronised across replicas), layer (Ba et al., 2016), group
-    (Wu and He, 2018) or root mean square (Zhang and Sennrich, 2019)."""
+    """Before each activation, or on what a recurrent layer gives: batch (Ioffe and Szegedy, 2015; synchronised across
+    replicas), layer (Ba et al., 2016), group (Wu and He, 2018) or root mean square (Zhang and Sennrich, 2019)."""
     groups: PositiveInt | None = None
     """Of group normalization: how many groups the channels form; 8 where not given."""
     constraint: ConstraintConfig | None = None

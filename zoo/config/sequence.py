@@ -1,17 +1,15 @@
 """What architectures over sequences have in common."""
 
 from collections.abc import Set as AbstractSet
-from typing import ClassVar, Self
+from typing import Self
 
 from pydantic import PositiveInt, model_validator
 
-from zoo.config.model import ModelConfig
+from zoo.config.model import INPUT_NAME, ModelConfig
 
 
 class SequenceConfig(ModelConfig):
     """A model over sequences: token ids (steps,) where `vocabulary_size` is given, else vectors (steps, features)."""
-
-    free_axes: ClassVar[AbstractSet[int]] = frozenset({0})
 
     vocabulary_size: PositiveInt | None = None
     """How many token ids there are, 0 to vocabulary_size - 1; null takes feature vectors."""
@@ -30,9 +28,30 @@ class SequenceConfig(ModelConfig):
                 raise ValueError(f"input_shape of this {self.architecture} is {wanted}, got {shape}")
         return self
 
+    @model_validator(mode="after")
+    def _preprocessing_gives_ids_and_padding(self) -> Self:
+        spec, padded = self.input_specs()[INPUT_NAME], self.vocabulary_size is None and self.masks_padding()
+        for number, step in enumerate(self.preprocessing):
+            ids = step.ids(spec)
+            if ids is not None and ids > (self.vocabulary_size or ids):
+                raise ValueError(
+                    f"preprocessing.{number} gives {ids} ids, but vocabulary_size is {self.vocabulary_size}: set it to {ids}"
+                )
+            if padded and not step.keeps_zeros():
+                raise ValueError(
+                    f"mask_zero tells padding by its zeros, which preprocessing.{number} ({step.kind}) does not keep: "
+                    "leave one of them out"
+                )
+            spec = step.output(spec)
+        return self
+
     def backbone_dtype(self) -> str:
         """Return `int32` for token ids, `float32` for feature vectors."""
         return "int32" if self.vocabulary_size else "float32"
+
+    def free_axes(self) -> AbstractSet[int]:
+        """Return that there may be any number of steps."""
+        return frozenset({0})
 
     def takes_sequence(self) -> bool:
         """Tell whether the backbone sees a sequence (and not, say, an image that it cuts into one)."""

@@ -10,7 +10,8 @@ from keras import ops
 class KernelPenalty(keras.Regularizer):
     """l1 * sum|w| + l2 * sum w^2 + orthogonal * mean |cosine| between the weights of two units (the last axis).
 
-    The last is Keras's OrthogonalRegularizer by columns, with the kernel of a convolution seen as one column per filter.
+    The last is what Keras's OrthogonalRegularizer gives for the columns of a matrix; here a kernel may have any rank, one
+    column per filter, and any float type.
     """
 
     def __init__(self, l1: float = 0.0, l2: float = 0.0, orthogonal: float = 0.0) -> None:
@@ -22,8 +23,10 @@ class KernelPenalty(keras.Regularizer):
         penalty = self.l1 * ops.sum(ops.absolute(x)) + self.l2 * ops.sum(ops.square(x))
         units = x.shape[-1]
         if self.orthogonal and units > 1:  # one unit is orthogonal to nothing
-            columns = ops.reshape(x, (-1, units))
-            penalty += keras.regularizers.OrthogonalRegularizer(self.orthogonal, mode="columns")(columns)
+            columns = ops.normalize(ops.reshape(x, (-1, units)), axis=0)
+            cosines = ops.matmul(ops.transpose(columns), columns)
+            of_pairs = ops.absolute(cosines) * (1 - ops.eye(units, dtype=cosines.dtype))  # each pair is there twice
+            penalty += self.orthogonal * ops.sum(of_pairs) / (units * (units - 1))
         return penalty
 
     def get_config(self) -> dict[str, float]:

@@ -1,0 +1,60 @@
+"""Whether the stages of a convolutional network fit into what they get: every size is known before anything is built."""
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+POOL_SIZE = 2
+
+
+class Stage(NamedTuple):
+    """One stage: how far apart the windows of its first convolution are, how many it has in all, whether it pools then."""
+
+    strides: int
+    convolutions: int
+    pools: bool
+
+
+def check_geometry(side: int, what: str, kernel_size: int, stages: Iterable[Stage]) -> None:
+    """Check that every kernel fits and that there is something left to halve.
+
+    Args:
+        side: the smaller side of the image, or the steps of the series.
+        what: `image`, whose odd sides lose their last pixels in pooling, or `series`, which loses none.
+        kernel_size: of every convolution, all with zeros around what they get.
+        stages: in order.
+
+    Raises:
+        ValueError: a stage does not fit; the message says which and what would.
+    """
+    if kernel_size > side:
+        raise ValueError(f"kernel_size {kernel_size} is larger than the {what}, of side {side}")
+    left = side
+    for number, (strides, convolutions, pools) in enumerate(stages, start=1):
+        place = f"stage {number} gets {left} of the {side} that the smaller side of the {what} has"
+        fewer = "give fewer stages in filters, smaller strides"
+        if strides > left:
+            raise ValueError(f"{place}, less than its strides {strides}: {fewer}")
+        inside = _divided(left, strides)
+        if pools and inside < POOL_SIZE:
+            raise ValueError(f"{place}, which its pooling cannot halve: {fewer}, or pooling 'none'")
+        if _has_idle_weights(left, kernel_size, strides) or (
+            convolutions > 1 and _has_idle_weights(inside, kernel_size, 1)
+        ):
+            raise ValueError(
+                f"{place}, too little for kernel_size {kernel_size}, whose outer weights would only ever meet the zeros "
+                f"around it: {fewer}, or a smaller kernel_size"
+            )
+        left = inside
+        if pools:
+            left = left // POOL_SIZE if what == "image" else _divided(left, POOL_SIZE)
+
+
+def _divided(side: int, by: int) -> int:
+    return -(-side // by)  # rounded up
+
+
+def _has_idle_weights(side: int, kernel_size: int, strides: int) -> bool:
+    """Tell whether some weight only ever meets the zeros around an input of that side."""
+    last_window = (_divided(side, strides) - 1) * strides
+    zeros_before = max(last_window + kernel_size - side, 0) // 2
+    return zeros_before > last_window or kernel_size - 1 - zeros_before >= side
