@@ -226,8 +226,8 @@ def example_config(name: str) -> ModelConfig:
     tables, name = _filled(), _current(name)
     if name in tables.models:
         size = tables.models[name]
-        example = {**get(size.architecture).example, **size.fields, **size.example}
-        return ModelConfig.parse({**example, "architecture": size.architecture})
+        fields = {**get(size.architecture).example, **size.fields, **size.example}
+        return ModelConfig.parse({**fields, "architecture": size.architecture})
     example = tables.architectures[name].example if name in tables.architectures else {}
     return ModelConfig.parse({**example, "architecture": name})
 
