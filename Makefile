@@ -46,9 +46,10 @@ format: $(VENV)/.dev  ## Format the code and mend what can be mended by machine.
 	$(BIN)/ruff check --fix-only .
 	$(BIN)/ruff format .
 
-bench: $(VENV)/.dev  ## Measure training and serving against their peers; writes benchmarks/results/.
+bench: $(VENV)/.dev  ## Measure training, serving and generation against their peers; writes benchmarks/results/.
 	$(BIN)/python benchmarks/training_speed.py
 	$(BIN)/python benchmarks/serving_speed.py
+	$(BIN)/python benchmarks/generation_speed.py
 
 release: $(VENV)/.dev  ## Build the sdist and the wheel into dist/.
 	rm -rf dist
