@@ -22,6 +22,7 @@ from zoo.passport import Passport, Tolerance
 from zoo.verify import verify
 
 if TYPE_CHECKING:
+    from zoo.building import build
     from zoo.config import (
         ActivationConfig,
         ConstraintConfig,
@@ -41,7 +42,6 @@ if TYPE_CHECKING:
     from zoo.keras_file import load_model
     from zoo.preprocessing import adapt, needs_adapting
     from zoo.registry import (
-        build,
         example_config,
         list_architectures,
         list_models,
@@ -73,8 +73,8 @@ __getattr__ = lazy_names(
         ),
         "zoo.keras_file": ("load_model",),
         "zoo.preprocessing": ("adapt", "needs_adapting"),
+        "zoo.building": ("build",),
         "zoo.registry": (
-            "build",
             "example_config",
             "list_architectures",
             "list_models",

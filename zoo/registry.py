@@ -15,11 +15,8 @@ from typing import Any, get_args
 
 import keras
 
-from zoo.config import INPUT_NAME, HeadConfig, ModelConfig
+from zoo.config import HeadConfig, ModelConfig
 from zoo.errors import ConfigError, DeprecatedNameWarning, RegistrationError, UnknownNameError, did_you_mean
-from zoo.heads import head_outputs
-from zoo.preprocessing import preprocess
-from zoo.regularization import add_noise
 
 logger = logging.getLogger(__name__)
 
@@ -258,14 +255,15 @@ def resolve(data: Mapping[str, Any]) -> tuple[type[ModelConfig], dict[str, Any]]
 def _beside(fields: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
     """Return the fields of a named size with those given beside it, which win.
 
-    Mappings join, so that choosing dropout does not switch off the normalization of a size that has some.
+    Mappings join, so that choosing dropout does not switch off the normalization of a size that has some; what has a kind
+    of its own is another thing, and replaces.
     """
     joined = {key: {**fields[key], **value} for key, value in given.items() if _both_mappings(fields.get(key), value)}
     return {**fields, **given, **joined}
 
 
 def _both_mappings(one: Any, other: Any) -> bool:
-    return isinstance(one, Mapping) and isinstance(other, Mapping)
+    return isinstance(one, Mapping) and isinstance(other, Mapping) and "kind" not in other
 
 
 def _named_size(name: str) -> NamedSize:
@@ -283,44 +281,3 @@ def _current(name: str) -> str:
         return name
     warnings.warn(f"{name!r} is now called {new!r}", DeprecatedNameWarning, stacklevel=3)
     return new
-
-
-def build(architecture: str | ModelConfig, /, **fields: Any) -> keras.Model:
-    """Build a Keras model.
-
-    Example:
-        >>> import zoo
-        >>> model = zoo.build("mlp", input_shape=(784,), units=[16, 16], head={"kind": "softmax", "units": 10})
-        >>> model.count_params()
-        13002
-
-    Args:
-        architecture: the name of an architecture or of a named size, or a whole config.
-        **fields: the fields of its config, when a name was given.
-
-    Returns:
-        An ordinary `keras.Model` with an input named `inputs`, of shape (N, *input_shape), and a dict of outputs
-        (`probabilities` or `value`, of shape (N, units), or (N, steps, units) on the features of a sequence;
-        `<head>_...` with several heads). Where the config names more inputs, they come as a dict.
-
-    Raises:
-        ConfigError: a field is unknown, missing or wrong.
-    """
-    if isinstance(architecture, ModelConfig):
-        if fields:
-            raise ConfigError(f"give a config or fields, not both; got a config and {', '.join(fields)}")
-        config = architecture
-    else:
-        config = ModelConfig.parse({"architecture": architecture, **fields})
-    inputs = {name: keras.Input(spec.shape, dtype=spec.dtype, name=name) for name, spec in config.input_specs().items()}
-    seen = {
-        **inputs,
-        INPUT_NAME: add_noise(preprocess(inputs[INPUT_NAME], config.preprocessing), config),
-    }
-    single = len(inputs) == 1
-    features = get(config.architecture).backbone(seen[INPUT_NAME] if single else seen, config)
-    model = keras.Model(
-        inputs[INPUT_NAME] if single else inputs, head_outputs(features, config), name=config.architecture
-    )
-    model.zoo_config = config  # for whoever exports it
-    return model

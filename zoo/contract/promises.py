@@ -9,13 +9,13 @@ from typing import Any
 import keras
 import numpy as np
 
+from zoo.building import build
 from zoo.config import INPUT_NAME, ModelConfig
 from zoo.contract.sample import FREE_LENGTH, sample_inputs, sample_labels
 from zoo.heads import ACTIVATION_OF_KIND, output_name, training_model
 from zoo.keras_file import load_model
 from zoo.passport import Tolerance
 from zoo.preprocessing import adapt
-from zoo.registry import build
 from zoo.tensors import differences
 
 ROWS = 5

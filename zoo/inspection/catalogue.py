@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from typing import Any
 
+from zoo.building import build
 from zoo.errors import UnknownNameError, did_you_mean
 from zoo.registry import (
-    build,
     example_config,
     get,
     list_architectures,

@@ -7,6 +7,7 @@ from typing import Any
 
 import keras
 
+from zoo.building import build
 from zoo.config import ModelConfig
 from zoo.errors import ConfigError
 from zoo.inspection.blocks import Block, Network
@@ -15,7 +16,6 @@ from zoo.inspection.layout import Arrow, Frame, Place
 from zoo.inspection.layouter import CAPTION, CIRCLE, lay_out
 from zoo.inspection.network import network_of
 from zoo.inspection.words import Role, shape_in_words
-from zoo.registry import build
 
 SUFFIXES = (".svg", ".png")
 PIXELS_PER_INCH = 200

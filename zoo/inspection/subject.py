@@ -9,11 +9,12 @@ from typing import Any
 import keras
 
 from zoo.artifact import PASSPORT, list_versions, read_passport
+from zoo.building import build
 from zoo.config import ModelConfig
 from zoo.errors import ConfigError, UnknownNameError, did_you_mean
 from zoo.keras_file import load_model
 from zoo.overrides import with_overrides
-from zoo.registry import build, example_config, list_architectures, list_models
+from zoo.registry import example_config, list_architectures, list_models
 from zoo.yaml_text import parse_yaml
 
 RECIPES = "zoo.recipes"
