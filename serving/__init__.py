@@ -24,3 +24,7 @@ __getattr__ = lazy_names(
 )
 
 __all__ = ["CallError", "Client", "Server", "ServerConfig", "ServerError"]
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -44,3 +44,7 @@ __all__ = [
     "quick",
     "train",
 ]
+
+
+def __dir__() -> list[str]:
+    return __all__

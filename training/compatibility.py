@@ -114,6 +114,10 @@ def _step_fault(shape: tuple[int, ...], head: HeadConfig, steps: int | None) -> 
 
 
 def _value_fault(labels: np.ndarray, head: HeadConfig) -> str | None:
+    if head.kind == "token":
+        empty = np.flatnonzero(~(labels != 0).any(axis=1))
+        if empty.size:
+            return f"has {empty.size} rows whose labels are padding alone (0), first row {empty[0]}: drop them"
     low, high = float(labels.min()), float(labels.max())
     if head.kind == "sigmoid" and not 0 <= low <= high <= 1:
         return f"has labels {low:g}..{high:g}, expected 0..1"

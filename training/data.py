@@ -77,6 +77,13 @@ class Dataset:
     """The label of each class, where labels are classes."""
     description: str = field(default="", repr=False)
 
+    def __post_init__(self) -> None:
+        for name, split in self.splits.items():
+            if not isinstance(split, Split):
+                raise ConfigError(
+                    f"split {name!r}: expected a training.Split, got {type(split).__name__}: Split(inputs, labels)"
+                )
+
     def split(self, name: str) -> Split:
         """Return a split. Raises UnknownNameError where there is none of that name."""
         if name not in self.splits:

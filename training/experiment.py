@@ -21,7 +21,7 @@ from training.objectives import make_objectives, metric_names
 from training.optimizers import current_rate, make_optimizer
 from training.run import BEST_WEIGHTS, Run, make_folder
 from training.strategy import BatchPlan, check_pieces, make_strategy, plan_evaluation
-from zoo.errors import ConfigError, ExportError, did_you_mean
+from zoo.errors import ConfigError, ExportError, UnknownNameError, did_you_mean
 from zoo.heads import OUTPUT_OF_KIND, output_name
 from zoo.preprocessing import adapt
 
@@ -62,6 +62,12 @@ def train(
         ExportError: training diverged, so there is nothing to export (the run's folder is kept), or `zoo.export` refuses.
         TrainingInterrupted: Ctrl-C; the best weights and the log of the epochs before it are kept.
     """
+    if not isinstance(config, TrainConfig):
+        raise ConfigError(
+            f"expected a TrainConfig, got {type(config).__name__}: training.TrainConfig.parse(...) makes one of a dict, "
+            "training.load_recipe(...) of a recipe"
+        )
+    _refuse_other_data(data)
     started = time.perf_counter()
     strategy = make_strategy(config.strategy)
     keras.utils.set_random_seed(config.seed)
@@ -125,14 +131,28 @@ def evaluate(run: Run | str | Path, split: str = "test", *, data: Dataset | None
         UnknownNameError: there is no such run or split.
         ConfigError: the run has no weights, or the rows do not fit the model.
     """
+    _refuse_other_data(data)
     run = run if isinstance(run, Run) else Run.load(run)
     strategy = make_strategy(run.config.strategy)
-    data = data or load_data(run.config.data)
+    try:
+        data = data or load_data(run.config.data)
+    except UnknownNameError as error:
+        raise UnknownNameError(
+            f"{error}; a run that learnt from data given in Python is evaluated there: training.evaluate(run, data=...)"
+        ) from None
     check_data(data.only(split), run.config.model)
     with strategy.scope():
         model = run.model()
     loop = Loop(strategy, model, make_objectives(run.config.model))
     return _Evaluation(loop, strategy, data, split, run.config.train).measure()
+
+
+def _refuse_other_data(data: object) -> None:
+    if data is not None and not isinstance(data, Dataset):
+        raise ConfigError(
+            f"expected a training.Dataset, got {type(data).__name__}: training.Dataset(name, "
+            '{"train": training.Split(inputs, labels), "validation": ...})'
+        )
 
 
 class _Evaluation:

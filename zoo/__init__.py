@@ -129,3 +129,7 @@ __all__ = [
     "tags_of",
     "verify",
 ]
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -7,7 +7,7 @@ from typing import Any
 import keras
 
 from zoo.config.activation import ActivationConfig
-from zoo.errors import ConfigError
+from zoo.errors import ConfigError, shown
 from zoo.keras_names import check_arguments, find, first_sentence, names_in
 from zoo.layers.activation import FunctionActivation
 
@@ -16,6 +16,9 @@ HALVING = "glu"
 """It gives half of the channels that it gets, so a layer would not have the width that its config says."""
 _LAYERS = {"elu": keras.layers.ELU, "leaky_relu": keras.layers.LeakyReLU, "relu": keras.layers.ReLU}
 """Layers of Keras that are a function with its arguments."""
+_LEAST = {"celu": ("alpha", 1e-3), "squareplus": ("b", 0.0)}
+"""The least that an argument may be: of celu, which divides by it, what half precision still tells from 0 with ease; of
+squareplus, which takes the root of x^2 + b, 0."""
 
 
 def name_of(function: Callable[..., Any]) -> str:
@@ -25,7 +28,7 @@ def name_of(function: Callable[..., Any]) -> str:
         ConfigError: it is neither Keras's nor registered with `keras.saving.register_keras_serializable`.
     """
     if isinstance(function, type | keras.Layer):
-        raise ConfigError(f"expected a function or a name such as 'prelu', got {function!r:.80}")
+        raise ConfigError(f"expected a function or a name such as 'prelu', got {shown(function)}")
     name = getattr(function, "__name__", "")
     if getattr(keras.activations, name, None) is function:
         return name
@@ -46,6 +49,8 @@ def check_activation(config: ActivationConfig) -> None:
             "glu gives half of the channels it gets, so it cannot follow a hidden layer: choose silu or gelu"
         )
     if config.kind == PRELU:
+        if "shared_axes" in arguments:
+            raise ConfigError("activation 'prelu': shared_axes are all but the channels: leave it out")
         check_arguments(what, PRELU, keras.layers.PReLU, arguments)
     else:
         function = find(what, config.kind, keras.activations, [PRELU])
@@ -55,12 +60,18 @@ def check_activation(config: ActivationConfig) -> None:
         check_arguments(what, config.kind, function, arguments, given=[first])
     if arguments.get("axis", -1) != -1:
         raise ConfigError(
-            f"activation {config.kind!r}: expected axis -1, that of the channels, got {arguments['axis']!r}"
+            f"activation {config.kind!r}: expected axis -1, that of the channels, got {shown(arguments['axis'])}"
         )
+    if config.kind in _LEAST:
+        argument, least = _LEAST[config.kind]
+        if arguments.get(argument, 1) < least:
+            raise ConfigError(
+                f"activation {config.kind!r}: expected {argument} >= {least:g}, got {arguments[argument]}: it would give NaN"
+            )
     try:
         activation_layer(config, rank=2, name=what)
     except (TypeError, ValueError) as error:
-        raise ConfigError(f"activation {config.kind!r} refuses {arguments}: {first_sentence(error)}") from None
+        raise ConfigError(f"activation {config.kind!r} refuses {shown(arguments)}: {first_sentence(error)}") from None
 
 
 def activation_function(config: ActivationConfig) -> Callable[[Any], Any]:

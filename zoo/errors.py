@@ -16,6 +16,8 @@ Standard library only: `serving` uses this module too.
 
 from collections.abc import Iterable
 from difflib import get_close_matches
+from reprlib import Repr
+from typing import Any
 
 
 class DeprecatedNameWarning(FutureWarning):
@@ -54,6 +56,30 @@ class NotAdaptedError(ZooError, RuntimeError):
 
 class ArtifactError(ZooError):
     """What lies on disk is not an artifact that can be read."""
+
+
+_SHOWN = 80
+
+
+class _Short(Repr):
+    """Looks at no more of a value than it shows: one of a few lines may stand for billions of values."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.maxlevel = 3
+        self.maxstring = self.maxother = _SHOWN
+
+    def repr_int(self, x: int, level: int) -> str:  # noqa: ARG002 - the signature is reprlib's
+        """Show an int; of one with thousands of digits Python refuses to make text."""
+        return repr(x) if x.bit_length() <= 128 else f"a number of {x.bit_length()} bits"
+
+
+_short = _Short()
+
+
+def shown(value: Any) -> str:
+    """Return what a message shows of a value that it refuses: its repr, at most 80 characters of it."""
+    return _short.repr(value)[:_SHOWN]
 
 
 _LONGEST_NAME = 200  # comparing takes time by the square of the length, and a stranger may choose it

@@ -91,7 +91,7 @@ def export(
     if needs_adapting(model):
         raise ExportError(
             f"the preprocessing of {model.name!r} has not seen the training data: call "
-            "zoo.preprocessing.adapt(model, rows), or load the weights of a model that has"
+            "zoo.adapt(model, rows), or load the weights of a model that has"
         )
     rows = golden_rows(named, examples)
     outputs = _run(named, rows)

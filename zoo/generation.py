@@ -89,7 +89,7 @@ def generate(
     decoder = decoder_of(model)
     vocabulary, room = decoder.models.vocabulary, decoder.models.max_length
     sampling = Sampling(temperature, top_k, top_p)
-    if seed is not None and seed < 0:
+    if seed is not None and (not isinstance(seed, int | np.integer) or seed < 0):
         raise ConfigError(f"seed: expected a whole number from 0, got {seed!r}")
     if stop_id is not None:
         check_token("stop_id", stop_id, vocabulary)

@@ -18,7 +18,11 @@ RECTIFYING = {
 
 def make_initializer(config: InitializerConfig) -> keras.Initializer:
     """Return a new initializer. One made anew for each weight draws anew; a shared one would draw the same numbers twice."""
-    return call("initializer", config.kind, find("initializer", config.kind, keras.initializers), config.arguments)
+    return call("initializer", config.kind, _class_of(config), config.arguments)
+
+
+def _class_of(config: InitializerConfig) -> type[keras.Initializer]:
+    return find("initializer", config.kind, keras.initializers, base=keras.Initializer)
 
 
 def suitable(activation: ActivationConfig | str) -> str:
@@ -44,7 +48,7 @@ def suitable_depthwise(channels: int) -> keras.Initializer:
 
 def check_initializer(config: InitializerConfig) -> None:
     """Raise ConfigError unless there is such an initializer and it takes these arguments."""
-    found = find("initializer", config.kind, keras.initializers)
+    found = _class_of(config)
     if config.kind == "stft":
         raise ConfigError("initializer 'stft' fills spectrogram layers only: choose another, such as 'he_normal'")
     if "seed" in config.arguments:

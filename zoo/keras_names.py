@@ -6,7 +6,7 @@ from typing import Any
 
 import keras
 
-from zoo.errors import ConfigError, did_you_mean
+from zoo.errors import ConfigError, did_you_mean, shown
 
 _NOT_NAMES = {"get", "serialize", "deserialize"}
 _OF_EVERY_LAYER = {"self", "name", "dtype"}
@@ -19,11 +19,18 @@ def names_in(module: Any) -> list[str]:
     )
 
 
-def find(what: str, name: str, module: Any, more: Iterable[str] = ()) -> Any:
+def find(what: str, name: str, module: Any, more: Iterable[str] = (), *, base: type | None = None) -> Any:
     """Return what a module of Keras, or the registry of serializable objects (`package>name`), has under a name.
 
+    Args:
+        what: is looked for, for messages.
+        name: of it.
+        module: of Keras that may have it.
+        more: names to tell of beside those of the module.
+        base: class that what was registered must extend.
+
     Raises:
-        ConfigError: neither knows it.
+        ConfigError: neither knows it, or what was registered is something else.
     """
     if name in names_in(module):
         return getattr(module, name)
@@ -33,7 +40,9 @@ def find(what: str, name: str, module: Any, more: Iterable[str] = ()) -> Any:
         hint = did_you_mean(name, known)
         if ">" in name:
             hint = "import the module that registers it first (@keras.saving.register_keras_serializable)"
-        raise ConfigError(f"unknown {what} {name!r}; {hint}")
+        raise ConfigError(f"unknown {what} {shown(name)}; {hint}")
+    if base is not None and not (inspect.isclass(found) and issubclass(found, base)):
+        raise ConfigError(f"{what} {name!r}: expected a class that extends {base.__name__}, got {shown(found)}")
     return found
 
 
@@ -47,7 +56,7 @@ def call(what: str, name: str, function: Callable[..., Any], arguments: Mapping[
     try:
         return function(**given, **arguments)
     except (TypeError, ValueError) as error:
-        raise ConfigError(f"{what} {name!r} refuses {dict(arguments)}: {first_sentence(error)}") from None
+        raise ConfigError(f"{what} {name!r} refuses {shown(dict(arguments))}: {first_sentence(error)}") from None
 
 
 def check_arguments(
@@ -59,12 +68,14 @@ def check_arguments(
         ConfigError: it does not; the message says what it takes.
     """
     parameters = inspect.signature(function).parameters
-    takes_any = any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values())
-    taken = {key: parameter for key, parameter in parameters.items() if key not in {*given, *_OF_EVERY_LAYER}}
+    # what a layer takes beside its own are options of every layer, which are not chosen here
+    is_layer = inspect.isclass(function) and issubclass(function, keras.Layer)
+    rest = [key for key, parameter in parameters.items() if parameter.kind is parameter.VAR_KEYWORD]
+    taken = {key: parameter for key, parameter in parameters.items() if key not in {*given, *rest, *_OF_EVERY_LAYER}}
     for argument, value in arguments.items():
         if argument in taken:
-            _check_type(f"{what} {name!r}: {argument}", value, taken[argument].default)
-        elif not takes_any:
+            _check_type(f"{what} {name!r}: {argument}", value, taken[argument])
+        elif not rest or is_layer or argument in _OF_EVERY_LAYER:
             raise ConfigError(f"{what} {name!r} has no argument {argument!r}; {did_you_mean(argument, taken)}")
     for key, parameter in taken.items():
         named = parameter.kind in {parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY}
@@ -72,18 +83,19 @@ def check_arguments(
             raise ConfigError(f"{what} {name!r} needs the argument {key!r}: write {{kind: {name}, {key}: ...}}")
 
 
-def _check_type(place: str, value: Any, default: Any) -> None:
+def _check_type(place: str, value: Any, parameter: inspect.Parameter) -> None:
     """Raise ConfigError unless a value is of the type of the default that it replaces."""
-    if isinstance(default, bool):
+    default = parameter.default
+    if isinstance(default, bool) or parameter.annotation in {bool, "bool"}:
         expected, fits = "true or false", isinstance(value, bool)
     elif isinstance(default, int | float):
         expected, fits = "a number", isinstance(value, int | float) and not isinstance(value, bool)
     elif isinstance(default, str):
         expected, fits = f"text such as {default!r}", isinstance(value, str)
     else:
-        expected, fits = "a number or text", isinstance(value, int | float | str | None)
+        expected, fits = "a number or text", isinstance(value, int | float | str | None) and not isinstance(value, bool)
     if not fits:
-        raise ConfigError(f"{place}: expected {expected}, got {value!r:.80} ({type(value).__name__})")
+        raise ConfigError(f"{place}: expected {expected}, got {shown(value)} ({type(value).__name__})")
 
 
 def first_sentence(error: Exception) -> str:

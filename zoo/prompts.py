@@ -12,6 +12,8 @@ from zoo.sampling import PADDING
 
 def check_token(what: str, token: int, vocabulary: int) -> None:
     """Raise ConfigError unless it is the id of a token, padding being none."""
+    if isinstance(token, bool) or not isinstance(token, int | np.integer):
+        raise ConfigError(f"{what}: expected a whole number, got {token!r:.40}")
     if not PADDING < token < vocabulary:
         hint = "; 0 is padding, and rows of different lengths are padded by themselves" if token == PADDING else ""
         raise ConfigError(f"{what}: expected an id from 1 to {vocabulary - 1}, got {token}{hint}")
@@ -37,8 +39,8 @@ def check_prompt(number: int, prompt: Any, vocabulary: int) -> np.ndarray:
 
 def check_room(rows: Sequence[np.ndarray], new: int, room: int) -> None:
     """Raise ConfigError unless a model that looks at `room` tokens can add `new` ones to each of the rows."""
-    if new < 1:
-        raise ConfigError(f"max_new_tokens: expected at least 1, got {new!r}")
+    if isinstance(new, bool) or not isinstance(new, int | np.integer) or new < 1:
+        raise ConfigError(f"max_new_tokens: expected a whole number of at least 1, got {new!r:.40}")
     for number, row in enumerate(rows):
         if len(row) > room:
             raise ConfigError(f"prompt {number} has {len(row)} tokens, but the model has room for {room}: shorten it")

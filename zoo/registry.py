@@ -14,9 +14,11 @@ from importlib.metadata import EntryPoint, entry_points
 from typing import Any, get_args
 
 import keras
+from pydantic.fields import FieldInfo
 
-from zoo.config import HeadConfig, ModelConfig
-from zoo.errors import ConfigError, DeprecatedNameWarning, RegistrationError, UnknownNameError, did_you_mean
+from zoo.config import Config, HeadConfig, ModelConfig
+from zoo.config.base import with_new_names
+from zoo.errors import ConfigError, DeprecatedNameWarning, RegistrationError, UnknownNameError, did_you_mean, shown
 
 logger = logging.getLogger(__name__)
 
@@ -108,10 +110,14 @@ def register_model(
         **fields: what the name stands for.
 
     Raises:
-        RegistrationError: the name is taken.
+        RegistrationError: the name is taken, or there is no such architecture.
     """
     with _tables.lock:
         _refuse_taken(name)
+        if _tables.filled and architecture not in _tables.architectures:
+            raise RegistrationError(
+                f"{name!r} is of the architecture {architecture!r}; {did_you_mean(architecture, _tables.architectures)}"
+            )
         _tables.models[name] = NamedSize(architecture, fields, dict(example or {}), tuple(tags))
 
 
@@ -119,10 +125,15 @@ def register_renamed(old: str, new: str) -> None:
     """Let a former name of an architecture or named size go on working, with a warning that says the new one.
 
     Raises:
-        RegistrationError: the former name is taken.
+        RegistrationError: the former name is taken, or leads back to itself.
     """
     with _tables.lock:
         _refuse_taken(old)
+        newest = new
+        while newest in _tables.renamed:
+            newest = _tables.renamed[newest]
+        if newest == old:
+            raise RegistrationError(f"{old!r} cannot be the former name of itself")
         _tables.renamed[old] = new
 
 
@@ -145,12 +156,31 @@ def _filled() -> _Tables:
 
 
 def _load(point: EntryPoint) -> None:
+    """Import what an entry point names: all that it registers, or where it fails nothing of it."""
+    with _tables.lock:
+        before = [dict(table) for table in _registered()]
     try:
         point.load()
+        for name, size in _tables.models.items():
+            if size.architecture not in _tables.architectures:
+                raise LookupError(f"{name!r} is of the architecture {size.architecture!r}, which nobody registered")  # noqa: TRY301
     except RegistrationError as error:
+        _restore(before)
         raise RegistrationError(f"the architectures of {point.value} (entry point {point.name!r}): {error}") from None
     except Exception as error:  # noqa: BLE001 - another package's import may fail in any way; the rest must work
+        _restore(before)
         logger.warning("cannot load the architectures of %s: %s: %s", point.value, type(error).__name__, error)
+
+
+def _registered() -> tuple[dict[str, Any], ...]:
+    return _tables.architectures, _tables.models, _tables.renamed
+
+
+def _restore(before: Sequence[Mapping[str, Any]]) -> None:
+    with _tables.lock:
+        for table, was in zip(_registered(), before, strict=True):
+            table.clear()
+            table.update(was)
 
 
 def get(name: str) -> Architecture:
@@ -241,29 +271,40 @@ def resolve(data: Mapping[str, Any]) -> tuple[type[ModelConfig], dict[str, Any]]
         name = _current(name)
     given = {key: value for key, value in data.items() if key != "architecture"}
     size = tables.models.get(name) if isinstance(name, str) else None
-    fields = _beside(size.fields, given) if size else given
     family = size.architecture if size else name
     if family is None:
         raise ConfigError(f"architecture: is required; known: {', '.join(sorted(tables.architectures))}")
     architecture = tables.architectures.get(family) if isinstance(family, str) else None
     if architecture is None:
         known = {**tables.architectures, **tables.models}
-        raise ConfigError(f"unknown architecture {family!r}; {did_you_mean(str(family), known)}")
+        hint = did_you_mean(family if isinstance(family, str) else shown(family), known)
+        raise ConfigError(f"unknown architecture {shown(family)}; {hint}")
+    fields = _beside(size.fields, given, architecture.config) if size else given
     return architecture.config, {"architecture": family, **fields}
 
 
-def _beside(fields: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the fields of a named size with those given beside it, which win.
+def _beside(fields: Mapping[str, Any], given: Mapping[str, Any], config: type[ModelConfig]) -> dict[str, Any]:
+    """Return the fields of a named size with those given beside it, which win, under their new names.
 
     Mappings join, so that choosing dropout does not switch off the normalization of a size that has some; what has a kind
     of its own is another thing, and replaces.
     """
-    joined = {key: {**fields[key], **value} for key, value in given.items() if _both_mappings(fields.get(key), value)}
-    return {**fields, **given, **joined}
+    joined = {**fields, **with_new_names(given, config.renamed)}
+    for key, chosen in fields.items():
+        part = _part(joined[key], config.model_fields.get(key))
+        if part is not None and isinstance(chosen, Mapping):
+            joined[key] = {**chosen, **part}
+    return joined
 
 
-def _both_mappings(one: Any, other: Any) -> bool:
-    return isinstance(one, Mapping) and isinstance(other, Mapping) and "kind" not in other
+def _part(value: Any, field: FieldInfo | None) -> Mapping[str, Any] | None:
+    """Return the fields that a mapping, or a config, chooses by name; None where it is no such thing."""
+    if isinstance(value, Config):
+        value = {name: getattr(value, name) for name in value.model_fields_set}
+    if not isinstance(value, Mapping) or "kind" in value:
+        return None
+    of = field.annotation if field else None
+    return with_new_names(value, of.renamed) if isinstance(of, type) and issubclass(of, Config) else value
 
 
 def _named_size(name: str) -> NamedSize:
@@ -276,8 +317,11 @@ def _named_size(name: str) -> NamedSize:
 
 def _current(name: str) -> str:
     """Return what a name is called now."""
-    new = _filled().renamed.get(name)
-    if new is None:
+    renamed = _filled().renamed
+    if name not in renamed:
         return name
+    new = renamed[name]
+    while new in renamed:
+        new = renamed[new]
     warnings.warn(f"{name!r} is now called {new!r}", DeprecatedNameWarning, stacklevel=3)
     return new

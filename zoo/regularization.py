@@ -40,7 +40,7 @@ def kernel_constraint(
     """
     if config is None:
         return None
-    found = find("constraint", config.kind, keras.constraints)
+    found = find("constraint", config.kind, keras.constraints, base=keras.constraints.Constraint)
     has_axis = "axis" in inspect.signature(found).parameters
     axis = {"axis": list(range(rank - (2 if depthwise else 1)))} if has_axis else {}
     return call("constraint", config.kind, found, config.arguments, **axis)

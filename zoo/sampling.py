@@ -1,6 +1,7 @@
 """How the next token is chosen."""
 
 from dataclasses import dataclass
+from types import NoneType
 
 import numpy as np
 
@@ -26,6 +27,9 @@ class Sampling:
     """Draws from the likeliest, of those left by `top_k`, that together have this probability (Holtzman et al., 2019)."""
 
     def __post_init__(self) -> None:
+        _check_type("temperature", self.temperature, (int, float))
+        _check_type("top_k", self.top_k, (int, NoneType))
+        _check_type("top_p", self.top_p, (int, float, NoneType))
         if not (np.isfinite(self.temperature) and self.temperature >= 0):
             raise ConfigError(f"temperature: expected a number from 0, got {self.temperature!r}")
         if self.top_k is not None and self.top_k < 1:
@@ -38,6 +42,8 @@ class Sampling:
     def choose(self, logits: np.ndarray, random: np.random.Generator) -> int:
         """Choose one token by the logits of all, (vocabulary,)."""
         scores = np.array(logits, dtype="float64")
+        if np.isnan(scores).any():
+            raise ConfigError("the model answers NaN: its weights hold no finite numbers")
         scores[PADDING] = -np.inf
         if self.temperature == 0:
             return int(scores.argmax())
@@ -49,3 +55,8 @@ class Sampling:
             probabilities[likelier >= self.top_p] = 0
             probabilities /= probabilities.sum()
         return int(random.choice(order, p=probabilities))
+
+
+def _check_type(name: str, value: object, kinds: tuple[type, ...]) -> None:
+    if isinstance(value, bool) or not isinstance(value, kinds):
+        raise ConfigError(f"{name}: expected a {'number' if float in kinds else 'whole number'}, got {value!r:.40}")

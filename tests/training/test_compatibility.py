@@ -84,3 +84,25 @@ def test_inputs_go_by_the_names_of_the_model() -> None:
 
     with pytest.raises(ConfigError, match="made up has inputs inputs, more, the model takes inputs"):
         check_data(Dataset("made up", {"train": split}), model_config(head={"kind": "linear"}))
+
+
+def test_rows_whose_labels_are_padding_alone_are_refused() -> None:
+    config = ModelConfig.parse(
+        {"architecture": "gpt_tiny", "input_shape": [3], "vocabulary_size": 5, "head": {"kind": "token", "units": 5}}
+    )
+    split = Split(np.ones((3, 3), int), np.array([[1, 2, 0], [0, 0, 0], [3, 0, 0]]))
+
+    with pytest.raises(ConfigError, match=r"has 1 rows whose labels are padding alone \(0\), first row 1: drop them"):
+        check_data(Dataset("made up", {"train": split}), config)
+
+
+def test_ids_beyond_the_vocabulary_are_refused() -> None:
+    config = ModelConfig.parse(
+        {"architecture": "lstm", "input_shape": [3], "vocabulary_size": 5, "head": {"kind": "linear"}}
+    )
+    split = Split(np.array([[1, 2, 7]]), np.zeros(1))
+
+    with pytest.raises(
+        ConfigError, match=r"token ids 1\.\.7, but the model knows 0\.\.4: set model.vocabulary_size to 8"
+    ):
+        check_data(Dataset("made up", {"train": split}), config)

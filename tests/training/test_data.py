@@ -89,3 +89,8 @@ def test_the_range_of_text_is_not_told() -> None:
     inputs = {"text": np.array(["a"], object), "number": np.array([3.0])}
 
     assert Dataset("made up", {"train": Split(inputs, np.zeros(1))}).input_ranges() == {"number": (3.0, 3.0)}
+
+
+def test_rows_that_are_no_split_are_refused() -> None:
+    with pytest.raises(ConfigError, match=r"split 'train': expected a training.Split, got tuple"):
+        Dataset("made up", {"train": (np.zeros(1), np.zeros(1))})  # type: ignore[dict-item]

@@ -242,3 +242,21 @@ def test_a_damaged_line_within_a_log_is_an_error(
     log.write_text("\n".join([first, damaged, *rest]) + "\n")
     with pytest.raises(ConfigError, match=r"metrics\.jsonl is damaged"):
         Run.load(run.folder)
+
+
+def test_what_is_no_config_or_data_set_is_refused_with_what_makes_one(
+    blobs: Dataset, blobs_config: TrainConfig
+) -> None:
+    with pytest.raises(ConfigError, match=r"expected a TrainConfig, got dict: training.TrainConfig.parse"):
+        training.train(blobs_config.to_dict(), data=blobs)  # type: ignore[arg-type]
+    with pytest.raises(ConfigError, match=r"expected a training.Dataset, got tuple: training.Dataset\(name"):
+        training.train(blobs_config, data=(np.zeros(1), np.zeros(1)))  # type: ignore[arg-type]
+
+
+def test_a_run_on_data_from_python_says_how_it_is_evaluated(
+    blobs: Dataset, blobs_config: TrainConfig, tmp_path: Path
+) -> None:
+    run = training.train(blobs_config, data=blobs, runs=tmp_path)
+
+    with pytest.raises(UnknownNameError, match=r"unknown data set 'blobs'.*training.evaluate\(run, data=...\)"):
+        training.evaluate(run)

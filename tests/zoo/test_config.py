@@ -13,8 +13,8 @@ from zoo.errors import ConfigError
 SOFTMAX = {"kind": "softmax", "units": 3}
 MLP: dict[str, Any] = {"architecture": "mlp", "input_shape": [784], "units": [16, 16], "head": SOFTMAX}
 
-finite = st.floats(allow_nan=False, allow_infinity=False).map(lambda number: number + 0.0)  # -0.0 becomes 0.0
-sizes = st.integers(1, 2**31)
+finite = st.floats(allow_nan=False, allow_infinity=False, width=32)
+sizes = st.integers(1, 2**31 - 1)
 heads = st.one_of(
     st.fixed_dictionaries({"kind": st.just("softmax"), "units": st.integers(2, 1000)}),
     st.fixed_dictionaries({"kind": st.sampled_from(["sigmoid", "linear"])}, optional={"units": st.integers(1, 1000)}),
@@ -243,6 +243,93 @@ def test_the_hash_is_the_same_in_another_process(run_python: Callable[..., Any])
 )
 def test_the_hash_is_equal_however_the_same_choice_is_written(same: dict[str, Any]) -> None:
     assert hash_of(same) == hash_of(MLP)
+
+
+@pytest.mark.parametrize(
+    ("one", "two"),
+    [
+        (
+            {"activation": {"kind": "leaky_relu", "negative_slope": 1}},
+            {"activation": {"kind": "leaky_relu", "negative_slope": 1.0}},
+        ),
+        ({"bias_initializer": {"kind": "constant", "value": 5}}, {"bias_initializer": 5.0}),
+        ({"bias_initializer": {"kind": "constant", "value": 0}}, {"bias_initializer": "zeros"}),
+        ({"bias_initializer": {"kind": "constant"}}, {}),
+        ({"bias_initializer": -0.0}, {"bias_initializer": 0}),
+        (
+            {"regularization": {"constraint": {"kind": "max_norm", "max_value": 3}}},
+            {"regularization": {"constraint": {"kind": "max_norm", "max_value": 3.0}}},
+        ),
+        (
+            {"preprocessing": [{"kind": "rescaling", "scale": 0.0}]},
+            {"preprocessing": [{"kind": "rescaling", "scale": -0.0}]},
+        ),
+    ],
+    ids=str,
+)
+def test_equal_numbers_are_equal_choices_with_equal_hashes(one: dict[str, Any], two: dict[str, Any]) -> None:
+    first, second = ModelConfig.parse({**MLP, **one}), ModelConfig.parse({**MLP, **two})
+
+    assert first == second
+    assert first.content_hash() == second.content_hash()
+
+
+def nested(depth: int) -> Any:
+    """Return lists of ten, each of which is ten times the same one: in all, 10 to the power of depth strings."""
+    value: Any = "x"
+    for _ in range(depth):
+        value = [value] * 10
+    return value
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"units": nested(9)}, r"units\.0: .*valid integer, got \["),
+        ({"activation": nested(9)}, r"activation: expected a name, .* got \["),
+        ({"activation": {"kind": "relu", "max_value": nested(9)}}, r"max_value: expected a number or text, got \["),
+        ({"regularization": {"normalization": nested(9)}}, r"normalization: got \["),
+        ({"architecture": nested(9)}, r"unknown architecture \["),
+        ({"units": [10**30]}, r"units\.0: .*below 2147483648, .* got 1000000"),
+        ({"units": [10**5000]}, r"units\.0: .*below 2147483648, .* got a number of 16610 bits"),
+        ({"input_shape": [2**31]}, r"input_shape\.0: .*below 2147483648"),
+        ({"head": {"kind": "softmax", "units": 2**31}}, r"head\.units: .*below 2147483648"),
+    ],
+    ids=range(9),
+)
+def test_a_value_too_large_to_show_is_refused_in_a_short_message(fields: dict[str, Any], message: str) -> None:
+    with pytest.raises(ConfigError, match=message) as refused:
+        ModelConfig.parse({**MLP, **fields})
+
+    assert len(str(refused.value)) < 2000
+
+
+def test_of_many_divisors_the_nearest_are_proposed() -> None:
+    fields = {"architecture": "transformer", "input_shape": [4, 3], "hidden_dim": 2 * 10**9, "num_heads": 7}
+
+    with pytest.raises(
+        ConfigError, match=r"num_heads 7 does not divide hidden_dim 2000000000: choose one of 2, 4, 5, 8, 10$"
+    ):
+        ModelConfig.parse({**fields, "head": SOFTMAX})
+
+
+@pytest.mark.parametrize("text", ['{"a": ' + "1" * 5000 + "}", "[" * 100_000, "{"], ids=["digits", "depth", "end"])
+def test_what_is_no_json_is_refused(text: str) -> None:
+    with pytest.raises(ConfigError, match="this is not JSON"):
+        ModelConfig.from_json(text)
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"architecture": "mlp", "input_shape": [4], "units": [8, 1], "activations": ["relu", "softmax"]},
+        {"architecture": "transformer", "input_shape": [4, 3], "intermediate_dim": 1, "activation": "softmax"},
+    ],
+    ids=["mlp", "transformer"],
+)
+def test_a_softmax_over_a_single_hidden_unit_is_refused(fields: dict[str, Any]) -> None:
+    with pytest.raises(ConfigError, match="softmax over the single unit of a layer is always the same"):
+        ModelConfig.parse({**fields, "head": SOFTMAX})
 
 
 def test_the_hash_differs_for_every_changed_choice() -> None:

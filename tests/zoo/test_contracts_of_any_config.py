@@ -1,5 +1,6 @@
 """Whatever is asked for is either refused at construction, in words, or keeps the contract: nothing fails within Keras."""
 
+from collections.abc import Sequence
 from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
@@ -99,23 +100,18 @@ def parse(fields: dict[str, Any]) -> zoo.ModelConfig:
         raise
 
 
-NAMES = [*zoo.list_architectures(), *(name for name in zoo.list_models("*_tiny") if "transformer" not in name)]
-
-
 @pytest.mark.parametrize("name", zoo.list_architectures())
-@pytest.mark.parametrize("promise", PROMISES, ids=lambda promise: promise.__name__)
-def test_a_config_is_refused_or_keeps_its_promises(name: str, promise: Promise) -> None:
-    hold(name, promise, examples=10)
+def test_a_config_is_refused_or_keeps_its_promises(name: str) -> None:
+    hold(name, PROMISES, examples=10)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", NAMES)
-@pytest.mark.parametrize("promise", [*PROMISES, learn_from_one_step], ids=lambda promise: promise.__name__)
-def test_many_configs_are_refused_or_keep_their_promises(name: str, promise: Promise) -> None:
-    hold(name, promise, examples=25)
+@pytest.mark.parametrize("name", [name for name in zoo.list_models("*_tiny") if name != "transformer_tiny"])
+def test_a_named_size_with_any_change_is_refused_or_keeps_its_promises(name: str) -> None:
+    hold(name, [*PROMISES, learn_from_one_step], examples=4)
 
 
-def hold(name: str, promise: Promise, *, examples: int) -> None:
+def hold(name: str, promises: Sequence[Promise], *, examples: int) -> None:
     @settings(
         max_examples=examples,
         deadline=None,
@@ -125,6 +121,8 @@ def hold(name: str, promise: Promise, *, examples: int) -> None:
     )
     @given(configs(name))
     def run(fields: dict[str, Any]) -> None:
-        assert promise(parse(fields)) == []
+        config = parse(fields)
+        for promise in promises:
+            assert promise(config) == [], promise.__name__
 
     run()

@@ -249,7 +249,7 @@ def test_the_parts_share_the_weights_of_the_model(causal: keras.Model) -> None:
         ([1, 2], {}, r"prompt 0: expected a row of token ids, got shape \(\)"),
         ([[1] * 11], {}, "prompt 0 has 11 tokens, but the model has room for 10: shorten it"),
         ([[1] * 8], {"max_new_tokens": 4}, "max_new_tokens is 4, but beside the 8 tokens of prompt 0 .* room for 3"),
-        ([[1]], {"max_new_tokens": 0}, "max_new_tokens: expected at least 1, got 0"),
+        ([[1]], {"max_new_tokens": 0}, "max_new_tokens: expected a whole number of at least 1, got 0"),
         ([[1]], {"stop_id": 11}, "stop_id: expected an id from 1 to 10, got 11"),
         ([[1]], {"start_id": 2}, "start_id belongs to seq2seq models, got 2: begin every prompt with it"),
         ([[1]], {"seed": -1}, "seed: expected a whole number from 0, got -1"),
@@ -338,3 +338,26 @@ def test_a_model_in_half_precision_generates(dtype_policy: Callable[[str], None]
 
     assert decoding_models(model).decode.input["cache"].dtype == "bfloat16"
     assert [len(new) for new in generate(model, PROMPTS, max_new_tokens=4)] == [4, 4, 4]
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"max_new_tokens": 2.5}, "max_new_tokens: expected a whole number"),
+        ({"max_new_tokens": 2, "seed": 1.5}, "seed: expected a whole number"),
+        ({"max_new_tokens": 2, "stop_id": 2.5}, "stop_id: expected a whole number"),
+        ({"max_new_tokens": 2, "temperature": "1"}, "temperature: expected a number"),
+        ({"max_new_tokens": 2, "temperature": 1.0, "top_k": 2.5}, "top_k: expected a whole number"),
+    ],
+)
+def test_an_option_of_another_type_is_refused(options: dict[str, Any], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        generate(build("causal"), [[1, 2]], **options)
+
+
+def test_weights_that_are_no_numbers_are_told() -> None:
+    model = build("causal")
+    model.set_weights([weight * np.nan for weight in model.get_weights()])
+
+    with pytest.raises(ConfigError, match="the model answers NaN"):
+        generate(model, [[1, 2]], max_new_tokens=1)

@@ -62,3 +62,7 @@ def test_every_public_name_is_there() -> None:
 def test_a_name_that_is_not_there_is_an_attribute_error() -> None:
     with pytest.raises(AttributeError, match="module 'zoo' has no attribute 'biuld'"):
         _ = zoo.biuld
+
+
+def test_completion_shows_the_public_names() -> None:
+    assert {"build", "export", "adapt"} <= set(dir(zoo))

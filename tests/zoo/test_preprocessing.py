@@ -357,3 +357,25 @@ def test_what_was_adapted_on_jax_answers_the_same_on_tensorflow(run_python: Call
         model = keras.models.load_model(tmp_path / f"model{number}.keras")
         rows, expected = (np.load(tmp_path / f"{name}{number}.npy") for name in ("rows", "answers"))
         np.testing.assert_allclose(model(rows)["value"], expected, rtol=1e-4, atol=1e-4)
+
+
+def test_a_category_is_never_taken_for_padding() -> None:
+    steps = [{"kind": "lookup", "values": "int32", "vocabulary": [10, 20], "encoding": "index"}]
+    fields = {"input_shape": (2,), "vocabulary_size": 6, "preprocessing": steps, "head": {"kind": "linear"}}
+    model = zoo.build("lstm", units=[3], pooling="mean", **fields)
+
+    unknown, known = (keras.ops.convert_to_numpy(model(np.array([[99, row]], "int32"))["value"]) for row in (99, 10))
+
+    assert not any("mask" in layer.name for layer in model.layers)
+    assert not np.allclose(unknown, known)
+    with pytest.raises(zoo.ConfigError, match="mask_zero: what lookup gives has no padding"):
+        zoo.build("lstm", mask_zero=True, **fields)
+
+
+def test_a_clip_shorter_than_a_frame_is_filled_up_with_silence() -> None:
+    steps = [{"kind": "spectrogram", "frame_length": 8, "frame_step": 4}]
+    model = zoo.build("gru", units=[3], input_shape=(None,), preprocessing=steps, head={"kind": "linear"})
+    clip = np.arange(1, 6, dtype="float32")[None]
+
+    filled = np.concatenate([clip, np.zeros((1, 3), "float32")], axis=1)
+    np.testing.assert_allclose(model(clip)["value"], model(filled)["value"], atol=1e-6)

@@ -101,6 +101,13 @@ def test_a_step_that_cannot_take_what_comes_to_it_is_refused(shape: list[Any], s
             {"kind": "lookup", "vocabulary": ["a"], "unknown": "zeros", "encoding": "index"},
             "an unknown category has no index",
         ),
+        ({"kind": "lookup", "vocabulary": ["\ud800"]}, r"'.ud800': it cannot be written as UTF-8"),
+        ({**TOKENS, "vocabulary": ["\udfff"]}, r"'.udfff', which no text contains: it cannot be written as UTF-8"),
+        ({"kind": "rescaling", "scale": 1e300}, r"scale: expected a number that float32 has room for, got 1e\+300"),
+        ({"kind": "rescaling", "scale": 1.0, "offset": -1e39}, r"offset: expected a number that float32 has room for"),
+        ({"kind": "normalization", "mean": [1e39], "variance": [1.0]}, r"mean\.0: .* float32 has room for"),
+        ({**SOUND, "frame_length": 10**9}, r"frame_length: .*less than or equal to 1048576, got 1000000000"),
+        ({**SOUND, "mel_bins": 10**9, "sampling_rate": 100}, "1000000000 mel_bins .* need too large a matrix"),
         ({"kind": "normalization", "mean": [1.0]}, "give mean and variance, or neither"),
         ({"kind": "normalization", "mean": [1.0], "variance": [1.0, 2.0]}, "mean has 1 numbers, variance has 2"),
         ({"kind": "normalization", "mean": [1.0], "variance": [-1.0]}, r"variance\.0: .*greater than or equal to 0"),
@@ -180,3 +187,8 @@ def test_needing_data_is_said_of_a_config() -> None:
     assert needs_adapting(parse([2], {"kind": "normalization"}))
     assert not needs_adapting(parse([2], {"kind": "normalization", "mean": [0, 0], "variance": [1, 1]}))
     assert not needs_adapting(parse([2]))
+
+
+def test_columns_of_categories_are_limited() -> None:
+    with pytest.raises(ConfigError, match="lookup takes at most 4096 columns, got 4097"):
+        parse([4097], {"kind": "lookup", "vocabulary": ["a"]})

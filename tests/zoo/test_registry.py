@@ -128,6 +128,33 @@ def test_a_field_given_beside_a_named_size_wins() -> None:
     assert config.to_dict()["units"] == [9]
 
 
+NORMALIZED = {"input_shape": [4], "head": {"kind": "linear"}}
+
+
+def test_a_former_name_of_a_field_wins_over_the_choice_of_a_named_size() -> None:
+    with pytest.warns(zoo.DeprecatedNameWarning, match="is now called 'normalization'"):
+        config = zoo.ModelConfig.parse(
+            {**NORMALIZED, "architecture": "mlp_residual_small", "regularization": {"batch_norm": False}}
+        )
+
+    assert zoo.model_fields("mlp_residual_small")["regularization"] == {"normalization": "batch"}
+    assert config.regularization.normalization is None
+
+
+@pytest.mark.parametrize("given", [{"dropout": 0.5}, zoo.RegularizationConfig(dropout=0.5)], ids=["dict", "config"])
+def test_what_is_given_of_the_regularization_joins_that_of_a_named_size(given: Any) -> None:
+    config = zoo.ModelConfig.parse({**NORMALIZED, "architecture": "mlp_residual_small", "regularization": given})
+
+    assert config.regularization == zoo.RegularizationConfig(dropout=0.5, normalization="batch")
+
+
+def test_a_default_that_is_given_wins_over_the_choice_of_a_named_size() -> None:
+    given = zoo.RegularizationConfig(normalization=None)
+    config = zoo.ModelConfig.parse({**NORMALIZED, "architecture": "mlp_residual_small", "regularization": given})
+
+    assert config.regularization.normalization is None
+
+
 @pytest.mark.parametrize("name", ["mlp_tiny", "mlp_small", "cnn_tiny", "cnn_small"])
 def test_every_named_size_builds(name: str) -> None:
     assert zoo.build(name, input_shape=(8, 8, 1), head=SOFTMAX).output["probabilities"].shape == (None, 3)
@@ -314,3 +341,57 @@ def test_a_former_name_cannot_be_one_that_is_taken() -> None:
 
     with pytest.raises(zoo.RegistrationError, match="'cnn_tiny' is registered already"):
         zoo.register_renamed("cnn_tiny", "mlp_tiny")
+
+
+def test_a_former_name_of_a_former_name_leads_to_the_newest(run_python: Callable[..., Any]) -> None:
+    run = run_python(
+        """
+import warnings
+import zoo
+
+warnings.simplefilter("ignore")
+zoo.register_renamed("older", "old")
+zoo.register_renamed("old", "mlp_tiny")
+print(zoo.model_fields("older")["architecture"])
+try:
+    zoo.register_renamed("mlp_tinier", "mlp_tinier")
+except zoo.RegistrationError as error:
+    print(error)
+""",
+        KERAS_BACKEND="jax",
+    )
+
+    assert run.stdout.splitlines() == ["mlp", "'mlp_tinier' cannot be the former name of itself"], run.stderr
+
+
+def test_a_size_of_an_unknown_architecture_is_refused() -> None:
+    zoo.list_models()  # fills the registry
+
+    with pytest.raises(zoo.RegistrationError, match="'new_tiny' is of the architecture 'mpl'; did you mean 'mlp'"):
+        zoo.register_model("new_tiny", architecture="mpl")
+
+
+@pytest.mark.parametrize(
+    ("source", "told"),
+    [
+        ("register_model('one', architecture='mlp', units=(1,))\nraise OSError('no disk')", "OSError: no disk"),
+        ("register_model('one', architecture='nowhere')", "'one' is of the architecture 'nowhere', which nobody"),
+    ],
+)
+def test_a_package_that_fails_registers_nothing(
+    run_python: Callable[..., Any], install: Callable[..., str], source: str, told: str
+) -> None:
+    site = install(
+        "half",
+        source=f"from zoo.registry import register_model\n{source}",
+        entry_points="[zoo.architectures]\nhalf = half\n",
+    )
+
+    run = run_python(
+        "import zoo; print(zoo.list_models('one'), len(zoo.list_models(tag='text')))",
+        PYTHONPATH=site,
+        KERAS_BACKEND="jax",
+    )
+
+    assert run.stdout.startswith("[] "), run.stderr
+    assert told in run.stderr

@@ -317,6 +317,8 @@ def test_non_neg_holds_after_a_step() -> None:
         ({"kind": "max_norm", "max_value": -1}, "expected max_value >= 0, got -1"),
         ({"kind": "max_norm", "max_value": "3"}, r"max_value: expected a number, got '3' \(str\)"),
         ({"kind": "max_norm", "max_value": True}, r"max_value: expected a number, got True \(bool\)"),
+        ({"kind": "max_norm", "max_value": float("nan")}, "'max_value': expected a finite number, got nan"),
+        ("keras_zoo>StochasticDepth", "expected a class that extends Constraint"),
         ({"kind": "unit_norm", "axis": 1}, "axis is found for every kernel by itself: leave it out"),
     ],
     ids=str,

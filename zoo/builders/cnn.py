@@ -4,7 +4,7 @@ from collections.abc import Set as AbstractSet
 from typing import Annotated, Any, Literal, Self
 
 import keras
-from pydantic import BeforeValidator, Field, PositiveInt, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
 from zoo.blocks import dense
 from zoo.builders.convolution import (
@@ -16,7 +16,7 @@ from zoo.builders.convolution import (
     pool_globally,
 )
 from zoo.builders.geometry import Stage, check_geometry
-from zoo.config import ModelConfig, Sizes
+from zoo.config import ModelConfig, Size, Sizes
 from zoo.registry import register, register_model
 
 
@@ -27,9 +27,9 @@ def _one_as_list(value: Any) -> Any:
 
 
 PerStage = Annotated[
-    tuple[PositiveInt, ...],
+    tuple[Size, ...],
     Field(min_length=1),
-    BeforeValidator(_one_as_list, json_schema_input_type=PositiveInt | list[PositiveInt]),
+    BeforeValidator(_one_as_list, json_schema_input_type=Size | list[Size]),
 ]
 """A number for every stage, or one for all of them."""
 
@@ -47,7 +47,7 @@ class CNNConfig(ModelConfig):
     convolution that gives the channels of the first stage."""
     convolution: Convolution = "ordinary"
     """`separable`: every convolution but the first is one per channel, then one of size 1 over all (Chollet, 2017)."""
-    kernel_size: PositiveInt = 3
+    kernel_size: Size = 3
     """Height and width, or steps, of every convolution; zeros around the input keep its size."""
     strides: PerStage = (1,)
     """Step of the first convolution of each stage; one number for all or one for each."""

@@ -59,6 +59,10 @@ class MLPConfig(ModelConfig):
         """Return the width of every hidden layer."""
         return self.units
 
+    def activated(self) -> tuple[tuple[ActivationConfig, int], ...]:
+        """Return the activation and the width of every hidden layer."""
+        return tuple(zip(self.activations or (self.activation,) * len(self.units), self.units, strict=False))
+
 
 @register(
     "mlp", MLPConfig, example={"input_shape": (784,), "head": {"kind": "softmax", "units": 10}}, tags=["table", "image"]

@@ -7,11 +7,11 @@ from collections.abc import Set as AbstractSet
 from typing import Annotated, Any, Literal, Self
 
 import keras
-from pydantic import Field, PositiveInt, model_validator
+from pydantic import Field, model_validator
 
 from zoo.activations import PRELU, activation_function
 from zoo.blocks import bias_options, kernel_options
-from zoo.config import ActivationConfig, RegularizationConfig, SequenceConfig, Sizes
+from zoo.config import ActivationConfig, RegularizationConfig, SequenceConfig, Size, Sizes
 from zoo.config.model import DEFAULT_GROUPS
 from zoo.layers.attention_pooling import AttentionPooling
 from zoo.layers.masked_mean import MaskedMean
@@ -40,7 +40,7 @@ class RecurrentConfig(SequenceConfig):
     """Whether every layer also reads from the end, which makes it twice as wide (Schuster and Paliwal, 1997)."""
     pooling: Literal["last", "mean", "attention", "none"] = "last"
     """How steps become features: the last state, the mean, a mean by learnt weights, or none, an answer for every step."""
-    embedding_dim: PositiveInt = 64
+    embedding_dim: Size = 64
     """Width of the vectors that stand for token ids, where vocabulary_size is set."""
 
     @model_validator(mode="after")

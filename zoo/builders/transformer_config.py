@@ -1,12 +1,13 @@
 """What a person chooses of a transformer."""
 
+import math
 from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
 from typing import ClassVar, Literal, Self
 
-from pydantic import PositiveInt, model_validator
+from pydantic import model_validator
 
-from zoo.config import INPUT_NAME, ActivationConfig, SequenceConfig, Spec
+from zoo.config import INPUT_NAME, ActivationConfig, SequenceConfig, Size, Spec
 
 DECODER_INPUT = "decoder_inputs"
 """What the second input of a seq2seq transformer is called."""
@@ -39,29 +40,29 @@ class TransformerConfig(SequenceConfig):
     those before them; `seq2seq`: an encoder, and a decoder that looks at it."""
     activation: ActivationConfig = ActivationConfig.model_construct(kind="gelu")
     """What is between the two layers of every feed-forward network."""
-    num_layers: PositiveInt = 4
+    num_layers: Size = 4
     """How many blocks, one after the other; of seq2seq, in the encoder."""
-    num_decoder_layers: PositiveInt | None = None
+    num_decoder_layers: Size | None = None
     """How many blocks the decoder of seq2seq has; null: as many as the encoder."""
-    num_heads: PositiveInt = 4
+    num_heads: Size = 4
     """How many heads share hidden_dim in each attention."""
-    hidden_dim: PositiveInt = 128
+    hidden_dim: Size = 128
     """Features of a step between blocks."""
-    intermediate_dim: PositiveInt | None = None
+    intermediate_dim: Size | None = None
     """Features within a feed-forward network; null: 4 x hidden_dim."""
     position: Literal["sinusoidal", "learned", "rotary"] = "sinusoidal"
     """How a step knows its place: sines added to it, a learned table added to it, or rotations (Su et al., 2021)."""
-    max_length: PositiveInt | None = None
+    max_length: Size | None = None
     """The most steps that learned positions, and what generates, have room for; null: the length in input_shape."""
     norm_first: bool = True
     """Whether normalization comes before each branch (Xiong et al., 2020) or, as in the first paper, after its addition."""
     pooling: Literal["mean", "cls", "none"] = "mean"
     """How the steps of an encoder, or patches, become one vector: their mean, a learned first step, or not at all."""
-    patch_size: PositiveInt | None = None
+    patch_size: Size | None = None
     """Side, in pixels, of the squares that a vision transformer cuts an image into (Dosovitskiy et al., 2020)."""
-    target_vocabulary_size: PositiveInt | None = None
+    target_vocabulary_size: Size | None = None
     """How many token ids the decoder of seq2seq takes and answers with; null: as many as the encoder, vocabulary_size."""
-    target_length: PositiveInt | None = None
+    target_length: Size | None = None
     """How many steps the decoder of seq2seq has; null: as many as input_shape says."""
 
     @model_validator(mode="after")
@@ -78,10 +79,9 @@ class TransformerConfig(SequenceConfig):
     @model_validator(mode="after")
     def _widths_divide(self) -> Self:
         if self.hidden_dim % self.num_heads:
-            divisors = [str(n) for n in range(1, self.hidden_dim + 1) if self.hidden_dim % n == 0]
             raise ValueError(
                 f"num_heads {self.num_heads} does not divide hidden_dim {self.hidden_dim}: choose one of "
-                f"{', '.join(divisors)}"
+                f"{', '.join(map(str, _divisors_near(self.num_heads, self.hidden_dim)))}"
             )
         head_dim = self.hidden_dim // self.num_heads
         if self.position == "rotary" and head_dim % 2:
@@ -202,6 +202,17 @@ class TransformerConfig(SequenceConfig):
             specs = {INPUT_NAME: specs[INPUT_NAME], DECODER_INPUT: Spec((self.decoder_length(),), "int32")}
         return specs
 
+    def activated(self) -> tuple[tuple[ActivationConfig, int], ...]:
+        """Return the activation within feed-forward networks."""
+        return ((self.activation, self.feed_forward_dim()),)
+
     def regularizers(self) -> AbstractSet[str]:
         """Return that there are residual branches."""
         return frozenset({"stochastic_depth"})
+
+
+def _divisors_near(wanted: int, number: int) -> list[int]:
+    """Return the (at most) five divisors of a number that are nearest to the wanted one, sorted."""
+    small = [n for n in range(1, math.isqrt(number) + 1) if number % n == 0]
+    divisors = {*small, *(number // n for n in small)}
+    return sorted(sorted(divisors, key=lambda divisor: (abs(divisor - wanted), divisor))[:5])

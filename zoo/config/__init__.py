@@ -1,7 +1,7 @@
 """What a person chooses: frozen, validated, and the same in Python, YAML and JSON."""
 
 from zoo.config.activation import ActivationConfig
-from zoo.config.base import Config, Listed, Sizes
+from zoo.config.base import Config, Float32, Listed, Size, Sizes
 from zoo.config.constraint import ConstraintConfig
 from zoo.config.head import HeadConfig
 from zoo.config.initializer import InitializerConfig
@@ -25,6 +25,7 @@ __all__ = [
     "ActivationConfig",
     "Config",
     "ConstraintConfig",
+    "Float32",
     "HeadConfig",
     "InitializerConfig",
     "Listed",
@@ -37,6 +38,7 @@ __all__ = [
     "ResizingConfig",
     "SequenceConfig",
     "Shape",
+    "Size",
     "Sizes",
     "Spec",
     "SpectrogramConfig",

@@ -7,8 +7,8 @@ import warnings
 from collections.abc import Callable, Mapping
 from typing import Annotated, Any, ClassVar, Self
 
-import yaml
 from pydantic import (
+    AfterValidator,
     BaseModel,
     BeforeValidator,
     ConfigDict,
@@ -18,8 +18,8 @@ from pydantic import (
 )
 from pydantic_core import ErrorDetails, PydanticCustomError
 
-from zoo.errors import ConfigError, DeprecatedNameWarning, did_you_mean
-from zoo.yaml_text import parse_yaml
+from zoo.errors import ConfigError, DeprecatedNameWarning, did_you_mean, shown
+from zoo.yaml_text import parse_yaml, to_yaml
 
 
 def _tuple_of_list(value: Any) -> Any:
@@ -29,8 +29,33 @@ def _tuple_of_list(value: Any) -> Any:
 Listed = BeforeValidator(_tuple_of_list)
 """Lets a tuple be given as a list, as YAML does; nothing else (a set has no order)."""
 
-Sizes = Annotated[tuple[PositiveInt, ...], Listed]
+
+def _within_int32(value: int) -> int:
+    if value >= 2**31:
+        raise ValueError(f"expected a number below 2147483648, which 32 bits have room for, got {shown(value)}")
+    return value
+
+
+FITS_INT32 = AfterValidator(_within_int32)
+
+Size = Annotated[PositiveInt, FITS_INT32]
+"""A size, at least 1, that fits into 32 bits."""
+
+Sizes = Annotated[tuple[Size, ...], Listed]
 """Sizes, each at least 1."""
+
+
+def _within_float32(value: float) -> float:
+    if abs(value) > _LARGEST:
+        raise ValueError(f"expected a number that float32 has room for, got {value}")
+    return value
+
+
+_LARGEST = (2 - 2**-23) * 2**127
+FITS_FLOAT32 = AfterValidator(_within_float32)
+
+Float32 = Annotated[float, FITS_FLOAT32]
+"""A number that float32, which preprocessing computes in, has room for."""
 
 
 Renamed = tuple[str, Callable[[Any], Any]]
@@ -51,7 +76,7 @@ class Config(BaseModel):
     @classmethod
     def _refuse_unknown_fields(cls, data: Any) -> Any:
         if isinstance(data, Mapping) and cls.model_config.get("extra") == "forbid":
-            data = _with_new_names(data, cls.renamed)
+            data = with_new_names(data, cls.renamed)
             unknown = next((key for key in data if key not in cls.model_fields), None)
             if unknown is not None:
                 raise PydanticCustomError(
@@ -86,7 +111,7 @@ class Config(BaseModel):
         """Make a config from JSON. Raises ConfigError as `parse` does."""
         try:
             data = json.loads(text)
-        except json.JSONDecodeError as error:
+        except (ValueError, RecursionError) as error:
             raise ConfigError(f"this is not JSON: {error}") from None
         if not isinstance(data, Mapping):
             raise ConfigError(f"expected an object of fields, got {type(data).__name__}")
@@ -102,7 +127,7 @@ class Config(BaseModel):
 
     def to_yaml(self) -> str:
         """Return YAML that `from_yaml` reads back into an equal config."""
-        return yaml.safe_dump(self.to_dict(), sort_keys=False)
+        return to_yaml(self.to_dict())
 
     def content_hash(self) -> str:
         """Return `sha256:<hex>` of what was chosen.
@@ -112,11 +137,25 @@ class Config(BaseModel):
         from another, such as `architecture`, have no default, so they always count.)
         """
         chosen = self.model_dump(mode="json", exclude_defaults=True)
-        canonical = json.dumps(chosen, sort_keys=True, separators=(",", ":"))
+        canonical = json.dumps(_without_minus_zero(chosen), sort_keys=True, separators=(",", ":"))
         return "sha256:" + hashlib.sha256(canonical.encode()).hexdigest()
 
 
-def _with_new_names(data: Mapping[str, Any], renamed: Mapping[str, Renamed]) -> Mapping[str, Any]:
+def _without_minus_zero(data: Any) -> Any:
+    """Return plain data with 0.0 for -0.0, which equals it."""
+    if isinstance(data, dict):
+        return {key: _without_minus_zero(value) for key, value in data.items()}
+    if isinstance(data, list):
+        return [_without_minus_zero(value) for value in data]
+    return data + 0.0 if isinstance(data, float) else data
+
+
+def with_new_names(data: Mapping[str, Any], renamed: Mapping[str, Renamed]) -> Mapping[str, Any]:
+    """Return fields under their new names, with a DeprecatedNameWarning for each that had its former one.
+
+    Raises:
+        PydanticCustomError: a field is given under both names.
+    """
     old_names = [name for name in renamed if name in data]
     if not old_names:
         return data
@@ -130,7 +169,7 @@ def _with_new_names(data: Mapping[str, Any], renamed: Mapping[str, Renamed]) -> 
             )
         changed[new] = convert(value)
         warnings.warn(
-            f"the field {old!r} is now called {new!r}: write {new}: {changed[new]!r} in place of {old}: {value!r}",
+            f"the field {old!r} is now called {new!r}: write {new}: {shown(changed[new])} in place of {old}: {shown(value)}",
             DeprecatedNameWarning,
             stacklevel=2,
         )
@@ -171,15 +210,15 @@ def _sentence(fault: ErrorDetails) -> str:
         return fault["msg"].removeprefix("Value error, ")
     if kind in {"missing", "union_tag_not_found"}:
         return "is required"
-    arrived = f"got {got!r:.80} ({type(got).__name__})"
+    arrived = f"got {shown(got)} ({type(got).__name__})"
     if kind == "literal_error":
         known = re.findall(r"'([^']*)'", fault["ctx"]["expected"])
-        return f"{arrived}; {did_you_mean(str(got), known)}"
+        return f"{arrived}; {did_you_mean(got if isinstance(got, str) else shown(got), known)}"
     if kind == "union_tag_invalid":
         known = re.findall(r"'([^']*)'", fault["ctx"]["expected_tags"])
-        return f"got {fault['ctx']['tag']!r:.80}; {did_you_mean(fault['ctx']['tag'], known)}"
+        return f"got {shown(fault['ctx']['tag'])}; {did_you_mean(fault['ctx']['tag'], known)}"
     if kind == "model_attributes_type":
         return f"expected a mapping with a kind, {arrived}"
     if kind == "tuple_type":
-        return f"expected a list, such as [{got!r:.20}], {arrived}"
+        return f"expected a list, such as [{shown(got):.20}], {arrived}"
     return f"{fault['msg']}, {arrived}"

@@ -2,9 +2,9 @@
 
 from typing import Annotated, Literal, Self
 
-from pydantic import PositiveFloat, PositiveInt, StringConstraints, model_validator
+from pydantic import PositiveFloat, StringConstraints, model_validator
 
-from zoo.config.base import Config
+from zoo.config.base import Config, Size
 
 HeadName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$")]
 
@@ -18,7 +18,7 @@ class HeadConfig(Config):
     kind: Literal["sigmoid", "softmax", "linear", "token"]
     """`sigmoid`: two classes with one unit, independent labels with more; `softmax`: one class of several; `linear`: values;
     `token`: which token comes at each step of a sequence, 0 being padding that does not count."""
-    units: PositiveInt = 1
+    units: Size = 1
     """How many labels, classes, values, or tokens in the vocabulary."""
     loss_weight: PositiveFloat = 1.0
     """What its loss counts for in the sum over several heads."""

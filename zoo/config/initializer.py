@@ -1,5 +1,6 @@
 """What weights are before anything was learnt."""
 
+from collections.abc import Mapping
 from typing import Any, Self
 
 from pydantic import SerializerFunctionWrapHandler, model_serializer, model_validator
@@ -27,7 +28,11 @@ class InitializerConfig(Choice):
     @classmethod
     def _number_alone(cls, data: Any) -> Any:
         if isinstance(data, int | float) and not isinstance(data, bool):
-            return {"kind": "zeros"} if data == 0 else {"kind": "constant", "value": float(data)}
+            data = {"kind": "constant", "value": data}
+        if isinstance(data, Mapping) and data.get("kind") == "constant" and data.keys() <= {"kind", "value"}:
+            value = data.get("value", 0)
+            if isinstance(value, int | float) and not isinstance(value, bool) and value == 0:
+                return {"kind": "zeros"}
         return data
 
     @model_validator(mode="after")

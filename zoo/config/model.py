@@ -4,10 +4,10 @@ from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
 from typing import Annotated, Any, Self
 
-from pydantic import Field, ModelWrapValidatorHandler, PositiveInt, model_validator
+from pydantic import Field, ModelWrapValidatorHandler, model_validator
 
 from zoo.config.activation import ActivationConfig
-from zoo.config.base import Config, Listed
+from zoo.config.base import Config, Listed, Size
 from zoo.config.head import HeadConfig, HeadName
 from zoo.config.initializer import MATRICES_ONLY, InitializerConfig
 from zoo.config.preprocessing import Preprocessing
@@ -28,7 +28,7 @@ class ModelConfig(Config):
 
     architecture: str
     """Its name in the registry, or that of a named size."""
-    input_shape: Annotated[tuple[PositiveInt | None, ...], Listed]
+    input_shape: Annotated[tuple[Size | None, ...], Listed]
     """Shape of one example as a client sends it, without the batch; null is an axis of any length, [] a single value."""
     activation: ActivationConfig = ActivationConfig.model_construct(kind="relu")
     """What follows every hidden layer."""
@@ -104,11 +104,12 @@ class ModelConfig(Config):
 
     @model_validator(mode="after")
     def _softmax_has_several_units(self) -> Self:
-        if self.activation.kind in _SUMS_TO_1 and 1 in self.widths():
-            raise ValueError(
-                f"activation: {self.activation.kind} over the single unit of a layer is always the same: give the layer "
-                "more units, or another activation"
-            )
+        for activation, width in self.activated():
+            if activation.kind in _SUMS_TO_1 and width == 1:
+                raise ValueError(
+                    f"activation: {activation.kind} over the single unit of a layer is always the same: give the layer "
+                    "more units, or another activation"
+                )
         return self
 
     @model_validator(mode="after")
@@ -191,6 +192,10 @@ class ModelConfig(Config):
     def widths(self) -> tuple[int, ...]:
         """Return the number of channels of every layer that is normalized."""
         return ()
+
+    def activated(self) -> tuple[tuple[ActivationConfig, int], ...]:
+        """Return every activation of hidden layers, and the number of channels that it is applied to."""
+        return tuple((self.activation, width) for width in self.widths())
 
     def backbone_shape(self) -> Shape:
         """Return the shape that the backbone sees of one example, after preprocessing."""

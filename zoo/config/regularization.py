@@ -3,9 +3,9 @@
 from collections.abc import Mapping
 from typing import Annotated, ClassVar, Literal, Self
 
-from pydantic import Field, NonNegativeFloat, PositiveInt, model_validator
+from pydantic import Field, NonNegativeFloat, model_validator
 
-from zoo.config.base import Config, Renamed
+from zoo.config.base import Config, Renamed, Size
 from zoo.config.constraint import ConstraintConfig
 
 Fraction = Annotated[float, Field(ge=0, lt=1)]
@@ -22,7 +22,7 @@ class RegularizationConfig(Config):
     """What keeps a model from memorising; all of it off by default."""
 
     renamed: ClassVar[Mapping[str, Renamed]] = {
-        "batch_norm": ("normalization", lambda on: {True: "batch", False: None}.get(on, on))
+        "batch_norm": ("normalization", lambda on: ("batch" if on else None) if isinstance(on, bool) else on)
     }
 
     l1: NonNegativeFloat = 0.0
@@ -45,7 +45,7 @@ class RegularizationConfig(Config):
     normalization: Literal["batch", "layer", "group", "rms"] | None = None
     """Before each activation, or on what a recurrent layer gives: batch (Ioffe and Szegedy, 2015; synchronised across
     replicas), layer (Ba et al., 2016), group (Wu and He, 2018) or root mean square (Zhang and Sennrich, 2019)."""
-    groups: PositiveInt | None = None
+    groups: Size | None = None
     """Of group normalization: how many groups the channels form; 8 where not given."""
     constraint: ConstraintConfig | None = None
     """On the incoming weights of every hidden unit: `max_norm`, `unit_norm`, ..."""

@@ -3,15 +3,17 @@
 from collections.abc import Set as AbstractSet
 from typing import Self
 
-from pydantic import PositiveInt, model_validator
+from pydantic import model_validator
 
+from zoo.config.base import Size
 from zoo.config.model import INPUT_NAME, ModelConfig
+from zoo.config.preprocessing import LookupConfig
 
 
 class SequenceConfig(ModelConfig):
     """A model over sequences: token ids (steps,) where `vocabulary_size` is given, else vectors (steps, features)."""
 
-    vocabulary_size: PositiveInt | None = None
+    vocabulary_size: Size | None = None
     """How many token ids there are, 0 to vocabulary_size - 1; null takes feature vectors."""
     mask_zero: bool | None = None
     """Whether steps of token 0, or of features that all are 0, are padding and do not count; null: of token ids, yes."""
@@ -58,5 +60,16 @@ class SequenceConfig(ModelConfig):
         return True
 
     def masks_padding(self) -> bool:
-        """Tell whether steps that are 0 are padding."""
-        return self.vocabulary_size is not None if self.mask_zero is None else self.mask_zero
+        """Tell whether steps that are 0 are padding: of token ids, unless they are categories, whose 0 is one of them."""
+        if self.mask_zero is not None:
+            return self.mask_zero
+        return self.vocabulary_size is not None and not self._has_categories()
+
+    def _has_categories(self) -> bool:
+        return any(isinstance(step, LookupConfig) for step in self.preprocessing)
+
+    @model_validator(mode="after")
+    def _categories_are_no_padding(self) -> Self:
+        if self.mask_zero and self._has_categories():
+            raise ValueError("mask_zero: what lookup gives has no padding, 0 is a category: leave it out")
+        return self

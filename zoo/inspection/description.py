@@ -7,12 +7,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import yaml
-
 from zoo.errors import UnknownNameError, did_you_mean
 from zoo.inspection.catalogue import fields_in_words, first_line, value_in_words
 from zoo.inspection.fields import Field, fields_of, steps
 from zoo.registry import example_config, get, list_architectures, list_models, model_fields, tags_of
+from zoo.yaml_text import to_yaml
 
 
 @dataclass(frozen=True)
@@ -38,9 +37,7 @@ class Description:
         fields = {key: value for key, value in self.example.items() if key != "architecture"}
         arguments = "".join(f", {key}={value!r}" for key, value in fields.items())
         return {
-            "YAML, the section of a recipe": yaml.safe_dump(
-                {"model": dict(self.example)}, sort_keys=False, default_flow_style=None
-            ).strip(),
+            "YAML, the section of a recipe": to_yaml({"model": dict(self.example)}, default_flow_style=None).strip(),
             "Python": f"import zoo\nmodel = zoo.build({json.dumps(self.name)}{arguments})",
             "command line": f"zoo summary {self.name}\nzoo plot {self.name}\n"
             f"zoo summary {self.name} '{self._changeable()}'",

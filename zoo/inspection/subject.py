@@ -64,6 +64,8 @@ def find_subject(what: str, overrides: Sequence[str] = (), *, length: int | None
             )
         return Subject(Path(what).stem, path=Path(what))
     name, data = _read(what)
+    if any(override.strip().removeprefix(_MODEL).startswith("heads") for override in overrides):
+        data = {key: value for key, value in data.items() if key != "head"}  # several take the place of the one
     changed = with_overrides(data, (override.strip().removeprefix(_MODEL) for override in overrides))
     try:
         config = ModelConfig.parse(changed)

@@ -50,7 +50,7 @@ class AdaptedLayer(keras.layers.Layer):
         """Raise NotAdaptedError where the state is not there."""
         if not self.adapted:
             raise NotAdaptedError(
-                f"{self.name!r} has not seen the training data: call zoo.preprocessing.adapt(model, rows) first, "
+                f"{self.name!r} has not seen the training data: call zoo.adapt(model, rows) first, "
                 "or load the weights of a model that has"
             )
 

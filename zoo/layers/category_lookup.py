@@ -9,6 +9,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from zoo.errors import ConfigError
 from zoo.layers.adapted import AdaptedLayer
 from zoo.layers.strings import look_up, make_table, require_tensorflow
 from zoo.layers.vocabulary import most_frequent, read_vocabularies, texts_of, write_vocabularies
@@ -116,6 +117,11 @@ class CategoryLookup(AdaptedLayer):
         for batch in batches:
             for counter, values in zip(counts, batch.reshape(len(batch), -1).T, strict=True):
                 counter.update(texts_of(values.tolist()))
+        empty = next((column for column, counter in enumerate(counts) if not counter), None)
+        if empty is not None:
+            raise ConfigError(
+                f"{self.name!r} finds no category in column {empty} of the rows: none of it is UTF-8 text"
+            )
         first, _ = self._numbering()
         self._set([tuple(most_frequent(c, size - first)) for c, size in zip(counts, self.slots, strict=True)])
 

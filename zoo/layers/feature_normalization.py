@@ -112,5 +112,5 @@ class FeatureNormalization(AdaptedLayer):
 
 
 def _deviation(variance: np.ndarray) -> np.ndarray:
-    deviation = np.sqrt(variance)
-    return np.where(deviation > 0, deviation, 1.0)
+    deviation = np.sqrt(variance).astype("float32")
+    return np.where(deviation >= np.finfo("float32").tiny, deviation, np.float32(1))  # below, some devices divide by 0

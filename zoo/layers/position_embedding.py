@@ -51,6 +51,10 @@ class PositionEmbedding(keras.layers.Layer):
         # A slice, because a step past the end of the table is an error on every backend then: the shapes do not fit.
         return inputs + self.embeddings[: ops.shape(inputs)[1]]
 
+    def compute_output_spec(self, inputs: Any, positions: Any = None) -> keras.KerasTensor:  # noqa: ARG002 - as `call`
+        """Return the spec of the inputs: JAX cannot tell by itself how many rows of the table any number of steps takes."""
+        return keras.KerasTensor(inputs.shape, dtype=self.compute_dtype)
+
     def get_config(self) -> dict[str, Any]:
         """Return what makes an equal layer."""
         return {**super().get_config(), "kind": self.kind, "max_length": self.max_length}

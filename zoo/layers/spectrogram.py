@@ -88,6 +88,10 @@ class Spectrogram(keras.layers.Layer):
 
     def call(self, inputs: Any) -> Any:
         """Return the spectrogram."""
+        samples = inputs.shape[1]
+        if samples is None or samples < self.frame_length:  # a clip shorter than a frame is filled up with silence
+            missing = ops.maximum(self.frame_length - ops.shape(inputs)[1], 0)
+            inputs = ops.pad(inputs, [[0, 0], [0, missing]])
         frames = ops.extract_sequences(inputs, self.frame_length, self.frame_step)
         real, imaginary = ops.rfft(frames * self._window, self.fft_length)
         x = ops.sqrt(ops.square(real) + ops.square(imaginary))

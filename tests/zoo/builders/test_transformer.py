@@ -316,3 +316,19 @@ def test_the_tiny_seq2seq_learns_to_reverse() -> None:
     )
 
     assert fitted.history["accuracy"][-1] > 0.95
+
+
+def test_learned_positions_of_any_number_of_steps_build_on_jax(run_python: Callable[..., Any]) -> None:
+    run = run_python(
+        """
+import numpy as np
+import zoo
+
+model = zoo.build("transformer", position="learned", input_shape=(None,), max_length=6, vocabulary_size=9, hidden_dim=8,
+                  num_heads=2, num_layers=1, head={"kind": "linear"})
+print([model(np.ones((2, steps), "int32"))["value"].shape for steps in (3, 6)])
+""",
+        KERAS_BACKEND="jax",
+    )
+
+    assert run.stdout.strip() == "[(2, 1), (2, 1)]", run.stderr

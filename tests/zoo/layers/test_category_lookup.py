@@ -7,7 +7,7 @@ import pytest
 import tensorflow as tf
 from sklearn.preprocessing import OneHotEncoder
 
-from zoo.errors import NotAdaptedError
+from zoo.errors import ConfigError, NotAdaptedError
 from zoo.layers.category_lookup import CategoryLookup
 
 TABLE = np.array([["red", "S"], ["blue", "M"], ["red", "L"], ["red", "M"], ["green", "M"]], object)
@@ -74,6 +74,13 @@ def test_without_a_slot_for_unknown_ones_there_is_one_more_for_categories() -> N
     layer.fit([NUMBERS])
 
     assert layer.vocabularies == [(7, 3), (5, -1)]
+
+
+def test_a_column_without_text_has_no_categories_and_is_refused() -> None:
+    rows = np.array([["red", b"\xff"], ["blue", b"\xfe"]], object)
+
+    with pytest.raises(ConfigError, match="finds no category in column 1 of the rows: none of it is UTF-8 text"):
+        CategoryLookup([3, 3]).fit([rows])
 
 
 def test_before_it_saw_data_it_refuses_to_answer() -> None:

@@ -32,6 +32,16 @@ def test_a_feature_that_never_changes_becomes_0_and_keeps_its_scale() -> None:
     np.testing.assert_allclose(answers, [0, 0.25], atol=1e-7)
 
 
+def test_a_deviation_that_float32_has_no_room_for_is_taken_for_none() -> None:
+    adapted = fitted(np.array([[1.0], [1.0], [1.0]]) + np.array([[0.0], [1e-40], [0.0]]))
+    adapted_around_0 = fitted(np.array([[0.0], [1e-40], [0.0]], "float32"))
+    given = FeatureNormalization(mean=[1.0], variance=[1e-100])
+
+    np.testing.assert_array_equal(adapted(np.array([[3.0]], "float32")), [[2.0]])
+    np.testing.assert_array_equal(adapted_around_0(np.array([[3.0]], "float32")), [[3.0]])
+    np.testing.assert_array_equal(given(np.array([[3.0]], "float32")), [[2.0]])
+
+
 def test_a_far_mean_does_not_cost_precision() -> None:
     """The mean of squares less the square of the mean would be noise here, in float64 even."""
     rows = (1e9 + np.arange(4096) % 2 * 128)[:, None].astype("float32")
@@ -77,9 +87,7 @@ def test_inputs_beyond_half_precision_are_normalized_under_a_mixed_policy() -> N
 
 
 def test_before_it_saw_data_it_refuses_to_answer() -> None:
-    with pytest.raises(
-        NotAdaptedError, match=r"'table' has not seen the training data: call zoo\.preprocessing\.adapt"
-    ):
+    with pytest.raises(NotAdaptedError, match=r"'table' has not seen the training data: call zoo\.adapt"):
         FeatureNormalization(name="table")(TABLE)
 
 

@@ -4,13 +4,16 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from zoo.config.base import Listed
-from zoo.config.preprocessing.step import StepConfig
+from zoo.config.base import FITS_INT32, Listed
+from zoo.config.preprocessing.step import StepConfig, unencodable
 from zoo.config.spec import Spec
+from zoo.errors import shown
 
 Categories = Annotated[tuple[str | int, ...], Field(min_length=1), Listed]
-Slots = Annotated[int, Field(ge=2)]
+Slots = Annotated[int, Field(ge=2), FITS_INT32]
 
+MOST_COLUMNS = 4096
+"""Each column has a table of its own."""
 _CHOICES = ("vocabulary", "vocabularies", "vocabulary_size", "vocabulary_sizes")
 
 
@@ -52,7 +55,7 @@ class LookupConfig(StepConfig):
             for category in vocabulary:
                 fault = self._fault(category)
                 if fault:
-                    raise ValueError(f"values are {self.values}, but a vocabulary holds {category!r}: {fault}")
+                    raise ValueError(f"values are {self.values}, but a vocabulary holds {shown(category)}: {fault}")
             if len(set(vocabulary)) < len(vocabulary):
                 twice = next(category for category in vocabulary if vocabulary.count(category) > 1)
                 raise ValueError(f"a vocabulary holds {twice!r} twice")
@@ -61,7 +64,9 @@ class LookupConfig(StepConfig):
     def _fault(self, category: str | int) -> str | None:
         """Tell why a category is not one of the values, if so."""
         if self.values == "string":
-            return None if isinstance(category, str) else f"quote it, '{category}', or set values to 'int32'"
+            if isinstance(category, str):
+                return "it cannot be written as UTF-8" if unencodable(category) else None
+            return f"quote it, '{shown(category)}', or set values to 'int32'"
         if isinstance(category, str):
             return "set values to 'string'"
         return None if -(2**31) <= category < 2**31 else "it does not fit into 32 bits"
@@ -80,6 +85,8 @@ class LookupConfig(StepConfig):
     def slots(self, spec: Spec) -> tuple[int, ...]:
         """Return how many slots each column has. Raises ValueError where there are more or fewer columns."""
         columns = (spec.shape[0] if spec.shape else 1) or 1
+        if columns > MOST_COLUMNS:
+            raise ValueError(f"lookup takes at most {MOST_COLUMNS} columns, got {columns}")
         extra = 1 if self.unknown == "slot" else 0
         if self.vocabulary_size is not None:
             return (self.vocabulary_size,) * columns

@@ -5,7 +5,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, NonNegativeFloat, model_validator
 
-from zoo.config.base import Listed
+from zoo.config.base import FITS_FLOAT32, Float32, Listed
 from zoo.config.preprocessing.step import StepConfig
 from zoo.config.spec import Shape, Spec
 
@@ -16,9 +16,11 @@ class NormalizationConfig(StepConfig):
     kind: Literal["normalization"]
     per: Literal["feature", "element", "all"] = "feature"
     """What has a mean of its own: each entry of the last axis (column, channel), each element of an example, or nothing."""
-    mean: Annotated[tuple[float, ...], Field(min_length=1), Listed] | None = None
+    mean: Annotated[tuple[Float32, ...], Field(min_length=1), Listed] | None = None
     """Row by row; null adapts it to the training data."""
-    variance: Annotated[tuple[NonNegativeFloat, ...], Field(min_length=1), Listed] | None = None
+    variance: Annotated[tuple[Annotated[NonNegativeFloat, FITS_FLOAT32], ...], Field(min_length=1), Listed] | None = (
+        None
+    )
     """To be given with `mean`."""
 
     @model_validator(mode="after")

@@ -2,6 +2,7 @@
 
 from typing import Literal
 
+from zoo.config.base import Float32
 from zoo.config.preprocessing.step import StepConfig
 from zoo.config.spec import Spec
 
@@ -10,9 +11,9 @@ class RescalingConfig(StepConfig):
     """`x * scale + offset`, inside the model: pixels 0..255 become 0..1 with scale 1/255."""
 
     kind: Literal["rescaling"]
-    scale: float
+    scale: Float32
     """What every value is multiplied by."""
-    offset: float = 0.0
+    offset: Float32 = 0.0
     """What is added then."""
 
     def output(self, spec: Spec) -> Spec:

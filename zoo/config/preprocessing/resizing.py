@@ -2,8 +2,9 @@
 
 from typing import Literal, Self
 
-from pydantic import PositiveInt, model_validator
+from pydantic import model_validator
 
+from zoo.config.base import Size
 from zoo.config.preprocessing.step import StepConfig
 from zoo.config.spec import Spec
 
@@ -12,9 +13,9 @@ class ResizingConfig(StepConfig):
     """Images of any size (null height and width in `input_shape`) become images of one size."""
 
     kind: Literal["resizing"]
-    height: PositiveInt
+    height: Size
     """Of what comes out, in pixels."""
-    width: PositiveInt
+    width: Size
     """Of what comes out, in pixels."""
     interpolation: Literal["bilinear", "nearest", "bicubic", "lanczos3", "lanczos5"] = "bilinear"
     """How new pixels follow from old ones."""

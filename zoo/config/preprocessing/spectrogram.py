@@ -1,11 +1,17 @@
 """Sound as a picture of its frequencies over time."""
 
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
-from pydantic import NonNegativeFloat, PositiveFloat, PositiveInt, model_validator
+from pydantic import Field, NonNegativeFloat, PositiveFloat, model_validator
 
+from zoo.config.base import Size
 from zoo.config.preprocessing.step import StepConfig
 from zoo.config.spec import Spec
+
+Samples = Annotated[int, Field(gt=0, le=2**20)]
+"""Samples of one Fourier transform; at 44100 Hz, at most 24 seconds."""
+_MOST_FILTERS = 2**23
+"""Numbers that the matrix of mel filters may hold."""
 
 
 class SpectrogramConfig(StepConfig):
@@ -16,13 +22,13 @@ class SpectrogramConfig(StepConfig):
     """
 
     kind: Literal["spectrogram"]
-    frame_length: PositiveInt
+    frame_length: Samples
     """Samples of a frame."""
-    frame_step: PositiveInt
+    frame_step: Size
     """Samples from one frame to the next."""
-    fft_length: PositiveInt | None = None
+    fft_length: Samples | None = None
     """Samples of the Fourier transform, frames being padded with 0: more give finer bins; null is frame_length."""
-    mel_bins: PositiveInt | None = None
+    mel_bins: Size | None = None
     """Gather the fft_length / 2 + 1 bins into so many on the mel scale, as ears do; needs sampling_rate."""
     sampling_rate: PositiveFloat | None = None
     """Samples per second (Hz), for the mel scale."""
@@ -54,6 +60,11 @@ class SpectrogramConfig(StepConfig):
             raise ValueError(
                 f"mel bins from min_frequency {self.min_frequency:g} to max_frequency {self.max_frequency or half:g} Hz: "
                 f"expected the first below the second, and that at most half of the sampling rate, {half:g}"
+            )
+        if self.mel_bins * (self.fft_size // 2 + 1) > _MOST_FILTERS:
+            raise ValueError(
+                f"{self.mel_bins} mel_bins of a Fourier transform over {self.fft_size} samples need too large a matrix: "
+                "lower mel_bins, or shorten the frames"
             )
         from zoo.layers.spectrogram import mel_filters
 

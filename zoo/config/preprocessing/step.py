@@ -4,6 +4,11 @@ from zoo.config.base import Config
 from zoo.config.spec import Spec
 
 
+def unencodable(text: str) -> bool:
+    """Tell whether text holds half of a surrogate pair, which UTF-8 cannot write and TensorFlow refuses."""
+    return any("\ud800" <= character <= "\udfff" for character in text)
+
+
 class StepConfig(Config):
     """Base of the preprocessing steps."""
 

@@ -4,10 +4,10 @@ import string
 import unicodedata
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, PositiveInt, model_validator
+from pydantic import Field, model_validator
 
-from zoo.config.base import Listed
-from zoo.config.preprocessing.step import StepConfig
+from zoo.config.base import FITS_INT32, Listed, Size
+from zoo.config.preprocessing.step import StepConfig, unencodable
 from zoo.config.spec import Spec
 
 RESERVED = ("", "[UNK]")
@@ -23,13 +23,13 @@ class TokensConfig(StepConfig):
     """
 
     kind: Literal["tokens"]
-    length: PositiveInt
+    length: Size
     """How many tokens come out: longer texts are cut off, shorter ones padded with 0."""
     level: Literal["word", "character", "byte"] = "word"
     """What a token is: what stands between white space, a Unicode character, or a byte."""
     standardize: Literal["lower_and_strip_punctuation", "lower", "none"] | None = None
     """What happens to text first, by Unicode's rules, the same in every locale; null: all for words, nothing otherwise."""
-    vocabulary_size: Annotated[int, Field(ge=3)] | None = None
+    vocabulary_size: Annotated[int, Field(ge=3), FITS_INT32] | None = None
     """How many ids there are, 0 and 1 included: the most frequent tokens of the training data have one."""
     vocabulary: Annotated[tuple[str, ...], Field(min_length=1), Listed] | None = None
     """The tokens themselves, the first of which gets id 2; in place of `vocabulary_size`."""
@@ -62,6 +62,8 @@ class TokensConfig(StepConfig):
 
     def _fault(self, token: str) -> str | None:
         """Tell why a token cannot occur, if so."""
+        if unencodable(token):
+            return "it cannot be written as UTF-8"
         if self.level == "character" and len(token) > 1:
             return "it is more than one character"
         if self.level == "word" and token.split() != [token]:
