@@ -47,8 +47,8 @@ class CNNConfig(ModelConfig):
     convolution that gives the channels of the first stage."""
     convolution: Convolution = "ordinary"
     """`separable`: every convolution but the first is one per channel, then one of size 1 over all (Chollet, 2017)."""
-    kernel_size: Size = 3
-    """Height and width, or steps, of every convolution; zeros around the input keep its size."""
+    kernel_size: PerStage = (3,)
+    """Height and width, or steps, of convolutions; one number for all stages or one for each. Zeros around keep the size."""
     strides: PerStage = (1,)
     """Step of the first convolution of each stage; one number for all or one for each."""
     pooling: Literal["max", "average", "none"] = "max"
@@ -68,7 +68,7 @@ class CNNConfig(ModelConfig):
 
     @model_validator(mode="after")
     def _a_number_per_stage(self) -> Self:
-        for name in ("blocks", "strides"):
+        for name in ("blocks", "kernel_size", "strides"):
             given = getattr(self, name)
             if len(given) not in {1, len(self.filters)}:
                 raise ValueError(
@@ -79,11 +79,11 @@ class CNNConfig(ModelConfig):
 
     @model_validator(mode="after")
     def _strides_leave_nothing_out(self) -> Self:
-        for strides in self.strides:
-            if strides > self.kernel_size:
+        for strides, kernel_size in zip(self.stage_strides(), self.stage_kernels(), strict=True):
+            if strides > kernel_size:
                 raise ValueError(
-                    f"strides: {strides} steps over pixels that no kernel of size {self.kernel_size} sees: give strides "
-                    f"<= {self.kernel_size}, or a larger kernel_size"
+                    f"strides: {strides} steps over pixels that no kernel of size {kernel_size} sees: give strides "
+                    f"<= {kernel_size}, or a larger kernel_size"
                 )
         return self
 
@@ -105,17 +105,22 @@ class CNNConfig(ModelConfig):
             )
         sides = [side for side in shape[:-1] if side is not None]
         if sides:
-            check_geometry(min(sides), "series" if len(shape) == 2 else "image", self.kernel_size, self._stages())
+            check_geometry(min(sides), "series" if len(shape) == 2 else "image", self._stages())
         return self
 
     def _stages(self) -> list[Stage]:
         per_block = 1 if self.block == "plain" else 2
-        numbers = zip(self.stage_strides(), self.stage_blocks(), strict=True)
-        return [Stage(strides, blocks * per_block, self.pooling != "none") for strides, blocks in numbers]
+        numbers = zip(self.stage_kernels(), self.stage_strides(), self.stage_blocks(), strict=True)
+        pools = self.pooling != "none"
+        return [Stage(kernel_size, strides, blocks * per_block, pools) for kernel_size, strides, blocks in numbers]
 
     def stage_blocks(self) -> tuple[int, ...]:
         """Return how many blocks each stage has."""
         return self._per_stage(self.blocks)
+
+    def stage_kernels(self) -> tuple[int, ...]:
+        """Return the kernel size of each stage."""
+        return self._per_stage(self.kernel_size)
 
     def stage_strides(self) -> tuple[int, ...]:
         """Return the strides of the first convolution of each stage."""
@@ -150,12 +155,12 @@ def cnn_backbone(x: keras.KerasTensor, config: CNNConfig) -> keras.KerasTensor:
 
 def _plain_stages(x: keras.KerasTensor, config: CNNConfig) -> keras.KerasTensor:
     kind: Convolution = "ordinary"  # from one channel, a separable one would give multiples of a single map
-    stages = zip(config.filters, config.stage_blocks(), config.stage_strides(), strict=True)
-    for stage, (filters, blocks, strides) in enumerate(stages, start=1):
+    stages = zip(config.filters, config.stage_blocks(), config.stage_kernels(), config.stage_strides(), strict=True)
+    for stage, (filters, blocks, kernel_size, strides) in enumerate(stages, start=1):
         for block in range(1, blocks + 1):
             name = f"conv_{stage}" if block == 1 else f"conv_{stage}_{block}"
             step = strides if block == 1 else 1
-            x = convolve(x, filters, config, name, kernel_size=config.kernel_size, strides=step, kind=kind)
+            x = convolve(x, filters, config, name, kernel_size=kernel_size, strides=step, kind=kind)
             x = activate_maps(x, config, name)
             kind = config.convolution
         x = pool(x, config.pooling, f"pool_{stage}")
@@ -164,9 +169,9 @@ def _plain_stages(x: keras.KerasTensor, config: CNNConfig) -> keras.KerasTensor:
 
 def _residual_stages(x: keras.KerasTensor, config: CNNConfig) -> keras.KerasTensor:
     name, branch, branches = "stem", 0, sum(config.stage_blocks())
-    x = convolve(x, config.filters[0], config, name, kernel_size=config.kernel_size)
-    stages = zip(config.filters, config.stage_blocks(), config.stage_strides(), strict=True)
-    for stage, (filters, blocks, strides) in enumerate(stages, start=1):
+    x = convolve(x, config.filters[0], config, name, kernel_size=config.stage_kernels()[0])
+    stages = zip(config.filters, config.stage_blocks(), config.stage_kernels(), config.stage_strides(), strict=True)
+    for stage, (filters, blocks, kernel_size, strides) in enumerate(stages, start=1):
         for block in range(1, blocks + 1):
             before, name = name, f"block_{stage}_{block}"
             x = add_residual(
@@ -175,7 +180,7 @@ def _residual_stages(x: keras.KerasTensor, config: CNNConfig) -> keras.KerasTens
                 config,
                 name,
                 before=before,
-                kernel_size=config.kernel_size,
+                kernel_size=kernel_size,
                 strides=strides if block == 1 else 1,
                 kind=config.convolution,
                 branch=branch,

@@ -7,29 +7,29 @@ POOL_SIZE = 2
 
 
 class Stage(NamedTuple):
-    """One stage: how far apart the windows of its first convolution are, how many it has in all, whether it pools then."""
+    """One stage: how large its kernels are, how far apart the first's windows, how many there are, whether it pools then."""
 
+    kernel_size: int
     strides: int
     convolutions: int
     pools: bool
 
 
-def check_geometry(side: int, what: str, kernel_size: int, stages: Iterable[Stage]) -> None:
+def check_geometry(side: int, what: str, stages: Iterable[Stage]) -> None:
     """Check that every kernel fits and that there is something left to halve.
 
     Args:
         side: the smaller side of the image, or the steps of the series.
         what: `image`, whose odd sides lose their last pixels in pooling, or `series`, which loses none.
-        kernel_size: of every convolution, all with zeros around what they get.
-        stages: in order.
+        stages: in order; every convolution has zeros around what it gets.
 
     Raises:
         ValueError: a stage does not fit; the message says which and what would.
     """
-    if kernel_size > side:
-        raise ValueError(f"kernel_size {kernel_size} is larger than the {what}, of side {side}")
     left = side
-    for number, (strides, convolutions, pools) in enumerate(stages, start=1):
+    for number, (kernel_size, strides, convolutions, pools) in enumerate(stages, start=1):
+        if number == 1 and kernel_size > side:
+            raise ValueError(f"kernel_size {kernel_size} is larger than the {what}, of side {side}")
         place = f"stage {number} gets {left} of the {side} that the smaller side of the {what} has"
         fewer = "give fewer stages in filters, smaller strides"
         if strides > left:

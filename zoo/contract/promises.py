@@ -128,6 +128,8 @@ def compile_under_xla(config: ModelConfig) -> list[str]:
     if any(x.dtype == object for x in rows.values()):
         return []  # text becomes numbers on the host
     logits_model, losses = training_model(model), _losses(config, from_logits=True)
+    if keras.backend.backend() not in {"jax", "tensorflow"}:
+        return []  # XLA is theirs
     if keras.backend.backend() == "jax":
         return _compile_with_jax(logits_model, rows, labels, losses)
     return _compile_with_tensorflow(logits_model, rows, labels, losses)

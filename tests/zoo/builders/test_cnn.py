@@ -33,6 +33,7 @@ def value(model: keras.Model, x: np.ndarray) -> np.ndarray:
         # kernel height * width * channels in * channels out + a bias per channel out; then the head
         ({}, (3 * 3 * 1 * 4 + 4) + (4 * 10 + 10)),
         ({"kernel_size": 5}, (5 * 5 * 1 * 4 + 4) + (4 * 10 + 10)),
+        ({"filters": [4, 6], "kernel_size": [5, 1]}, (5 * 5 * 1 * 4 + 4) + (1 * 1 * 4 * 6 + 6) + (6 * 10 + 10)),
         ({"input_shape": (8, 8, 3)}, (3 * 3 * 3 * 4 + 4) + (4 * 10 + 10)),
         ({"filters": [4, 6]}, (3 * 3 * 1 * 4 + 4) + (3 * 3 * 4 * 6 + 6) + (6 * 10 + 10)),
         ({"blocks": 3}, (3 * 3 * 1 * 4 + 4) + 2 * (3 * 3 * 4 * 4 + 4) + (4 * 10 + 10)),
@@ -246,6 +247,10 @@ def test_without_activations_biases_and_max_pooling_a_cnn_is_linear(block: str, 
         ),
         ({"input_shape": (1, 8, 8, 1)}, "got .1, 8, 8, 1.; a grey image has 1 channel"),
         ({"kernel_size": 9}, "kernel_size 9 is larger than the image, of side 8"),
+        (
+            {"kernel_size": [3, 3]},
+            r"kernel_size: expected one number, or one for each of the 1 stages in filters, got \[3, 3\]",
+        ),
         ({"input_shape": (16, 2, 1)}, "kernel_size 3 is larger than the image, of side 2"),
         ({"input_shape": (2, 16)}, "kernel_size 3 is larger than the series, of side 2"),
         ({"filters": [4, 4, 4, 4]}, "stage 4 gets 1 of the 8 .*pooling cannot halve: give fewer stages in filters"),

@@ -56,7 +56,6 @@ def test_required_fields_come_first_then_those_that_it_has_alone() -> None:
     [
         ("input_shape", "list of whole numbers >= 1 or null", "required"),
         ("filters", "list of whole numbers >= 1", "[32, 64]"),
-        ("kernel_size", "whole number >= 1", "3"),
         ("activation", "name, or {kind: name, ...}", "relu"),
         ("bias_initializer", "name, number, or {kind: name, ...}", "zeros"),
         ("use_bias", "true | false", "true"),
