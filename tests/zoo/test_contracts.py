@@ -12,7 +12,13 @@ import pytest
 
 import zoo
 from zoo.contract import PROMISES, sample_inputs
-from zoo.contract.promises import Promise, be_what_the_yaml_says, build_names_and_shapes, export_bit_equal
+from zoo.contract.promises import (
+    Promise,
+    be_what_the_yaml_says,
+    build_names_and_shapes,
+    export_bit_equal,
+    learn_from_one_step,
+)
 from zoo.heads import logits_of, training_model
 
 ROWS = 5
@@ -32,7 +38,14 @@ POOLED_HEADS: dict[str, dict[str, Any]] = {
 
 every_promise = pytest.mark.parametrize("promise", PROMISES, ids=lambda promise: promise.__name__)
 architectures = pytest.mark.parametrize("architecture", zoo.list_architectures())
-named_sizes = pytest.mark.parametrize("name", zoo.list_models())
+ONE_OF_EACH_KIND = [
+    *zoo.list_models("*_tiny"),
+    "bilstm_small",
+    "cnn1d_small",
+    "cnn_separable_small",
+    "mlp_residual_small",
+]
+one_of_each_kind = pytest.mark.parametrize("name", ONE_OF_EACH_KIND)
 all_heads = pytest.mark.parametrize("heads", POOLED_HEADS)
 
 
@@ -80,9 +93,17 @@ def test_a_larger_model_keeps_the_promises_that_its_size_could_touch(name: str, 
 
 
 @architectures
-@all_heads
 @every_promise
-def test_an_architecture_keeps_its_promises_under_every_head(architecture: str, heads: str, promise: Promise) -> None:
+def test_an_architecture_keeps_its_promises_with_several_heads(architecture: str, promise: Promise) -> None:
+    assert promise(config_of(architecture, **POOLED_HEADS["several"])) == []
+
+
+@architectures
+@all_heads
+@pytest.mark.parametrize("promise", [build_names_and_shapes, learn_from_one_step, export_bit_equal])
+def test_an_architecture_keeps_the_promises_that_its_head_could_touch(
+    architecture: str, heads: str, promise: Promise
+) -> None:
     assert promise(config_of(architecture, **POOLED_HEADS[heads])) == []
 
 
@@ -126,7 +147,7 @@ def test_logits_are_found_after_saving_and_loading(architecture: str, tmp_path: 
     np.testing.assert_allclose(softmax(raw), answers(model, rows)["species_probabilities"], atol=1e-6)
 
 
-@named_sizes
+@one_of_each_kind
 @pytest.mark.parametrize(("penalty", "power"), [("l1", 1), ("l2", 2)])
 def test_a_penalty_adds_lambda_times_the_sum_over_every_kernel(name: str, penalty: str, power: int) -> None:
     regularization = {**zoo.example_config(name).to_dict()["regularization"], penalty: 0.25}
@@ -138,12 +159,12 @@ def test_a_penalty_adds_lambda_times_the_sum_over_every_kernel(name: str, penalt
     assert float(sum(model.losses)) == pytest.approx(by_hand, rel=1e-5)
 
 
-@named_sizes
+@one_of_each_kind
 def test_without_penalties_there_are_no_losses(name: str) -> None:
     assert build(name).losses == []
 
 
-@named_sizes
+@one_of_each_kind
 def test_noise_of_every_kind_does_nothing_at_inference_and_something_in_training(name: str) -> None:
     example = zoo.example_config(name)
     kinds = ["dropout", *sorted(example.regularizers())]
