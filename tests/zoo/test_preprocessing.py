@@ -228,7 +228,7 @@ def test_a_model_that_saw_no_data_neither_answers_nor_becomes_an_artifact(tmp_pa
     with pytest.raises(NotAdaptedError, match="'preprocessing_0_normalization' has not seen the training data"):
         model(np.zeros((1, 2)))
     with pytest.raises(
-        ExportError, match=r"the preprocessing of 'mlp' has not seen the training data: call zoo\.preproc"
+        ExportError, match=r"the preprocessing of 'mlp' has not seen the training data: call zoo\.adapt"
     ):
         zoo.export(model, tmp_path / "model", examples=np.zeros((1, 2)))
     assert not list(tmp_path.iterdir())
