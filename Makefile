@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
-PYTEST := $(BIN)/python -m pytest
+PYTEST := $(BIN)/python -m pytest --numprocesses=auto --dist=loadscope
 
 .DEFAULT_GOAL := help
 .PHONY: help quickstart test test-all lint format bench release smoke protos lock clean

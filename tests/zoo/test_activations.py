@@ -51,6 +51,11 @@ CHOICES: list[Any] = [
 ]
 
 
+def named(value: object) -> str | None:
+    """The id of a test: without the address of a function, which differs between the processes that run the tests."""
+    return getattr(value, "__name__", None if isinstance(value, keras.Layer) else str(value))
+
+
 def build(activation: Any) -> keras.Model:
     return zoo.build("mlp", input_shape=(3,), units=[4, 4], activation=activation, head=LINEAR)
 
@@ -60,7 +65,7 @@ def applied(activation: Any, x: np.ndarray) -> np.ndarray:
     return activation_layer(config, rank=x.ndim)(x).numpy()
 
 
-@pytest.mark.parametrize("activation", CHOICES, ids=str)
+@pytest.mark.parametrize("activation", CHOICES, ids=named)
 def test_every_activation_builds_trains_and_is_saved(activation: Any, tmp_path: Path) -> None:
     keras.utils.set_random_seed(0)
     model, x = build(activation), np.random.default_rng(0).uniform(-0.5, 0.5, (5, 3)).astype("float32")
@@ -75,7 +80,7 @@ def test_every_activation_builds_trains_and_is_saved(activation: Any, tmp_path: 
     np.testing.assert_array_equal(loaded(x)["value"].numpy(), model(x)["value"].numpy())
 
 
-@pytest.mark.parametrize("activation", CHOICES, ids=str)
+@pytest.mark.parametrize("activation", CHOICES, ids=named)
 def test_every_activation_survives_the_round_trip_through_yaml(activation: Any) -> None:
     config = zoo.ModelConfig.parse(
         {"architecture": "mlp", "input_shape": [3], "activation": activation, "head": LINEAR}
@@ -115,7 +120,7 @@ def test_a_function_and_its_name_are_the_same_choice() -> None:
         ("softmax", None),
         ({"kind": "zoo_tests>cubic", "scale": 0.5}, lambda x: 0.5 * x**3),
     ],
-    ids=str,
+    ids=named,
 )
 def test_an_activation_is_its_formula(activation: Any, by_hand: Callable[[float], float] | None) -> None:
     x = np.linspace(-7, 7, 29).astype("float32").reshape(1, -1)
@@ -207,7 +212,7 @@ print(json.dumps(derivatives))
 # --- as a function inside of a layer
 
 
-@pytest.mark.parametrize("activation", ["tanh", {"kind": "leaky_relu", "negative_slope": 0.1}, cubic], ids=str)
+@pytest.mark.parametrize("activation", ["tanh", {"kind": "leaky_relu", "negative_slope": 0.1}, cubic], ids=named)
 def test_an_activation_inside_a_layer_is_saved_with_it(activation: Any, tmp_path: Path) -> None:
     function = activation_function(ActivationConfig.model_validate(activation))
     model = keras.Sequential([keras.Input((5, 3)), keras.layers.LSTM(4, activation=function)])
@@ -267,7 +272,7 @@ def test_prelu_cannot_be_a_function_inside_a_layer() -> None:
         (keras.layers.LeakyReLU, "expected a function or a name such as 'prelu'"),
         (keras.layers.LeakyReLU(0.1), "expected a function or a name such as 'prelu'"),
     ],
-    ids=str,
+    ids=named,
 )
 def test_what_is_no_activation_is_refused(activation: Any, message: str) -> None:
     with pytest.raises(ConfigError, match=message):
