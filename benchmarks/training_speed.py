@@ -26,8 +26,8 @@ import zoo  # noqa: E402
 from training.batches import distribute_batches  # noqa: E402
 from training.config import DataConfig, OptimizerConfig  # noqa: E402
 from training.data import Split, load_data  # noqa: E402
-from training.loop import Loop, Totals  # noqa: E402
-from training.objectives import make_objectives  # noqa: E402
+from training.loop import Loop  # noqa: E402
+from training.objectives import Totals, make_objectives  # noqa: E402
 from training.optimizers import make_optimizer  # noqa: E402
 from training.strategy import BatchPlan  # noqa: E402
 

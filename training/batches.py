@@ -18,9 +18,9 @@ def distribute_batches(
     seed: int | None = None,
     first_step: int = 0,
 ) -> Iterator[Any]:
-    """Return an iterator over per-replica (inputs, labels by head name), epoch after epoch without end.
+    """Return an iterator over per-replica (inputs, labels by head name, weights), epoch after epoch without end.
 
-    Several inputs come as a dict.
+    Several inputs come as a dict; weights are a tuple of one tensor, or of none where all rows count alike.
 
     Every epoch is a permutation of the rows, keyed by (seed, epoch), cut into global batches; each of these is cut into one
     piece per replica, as even as can be. So which rows a step sees depends on the seed and the step alone. The last batch
@@ -54,6 +54,7 @@ def make_pieces(
     with tf.device("/cpu:0"):
         inputs = tf.nest.map_structure(tf.constant, split.inputs)
         labels = {name: tf.constant(array) for name, array in split.named_labels().items()}
+        weights = () if split.weights is None else (tf.constant(split.weights, tf.float32),)
     first_epoch, steps_into = divmod(first_step, plan.steps)
     local = len(replicas)
 
@@ -63,15 +64,14 @@ def make_pieces(
             order = tf.random.experimental.stateless_shuffle(order, seed=tf.stack([np.int64(seed), epoch]))
         begin = tf.where(epoch == first_epoch, np.int64(steps_into * local), np.int64(0))
 
-        def piece(index: tf.Tensor) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
+        def piece(index: tf.Tensor) -> tuple[Any, ...]:
             start = index // local * plan.batch_size
             size = tf.minimum(np.int64(plan.batch_size), plan.rows - start)
             replica = replicas.start + index % local
             low = start + size * replica // plan.replicas
             high = start + size * (replica + 1) // plan.replicas
             rows = order[low:high]
-            picked = tf.nest.map_structure(lambda array: tf.gather(array, rows), (inputs, labels))
-            return picked[0], picked[1]
+            return tf.nest.map_structure(lambda array: tf.gather(array, rows), (inputs, labels, weights))
 
         return tf.data.Dataset.range(begin, plan.steps * local).map(piece)
 

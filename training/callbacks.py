@@ -1,8 +1,9 @@
-"""What may watch a run: the moments, and the two that every run has (JSON lines and TensorBoard)."""
+"""What may watch a run: the moments, and the two watchers that every run has (JSON lines and TensorBoard)."""
 
+import contextlib
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -37,6 +38,29 @@ class Call:
     metrics: Metrics
     """Means over the epoch so far."""
     examples_per_second: float
+
+
+@dataclass(frozen=True)
+class Rollback:
+    """The loss blew up, and the run went back to a checkpoint."""
+
+    epoch: int
+    loss: float
+    step: int
+    """Steps taken since the beginning of the run, at the checkpoint."""
+    learning_rate: float
+    """From now on."""
+    former_rate: float
+    attempt: int
+    """Counted from 1."""
+    tries: int
+
+    def __str__(self) -> str:
+        """Say what happened."""
+        return (
+            f"the loss of epoch {self.epoch} is {self.loss:g}: back to step {self.step}, learning rate "
+            f"{self.learning_rate:g} in place of {self.former_rate:g} (try {self.attempt} of {self.tries})"
+        )
 
 
 @dataclass(frozen=True)
@@ -79,6 +103,9 @@ class Callback:
     def on_call(self, call: Call) -> None:
         """After every return from TensorFlow: `train.steps_per_call` steps."""
 
+    def on_rollback(self, rollback: Rollback) -> None:
+        """After the run went back to a checkpoint."""
+
     def on_epoch_end(self, epoch: EpochEnd) -> None:
         """After every epoch."""
 
@@ -86,12 +113,42 @@ class Callback:
         """When all is done, also after an interruption."""
 
 
+def tell(watchers: Sequence[Callback], moment: Start | Call | Rollback | EpochEnd | End) -> None:
+    """Let everybody who watches know of a moment."""
+    for watcher in watchers:
+        match moment:
+            case Start():
+                watcher.on_start(moment)
+            case Call():
+                watcher.on_call(moment)
+            case Rollback():
+                watcher.on_rollback(moment)
+            case EpochEnd():
+                watcher.on_epoch_end(moment)
+            case End():
+                watcher.on_end(moment)
+
+
 class JsonLog(Callback):
     """Writes `metrics.jsonl`: one object per epoch, and one for the end. Numbers that are not finite become null."""
 
-    def __init__(self, folder: Path) -> None:
-        """Write into a run's folder."""
+    def __init__(self, folder: Path, *, after_step: int = 0) -> None:
+        """Write into a run's folder, after the epochs up to a step that are there already; what came later is removed."""
         self._path = folder / METRICS
+        if self._path.exists():
+            self._keep(after_step)
+
+    def _keep(self, after_step: int) -> None:
+        """Cut off what a run wrote after the checkpoint from which it goes on."""
+        kept = []
+        for line in self._path.read_text(encoding="utf-8").splitlines():
+            with contextlib.suppress(ValueError):  # the last line of a killed process
+                record = json.loads(line)
+                if record["event"] == "epoch" and record["step"] <= after_step:
+                    kept.append(line + "\n")
+        staging = self._path.with_name("." + self._path.name)
+        staging.write_text("".join(kept), encoding="utf-8")
+        staging.replace(self._path)
 
     def on_epoch_end(self, epoch: EpochEnd) -> None:
         """Append the epoch."""

@@ -2,26 +2,32 @@
 
 import math
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from functools import cached_property
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Literal
 
 import keras
+import tensorflow as tf
 
 import zoo
-from training.batches import distribute_batches
-from training.callbacks import Call, Callback, End, EpochEnd, JsonLog, Start, TensorBoardLog
-from training.checkpoint import BestWeights
+from training.broadcast import is_chief
+from training.callbacks import Callback, End, JsonLog, Start, TensorBoardLog, tell
+from training.checkpoint import BestWeights, Checkpoints
+from training.class_weights import make_class_weights
 from training.compatibility import check_data
-from training.config import ExportConfig, LoopConfig, TrainConfig
-from training.data import Dataset, Split, load_data
-from training.loop import Loop, Totals
+from training.config import ExportConfig, TrainConfig
+from training.data import Dataset, load_data
+from training.evaluation import Evaluation
+from training.loop import Loop
 from training.objectives import make_objectives, metric_names
-from training.optimizers import current_rate, make_optimizer
-from training.run import BEST_WEIGHTS, Run, make_folder
-from training.strategy import BatchPlan, check_pieces, make_strategy, plan_evaluation
-from zoo.errors import ConfigError, ExportError, UnknownNameError, did_you_mean
+from training.optimizers import make_optimizer
+from training.reproducibility import dtype_policy, make_reproducible
+from training.run import BEST_WEIGHTS, CHECKPOINTS, Run, find_unfinished, make_folder
+from training.strategy import BatchPlan, check_pieces, make_strategy
+from training.trainer import DivergedError, StoppedError, Trainer
+from zoo.errors import ConfigError, ExportError, UnknownNameError, ZooError, did_you_mean
 from zoo.heads import OUTPUT_OF_KIND, output_name
 from zoo.preprocessing import adapt
 
@@ -29,15 +35,25 @@ Metrics = Mapping[str, float]
 
 
 class TrainingInterrupted(KeyboardInterrupt):
-    """Ctrl-C, after everything learnt so far was saved in `folder`."""
+    """The run was asked to stop, after everything learnt so far was saved in `folder`."""
 
-    def __init__(self, folder: Path) -> None:
-        super().__init__(f"interrupted; what was learnt so far is in {folder}")
+    def __init__(self, folder: Path, step: int = 0) -> None:
+        super().__init__(f"interrupted after step {step}; what was learnt so far is in {folder}")
         self.folder = folder
 
 
+class TrainingDivergedError(ZooError):
+    """The loss is no number or blew up, and going back with lower learning rates did not help."""
+
+
 def train(
-    config: TrainConfig, *, callbacks: Sequence[Callback] = (), runs: str | Path = "runs", data: Dataset | None = None
+    config: TrainConfig,
+    *,
+    callbacks: Sequence[Callback] = (),
+    runs: str | Path = "runs",
+    data: Dataset | None = None,
+    resume: str | Path | Literal[True] | None = None,
+    should_stop: Callable[[], bool] = lambda: False,
 ) -> Run:
     """Train, evaluate and export what a config describes.
 
@@ -52,6 +68,10 @@ def train(
         callbacks: what else should watch it.
         runs: the folder below which the run gets its own.
         data: rows to learn from, in place of the data set that the config names.
+        resume: go on with a run of this config from its newest checkpoint: the folder of one, or True for the newest that
+            is not finished (a new run, where there is none). With `train.deterministic` the weights in the end are, bit for
+            bit, those of a run that was never interrupted.
+        should_stop: is asked after every call whether to save the state and stop.
 
     Returns:
         The finished run: its folder, history, metrics of the best weights by split, and the exported version.
@@ -59,8 +79,9 @@ def train(
     Raises:
         ConfigError: parts of the config do not fit each other, the data or the machine.
         UnknownNameError: there is no such data set, or it has no `train` or `validation` split.
-        ExportError: training diverged, so there is nothing to export (the run's folder is kept), or `zoo.export` refuses.
-        TrainingInterrupted: Ctrl-C; the best weights and the log of the epochs before it are kept.
+        TrainingDivergedError: the loss blew up and lower learning rates did not help; the run's folder is kept.
+        ExportError: the best weights give metrics that are no numbers, or `zoo.export` refuses.
+        TrainingInterrupted: on request, or Ctrl-C; the run can be resumed.
     """
     if not isinstance(config, TrainConfig):
         raise ConfigError(
@@ -69,54 +90,118 @@ def train(
         )
     _refuse_other_data(data)
     started = time.perf_counter()
+    parts = _prepare(config, data)
+    strategy, data, trainer, plan = parts.strategy, parts.data, parts.trainer, parts.plan
+    chief = is_chief(strategy)
+    folder = _folder(config, runs, resume) if chief else Path(runs) / config.name
+    watchers: tuple[Callback, ...] = ()
+    if chief:
+        trainer.keep_in(
+            Checkpoints(folder / CHECKPOINTS, trainer.variables, keep=config.train.checkpoints),
+            BestWeights(folder / BEST_WEIGHTS),
+        )
+    resumed = bool(resume) and trainer.restore()
+    if chief:
+        watchers = (JsonLog(folder, after_step=trainer.position.step), TensorBoardLog(folder), *callbacks)
+    status, done, artifact = "failed", trainer.position.step // plan.steps, None
+    metrics: dict[str, Metrics] = {}
+    try:
+        notes = _notes(parts, config, resumed_at=trainer.position.step if resumed else None)
+        tell(watchers, Start(config.name, folder, config.train.epochs, plan.steps, notes))
+        for epoch in trainer.epochs(partial(tell, watchers), should_stop):
+            tell(watchers, epoch)
+            done = epoch.epoch
+        trainer.restore_best()
+        for split, evaluation in parts.evaluations.items():
+            metrics[split] = evaluation.measure()
+        if config.export is not None and chief:
+            _check_converged(config, metrics, trainer.position.best_epoch, folder)
+            artifact = _export(config, config.export, data, metrics, folder)
+        status = "finished"
+    except DivergedError as error:
+        raise TrainingDivergedError(_advice(error, config, trainer, folder)) from None
+    except (StoppedError, KeyboardInterrupt):
+        status = "interrupted"
+        raise TrainingInterrupted(folder, trainer.position.step) from None
+    finally:
+        seconds, best = time.perf_counter() - started, trainer.position.best_epoch
+        tell(watchers, End(status, done, best, seconds, metrics, artifact))
+    return Run.load(folder) if chief else Run(folder, config, metrics=metrics, status=status, best_epoch=best)
+
+
+@dataclass(frozen=True)
+class _Parts:
+    """What a run is made of, ready for its first step."""
+
+    strategy: tf.distribute.Strategy
+    data: Dataset
+    model: keras.Model
+    plan: BatchPlan
+    trainer: Trainer
+    evaluations: Mapping[str, Evaluation]
+    """By split."""
+
+
+def _prepare(config: TrainConfig, data: Dataset | None) -> _Parts:
     strategy = make_strategy(config.strategy)
-    keras.utils.set_random_seed(config.seed)
+    make_reproducible(config.seed, deterministic=config.train.deterministic)
     data = data or load_data(config.data)
     check_data(data, config.model)
-    objectives = make_objectives(config.model)
+    objectives = make_objectives(config, make_class_weights(config, data))
     _check_monitor(config.train.monitor, metric_names(objectives))
-    plan = BatchPlan(len(data.split("train")), config.train.batch_size, strategy.num_replicas_in_sync)
-    with strategy.scope():
+    learnt_from = data.split("train")
+    plan = BatchPlan(
+        len(learnt_from),
+        config.train.batch_size,
+        strategy.num_replicas_in_sync,
+        drop_remainder=config.train.drop_remainder,
+    )
+    with strategy.scope(), dtype_policy(config.train.precision):
         model = zoo.build(config.model)
-        adapt(model, data.split("train").named_inputs())
-        optimizer = make_optimizer(config.optimizer, steps=plan.steps * config.train.epochs)
-    check_pieces(plan, model)
-    loop = Loop(strategy, model, objectives, optimizer)
-    batches = distribute_batches(strategy, data.split("train"), plan, seed=config.seed)
+        adapt(model, learnt_from.named_inputs())
+        optimizer = make_optimizer(config.optimizer, steps=plan.steps * config.train.epochs, steps_per_epoch=plan.steps)
+    check_pieces(plan, model, accumulation=config.train.accumulation)
+    loop = Loop(
+        strategy,
+        model,
+        objectives,
+        optimizer,
+        accumulation=config.train.accumulation,
+        jit=config.train.jit,
+        ema=config.optimizer.ema,
+    )
     evaluations = {
-        split: _Evaluation(loop, strategy, data, split, config.train)
+        split: Evaluation(loop, strategy, data, split=split, config=config.train)
         for split in ("validation", "test")
         if split in data.splits or split == "validation"
     }
+    trainer = Trainer(
+        loop,
+        strategy,
+        optimizer,
+        split=learnt_from,
+        plan=plan,
+        validation=evaluations["validation"],
+        config=config.train,
+        seed=config.seed,
+    )
+    return _Parts(strategy, data, model, plan, trainer, evaluations)
 
-    folder = make_folder(config, runs)
-    best = BestWeights(folder / BEST_WEIGHTS, config.train.monitor)
-    watchers = (JsonLog(folder), TensorBoardLog(folder), *callbacks)
-    status, done, artifact = "failed", 0, None
-    metrics: dict[str, Metrics] = {}
-    try:
-        _tell(watchers, Start(config.name, folder, config.train.epochs, plan.steps, _notes(data, model, plan)))
-        for epoch in range(1, config.train.epochs + 1):
-            trained, seconds = _train_epoch(epoch, loop, batches, plan, config.train, watchers)
-            measured = {"train": trained, "validation": evaluations["validation"].measure()}
-            is_best = best.offer(model, epoch, measured["validation"][config.train.monitor])
-            rate = current_rate(optimizer)
-            _tell(watchers, EpochEnd(epoch, epoch * plan.steps, seconds, plan.rows / seconds, rate, measured, is_best))
-            done = epoch
-        best.restore(model)
-        for split, evaluation in evaluations.items():
-            metrics[split] = evaluation.measure()
-        if config.export is not None:
-            _check_converged(config, metrics, best.epoch, folder)
-            artifact = _export(config, config.export, data, metrics, best)
-        status = "finished"
-    except KeyboardInterrupt:
-        status = "interrupted"
-        best.keep(model, epoch=done)
-        raise TrainingInterrupted(folder) from None
-    finally:
-        _tell(watchers, End(status, done, best.epoch, time.perf_counter() - started, metrics, artifact))
-    return Run.load(folder)
+
+def _folder(config: TrainConfig, runs: str | Path, resume: str | Path | Literal[True] | None) -> Path:
+    if not resume:
+        return make_folder(config, runs)
+    if resume is True:
+        return find_unfinished(config, runs) or make_folder(config, runs)
+    run = Run.load(resume)
+    if run.config.content_hash() != config.content_hash():
+        raise ConfigError(
+            f"{run.folder} is a run of another config: resume with that one (training.Run.load(folder).config), "
+            "or start anew"
+        )
+    if run.status == "finished":
+        raise ConfigError(f"{run.folder} is finished: there is nothing to resume")
+    return run.folder
 
 
 def evaluate(run: Run | str | Path, split: str = "test", *, data: Dataset | None = None) -> dict[str, float]:
@@ -141,10 +226,10 @@ def evaluate(run: Run | str | Path, split: str = "test", *, data: Dataset | None
             f"{error}; a run that learnt from data given in Python is evaluated there: training.evaluate(run, data=...)"
         ) from None
     check_data(data.only(split), run.config.model)
-    with strategy.scope():
+    with strategy.scope(), dtype_policy(run.config.train.precision):
         model = run.model()
-    loop = Loop(strategy, model, make_objectives(run.config.model))
-    return _Evaluation(loop, strategy, data, split, run.config.train).measure()
+    loop = Loop(strategy, model, make_objectives(run.config, make_class_weights(run.config, data)))
+    return Evaluation(loop, strategy, data, split=split, config=run.config.train).measure()
 
 
 def _refuse_other_data(data: object) -> None:
@@ -155,65 +240,26 @@ def _refuse_other_data(data: object) -> None:
         )
 
 
-class _Evaluation:
-    """One split, planned at once (raises ConfigError where it cannot be), to be measured whenever asked."""
-
-    def __init__(self, loop: Loop, strategy: Any, data: Dataset, name: str, config: LoopConfig) -> None:
-        self._loop = loop
-        self._strategy = strategy
-        self._split: Split = data.split(name)
-        self._plan = plan_evaluation(
-            name, len(self._split), config.eval_batch_size, strategy.num_replicas_in_sync, loop.model
-        )
-        self._steps_per_call = config.steps_per_call
-
-    @cached_property
-    def _batches(self) -> Iterator[Any]:
-        # Endless, and each measurement takes whole epochs. Made when needed: it copies the rows into TensorFlow.
-        return distribute_batches(self._strategy, self._split, self._plan)
-
-    def measure(self) -> dict[str, float]:
-        return self._loop.evaluate(self._batches, self._plan.steps, self._steps_per_call)
-
-
-def _train_epoch(
-    epoch: int,
-    loop: Loop,
-    batches: Iterator[Any],
-    plan: BatchPlan,
-    config: LoopConfig,
-    watchers: Sequence[Callback],
-) -> tuple[Metrics, float]:
-    """Take one epoch's steps. Returns the means of what was measured on the way, and the seconds it took."""
-    totals = Totals(loop.names)
-    started = time.perf_counter()
-    for done in range(0, plan.steps, config.steps_per_call):
-        steps = min(config.steps_per_call, plan.steps - done)
-        loop.train(batches, steps, totals)
-        speed = totals.rows / (time.perf_counter() - started)
-        _tell(watchers, Call(epoch, done + steps, totals.means(), speed))
-    return totals.means(), time.perf_counter() - started
-
-
-def _tell(watchers: Sequence[Callback], moment: Start | Call | EpochEnd | End) -> None:
-    for watcher in watchers:
-        match moment:
-            case Start():
-                watcher.on_start(moment)
-            case Call():
-                watcher.on_call(moment)
-            case EpochEnd():
-                watcher.on_epoch_end(moment)
-            case End():
-                watcher.on_end(moment)
-
-
-def _notes(data: Dataset, model: keras.Model, plan: BatchPlan) -> tuple[str, ...]:
+def _notes(parts: _Parts, config: TrainConfig, resumed_at: int | None) -> tuple[str, ...]:
+    data = parts.data
     splits = ", ".join(f"{name} {len(split)}" for name, split in data.splits.items())
-    return (
+    notes = [
         f"data     {data.name} {data.version}: {splits}",
-        f"model    {model.name}, {model.count_params():,} parameters",
-        f"batches  {plan.describe()}",
+        f"model    {parts.model.name}, {parts.model.count_params():,} parameters",
+        f"batches  {parts.plan.describe()}",
+    ]
+    if config.train.accumulation > 1:
+        notes.append(f"         each replica computes its rows in {config.train.accumulation} pieces")
+    if resumed_at is not None:
+        notes.append(f"resumed  at step {resumed_at} of {parts.plan.steps * config.train.epochs}")
+    return tuple(notes)
+
+
+def _advice(error: DivergedError, config: TrainConfig, trainer: Trainer, folder: Path) -> str:
+    tries = f" after {trainer.position.recoveries} tries with lower rates" if trainer.position.recoveries else ""
+    return (
+        f"{error}{tries}: lower optimizer.learning_rate (it is {config.optimizer.learning_rate:g}), warm up "
+        f"(optimizer.schedule.warmup_epochs) or set optimizer.global_clipnorm. The run is kept in {folder}"
     )
 
 
@@ -230,16 +276,17 @@ def _check_converged(config: TrainConfig, metrics: Mapping[str, Metrics], epoch:
                 raise ExportError(
                     f"training diverged: {split} {name} is {value} with the best weights (epoch {epoch}), so nothing is "
                     f"exported; lower optimizer.learning_rate (it is {config.optimizer.learning_rate:g}) or set "
-                    f"optimizer.clip_norm. The run is kept in {folder}"
+                    f"optimizer.global_clipnorm. The run is kept in {folder}"
                 )
 
 
 def _export(
-    config: TrainConfig, target: ExportConfig, data: Dataset, metrics: Mapping[str, Metrics], best: BestWeights
+    config: TrainConfig, target: ExportConfig, data: Dataset, metrics: Mapping[str, Metrics], folder: Path
 ) -> Path:
     """Export the best weights, in a model that knows nothing of the strategy it was trained under."""
-    model = zoo.build(config.model)
-    best.restore(model)
+    with dtype_policy(config.train.precision):
+        model = zoo.build(config.model)
+    BestWeights(folder / BEST_WEIGHTS).restore(model)
     facts = zoo.ExportFacts(
         model=config.model,
         recipe=config,

@@ -1,41 +1,27 @@
 """The one loop that trains and evaluates: the same numbers on every strategy.
 
-Keras 3's `fit` averages means of unequal batches, clips before it reduces, and fails under several strategies. Here every
-replica computes *sums* over its rows; one all-reduce adds up gradients, row count and metrics; the sums are divided by the
-rows of the global batch, clipped and applied. So results do not depend on how a batch was cut.
+Keras 3's `fit` averages means of unequal batches, clips before it reduces, and fails under several strategies. Here the
+entries that count are added up over all replicas first; every replica then adds its share of the mean over the global batch,
+so that gradients need only be summed, and are clipped and applied afterwards. Results do not depend on how a batch was cut.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import keras
 import numpy as np
 import tensorflow as tf
 
-from training.objectives import Objective, measure, metric_names
+from training.averaging import AveragedWeights
+from training.broadcast import count_workers
+from training.loss_scale import LossScale
+from training.objectives import Ledger, Objective, Totals, count
+from zoo.config import INPUT_NAME
+from zoo.errors import ConfigError
 from zoo.heads import training_model
 
-Batch = tuple[tf.Tensor | Mapping[str, tf.Tensor], Mapping[str, tf.Tensor]]
-
-
-@dataclass
-class Totals:
-    """Sums over examples, in float64 on the host, and how many examples there were."""
-
-    names: Sequence[str]
-    rows: float = 0.0
-    sums: np.ndarray = field(default_factory=lambda: np.zeros(0))
-
-    def add(self, packed: tf.Tensor) -> None:
-        """Add what a call returned: the number of rows, then a sum per name."""
-        values = packed.numpy().astype(np.float64)
-        self.rows += float(values[0])
-        self.sums = values[1:] + (self.sums if self.sums.size else 0.0)
-
-    def means(self) -> dict[str, float]:
-        """Return the mean per example of everything measured."""
-        return {name: float(total / self.rows) for name, total in zip(self.names, self.sums, strict=True)}
+Batch = tuple[Any, Mapping[str, tf.Tensor], tuple[tf.Tensor, ...]]
+"""Inputs, labels by head, and none or one tensor of weights."""
 
 
 class Loop:
@@ -50,6 +36,10 @@ class Loop:
         model: keras.Model,
         objectives: tuple[Objective, ...],
         optimizer: keras.Optimizer | None = None,
+        *,
+        accumulation: int = 1,
+        jit: bool = False,
+        ema: float | None = None,
     ) -> None:
         """Make a loop.
 
@@ -58,78 +48,196 @@ class Loop:
             model: one of `zoo.build`; its weights are trained through a twin that gives logits.
             objectives: what to minimise and measure.
             optimizer: from `make_optimizer`; None can only evaluate.
+            accumulation: into how many pieces each replica cuts its rows.
+            jit: compile each replica's forward and backward pass with XLA.
+            ema: momentum of an average of the weights, which is then what is evaluated.
+
+        Raises:
+            ConfigError: what was asked for does not go together.
         """
         self.model = model
-        self.names = metric_names(objectives)
+        self.ledger = Ledger(objectives)
+        self.average: AveragedWeights | None = None
+        self.scale: LossScale | None = None
         self._strategy = strategy
         self._objectives = objectives
         self._optimizer: Any = optimizer
+        self._accumulation = accumulation
+        self._workers = count_workers(strategy)
+        several = strategy.num_replicas_in_sync > 1
         with strategy.scope():
-            if strategy.num_replicas_in_sync > 1:
+            if several:
                 synchronise_batch_norm(model)
+                diversify_noise(model)
             self._logits_model = training_model(model)
             if optimizer is not None:
                 optimizer.build(model.trainable_variables)
+                self.average = AveragedWeights(model, ema) if ema is not None else None
+                self.scale = LossScale() if _computes_in(model, "float16") else None
+        if jit:
+            _check_jit(model, several=several)
+        self._differentiated = tf.function(self._differentiate, jit_compile=True) if jit else self._differentiate
         self._train_call = tf.function(self._train_steps)
         self._evaluate_call = tf.function(self._evaluate_steps)
 
-    def train(self, batches: Iterator[Any], steps: int, totals: Totals) -> None:
-        """Take so many optimizer steps in one call, and add what was measured on the way to the totals."""
-        totals.add(self._train_call(batches, tf.constant(steps)))
+    def train(self, batches: Iterator[Any], steps: int, *, stop: bool = False) -> tuple[np.ndarray, bool]:
+        """Take so many optimizer steps in one call.
+
+        Args:
+            batches: where the steps' rows come from.
+            steps: how many to take.
+            stop: whether this process was asked to stop.
+
+        Returns:
+            What was measured on the way, as the ledger lays it out, and whether any process was asked to stop: all get to
+            know after the same step.
+        """
+        sums, stops = self._train_call(batches, tf.constant(steps), tf.constant(float(stop)))
+        return sums.numpy(), bool(stops.numpy() > 0)
 
     def evaluate(self, batches: Iterator[Any], steps: int, steps_per_call: int) -> dict[str, float]:
-        """Return the mean of loss and metrics over the examples of so many batches."""
-        totals = Totals(self.names)
+        """Return loss and metrics over the examples of so many batches."""
+        totals = Totals(self.ledger)
         for done in range(0, steps, steps_per_call):
-            totals.add(self._evaluate_call(batches, tf.constant(min(steps_per_call, steps - done))))
-        return totals.means()
+            totals.add(self._evaluate_call(batches, tf.constant(min(steps_per_call, steps - done))).numpy())
+        return totals.values()
 
-    def _train_steps(self, batches: Iterator[Any], steps: tf.Tensor) -> tf.Tensor:
-        totals = tf.zeros(1 + len(self.names))
+    def _train_steps(self, batches: Iterator[Any], steps: tf.Tensor, stop: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        sums = tf.zeros(self.ledger.width)
         for _ in tf.range(steps):
-            totals += self._first(self._strategy.run(self._train_replica, args=(next(batches),)))
-        return totals
+            gradients, found = self._strategy.run(as_it_is(self._gradients), args=(next(batches),))
+            sums += self._first(found)
+            as_it_is(self._apply_where_finite)(gradients)
+        if self._workers > 1:
+            stop = self._first(self._strategy.run(as_it_is(_all_reduce), args=([stop],))[0])
+        return sums, stop
 
     def _evaluate_steps(self, batches: Iterator[Any], steps: tf.Tensor) -> tf.Tensor:
-        totals = tf.zeros(1 + len(self.names))
+        sums = tf.zeros(self.ledger.width)
         for _ in tf.range(steps):
-            totals += self._first(self._strategy.run(self._evaluate_replica, args=(next(batches),)))
-        return totals
+            sums += self._first(self._strategy.run(as_it_is(self._measure), args=(next(batches),)))
+        return sums
 
     def _first(self, reduced: Any) -> tf.Tensor:
         return self._strategy.experimental_local_results(reduced)[0]  # after an all-reduce they are all the same
 
-    def _train_replica(self, batch: Batch) -> tf.Tensor:
+    def _gradients(self, batch: Batch) -> tuple[list[tf.Tensor], tf.Tensor]:
+        """Return, on each replica, the gradient of the global batch's mean loss and what was measured of that batch."""
+        wholes = _all_reduce([self._counts(batch)])[0]
+        gradients, sums = None, tf.zeros(self.ledger.width)
+        for piece in _cut(batch, self._accumulation):
+            found, measured = self._differentiated(piece, wholes)
+            gradients = found if gradients is None else [a + b for a, b in zip(gradients, found, strict=True)]
+            sums += measured
+        *gradients, sums = _all_reduce([*(gradients or ()), sums])
+        if self.scale is not None:
+            gradients = [gradient / self.scale.scale.value for gradient in gradients]
+        return gradients, sums
+
+    def _apply_where_finite(self, gradients: Any) -> None:
+        if self.scale is None:
+            self._strategy.run(as_it_is(self._apply), args=(gradients,))
+            return
+        scale = self.scale
+        finite = tf.reduce_all([tf.reduce_all(tf.math.is_finite(self._first(gradient))) for gradient in gradients])
+
+        def take() -> tf.Tensor:
+            self._strategy.run(as_it_is(self._apply), args=(gradients,))
+            scale.taken()
+            return tf.constant(0)
+
+        def skip() -> tf.Tensor:
+            scale.skipped()
+            return tf.constant(0)
+
+        tf.cond(finite, take, skip)
+
+    def _apply(self, gradients: list[tf.Tensor]) -> None:
+        self._optimizer.apply(gradients, self.model.trainable_variables)
+        if self.average is not None:
+            self.average.update()
+
+    def _measure(self, batch: Batch) -> tf.Tensor:
+        _, sums = self._forward(batch, wholes=None)
+        return _all_reduce([sums])[0]
+
+    def _differentiate(self, batch: Batch, wholes: tf.Tensor) -> tuple[list[tf.Tensor], tf.Tensor]:
         weights = [variable.value for variable in self.model.trainable_variables]
         with tf.GradientTape() as tape:
-            loss, packed = self._sums(batch, training=True)
+            loss, sums = self._forward(batch, wholes)
+            if self.scale is not None:
+                loss *= self.scale.scale.value
         gradients = tape.gradient(loss, weights, unconnected_gradients=tf.UnconnectedGradients.ZERO)
         # Dense: Keras' Adam does not add up the rows of an embedding that occur twice in a sparse gradient.
-        gradients = [tf.convert_to_tensor(gradient) for gradient in gradients]
-        *gradients, packed = _all_reduce([*gradients, packed])
-        rows = packed[0]
-        self._optimizer.apply([gradient / rows for gradient in gradients], self.model.trainable_variables)
-        return packed
+        return [tf.convert_to_tensor(gradient) for gradient in gradients], sums
 
-    def _evaluate_replica(self, batch: Batch) -> tf.Tensor:
-        _, packed = self._sums(batch, training=False)
-        return _all_reduce([packed])[0]
+    def _counts(self, batch: Batch) -> tf.Tensor:
+        """Return the rows of a batch, and for every objective the entries that count: (1 + objectives,)."""
+        return tf.stack([_rows(batch), *(count(weights) for weights in self._weights(batch))])
 
-    def _sums(self, batch: Batch, *, training: bool) -> tuple[tf.Tensor, tf.Tensor]:
-        """Return the summed loss of these rows, and [rows, sum per metric]. Sums of no rows are 0, never NaN."""
-        inputs, labels = batch
+    def _weights(self, batch: Batch) -> list[tf.Tensor]:
+        inputs, labels, given = batch
+        main = inputs[INPUT_NAME] if isinstance(inputs, Mapping) else inputs
+        return [o.weights(labels[o.head], main, given[0] if given else None) for o in self._objectives]
+
+    def _forward(self, batch: Batch, wholes: tf.Tensor | None) -> tuple[tf.Tensor, tf.Tensor]:
+        """Return the share of these rows in the mean loss of the global batch (where training), and their sums.
+
+        Args:
+            batch: some rows; sums of none are 0, never NaN.
+            wholes: `_counts` of the global batch; None evaluates.
+        """
+        inputs, labels, _ = batch
         inputs = tf.nest.map_structure(_as_taken, inputs, self.model.input)
-        outputs = self._logits_model(inputs, training=training)
-        rows = tf.cast(tf.shape(tf.nest.flatten(inputs)[0])[0], tf.float32)
-        found = measure(self._objectives, labels, outputs)
-        sums = {name: tf.reduce_sum(values) for name, values in found.items()}
-        if self.model.losses:  # penalties on weights count once per example, so that dividing by rows keeps them whole
-            sums["loss"] += tf.add_n([tf.cast(loss, tf.float32) for loss in self.model.losses]) * rows
-        return sums["loss"], tf.stack([rows, *(sums[name] for name in self.names)])
+        outputs = self._logits_model(inputs, training=wholes is not None)
+        rows = _rows(batch)
+        penalty = tf.add_n([tf.cast(loss, tf.float32) for loss in self.model.losses]) if self.model.losses else 0.0
+        share = tf.constant(0.0) if wholes is None else penalty * rows / wholes[0]
+        parts = [tf.stack([rows, penalty * rows])]
+        for number, (objective, weights) in enumerate(zip(self._objectives, self._weights(batch), strict=True)):
+            total, measured = objective.sums(labels[objective.head], outputs[objective.output], weights)
+            if wholes is not None:
+                share += objective.weight * tf.math.divide_no_nan(total, wholes[1 + number])
+            parts += [tf.stack([total, count(weights)]), *measured]
+        return share, tf.concat(parts, axis=0)
+
+
+def as_it_is(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Keep AutoGraph away from a function whose loops and conditions are Python's own."""
+    return tf.autograph.experimental.do_not_convert(function)
+
+
+def _rows(batch: Batch) -> tf.Tensor:
+    return tf.cast(tf.shape(tf.nest.flatten(batch[0])[0])[0], tf.float32)
+
+
+def _cut(batch: Batch, pieces: int) -> Iterator[Batch]:
+    """Yield a replica's rows in so many pieces, as even as can be."""
+    if pieces == 1:
+        yield batch
+        return
+    rows = tf.shape(tf.nest.flatten(batch[0])[0])[0]
+    for number in range(pieces):
+        low, high = rows * number // pieces, rows * (number + 1) // pieces
+        yield tf.nest.map_structure(lambda array, low=low, high=high: array[low:high], batch)
 
 
 def _as_taken(array: tf.Tensor, taken: keras.KerasTensor) -> tf.Tensor:
     return array if array.dtype == tf.string else tf.cast(array, taken.dtype)
+
+
+def _computes_in(model: keras.Model, dtype: str) -> bool:
+    return any(layer.compute_dtype == dtype for layer in model._flatten_layers())  # noqa: SLF001
+
+
+def _check_jit(model: keras.Model, *, several: bool) -> None:
+    if any(tensor.dtype == "string" for tensor in tf.nest.flatten(model.input)):
+        raise ConfigError("train.jit: XLA computes numbers, but this model reads text: leave it out")
+    if several and any(isinstance(layer, keras.layers.BatchNormalization) for layer in model._flatten_layers()):  # noqa: SLF001
+        raise ConfigError(
+            "train.jit: batch normalization over several replicas exchanges numbers in the middle of a pass, which XLA "
+            "cannot: leave jit out, or choose another normalization"
+        )
 
 
 def synchronise_batch_norm(model: keras.Model) -> None:
@@ -139,5 +247,25 @@ def synchronise_batch_norm(model: keras.Model) -> None:
             layer.synchronized = True
 
 
+def diversify_noise(model: keras.Model) -> None:
+    """Let every replica draw its own dropout masks: Keras's generators would give all replicas the same."""
+    for layer in model._flatten_layers():  # noqa: SLF001
+        for generator in getattr(layer, "_seed_generators", ()):
+            generator.next = _next_of_replica(generator.next)
+
+
+def _next_of_replica(draw: Any) -> Any:
+    def next_seed(*, ordered: bool = True) -> tf.Tensor:
+        seed = draw(ordered=ordered)
+        context = tf.distribute.get_replica_context()
+        replica = 0 if context is None else context.replica_id_in_sync_group
+        return seed + tf.cast(tf.stack([replica, 0]), seed.dtype)
+
+    return next_seed
+
+
 def _all_reduce(tensors: list[tf.Tensor]) -> list[tf.Tensor]:
-    return tf.distribute.get_replica_context().all_reduce(tf.distribute.ReduceOp.SUM, tensors)
+    context = tf.distribute.get_replica_context()
+    if context.num_replicas_in_sync == 1:
+        return tensors
+    return context.all_reduce(tf.distribute.ReduceOp.SUM, tensors)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
-from training.callbacks import Call, Callback, End, EpochEnd, Start
+from training.callbacks import Call, Callback, End, EpochEnd, Rollback, Start
 
 
 class ProgressView(Callback):
@@ -47,6 +47,10 @@ class ProgressView(Callback):
                 text=f"{_numbers(call.metrics)}  {call.examples_per_second:,.0f} examples/s",
             )
 
+    def on_rollback(self, rollback: Rollback) -> None:
+        """Say that it happened."""
+        self._console.print(f"warning: {rollback}", highlight=False, markup=False, soft_wrap=True)
+
     def on_epoch_end(self, epoch: EpochEnd) -> None:
         """Leave a line behind."""
         self._console.print(
@@ -73,7 +77,7 @@ class ProgressView(Callback):
         self._diverged = True
         self._console.print(
             f"warning: training diverged, the {bad} loss of epoch {epoch.epoch} is {losses[bad]}: "
-            f"lower optimizer.learning_rate (it is {epoch.learning_rate:g} now) or set optimizer.clip_norm",
+            f"lower optimizer.learning_rate (it is {epoch.learning_rate:g} now) or set optimizer.global_clipnorm",
             highlight=False,
             markup=False,
             soft_wrap=True,

@@ -5,6 +5,7 @@ runs/<name>/<UTC time>-<first 8 hex digits of the config's hash>/
     metrics.jsonl     a line per epoch, and one for the end
     tensorboard/      the same as curves
     best.weights.h5   of the best epoch by `train.monitor` on the validation split
+    checkpoints/      the whole state at the newest steps, to resume from
 """
 
 import datetime
@@ -25,6 +26,7 @@ CONFIG = "config.yaml"
 METRICS = "metrics.jsonl"
 TENSORBOARD = "tensorboard"
 BEST_WEIGHTS = "best.weights.h5"
+CHECKPOINTS = "checkpoints"
 
 
 @dataclass(frozen=True)
@@ -102,6 +104,15 @@ def make_folder(config: TrainConfig, runs: str | Path) -> Path:
             continue
         (folder / CONFIG).write_text(config.to_yaml(), encoding="utf-8")
         return folder
+
+
+def find_unfinished(config: TrainConfig, runs: str | Path) -> Path | None:
+    """Return the folder of the newest run of a config that can be gone on with; None where there is none."""
+    for folder in sorted((Path(runs) / config.name).glob(f"*/{CONFIG}"), reverse=True):
+        run = Run.load(folder.parent)
+        if run.config.content_hash() == config.content_hash() and run.status != "finished":
+            return run.folder
+    return None
 
 
 def _newest(path: Path) -> Path:

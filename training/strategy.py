@@ -84,20 +84,21 @@ def _cpu_names(replicas: int) -> tuple[str, ...]:
     return tuple(f"/cpu:{i}" for i in range(replicas))
 
 
-def check_pieces(plan: "BatchPlan", model: keras.Model) -> None:
+def check_pieces(plan: "BatchPlan", model: keras.Model, *, accumulation: int = 1) -> None:
     """Refuse what TensorFlow computes wrongly: convolutions of no rows, with oneDNN on a CPU.
 
-    A batch of fewer rows than replicas leaves some replica without a row. oneDNN's Conv2D then returns (0, height, width, 1)
-    for any number of filters (TensorFlow 2.21).
+    A batch of fewer rows than replicas, or than the pieces in which they accumulate gradients, leaves some without a row.
+    oneDNN's Conv2D then returns (0, height, width, 1) for any number of filters (TensorFlow 2.21).
 
     Raises:
         ConfigError: that would happen.
     """
     convolves = any(isinstance(layer, _CONVOLUTIONS) for layer in model._flatten_layers())  # noqa: SLF001
     on_cpu = not tf.config.list_physical_devices("GPU") and os.environ.get("TF_ENABLE_ONEDNN_OPTS") != "0"
-    if convolves and on_cpu and 0 in plan.shares(plan.last_batch):
+    if convolves and on_cpu and min(plan.shares(plan.last_batch)) < accumulation:
+        empty = "replica" if accumulation == 1 else "piece"
         raise ConfigError(
-            f"{plan.describe()}: a replica without rows, on which TensorFlow's CPU convolutions fail; "
+            f"{plan.describe()}: a {empty} without rows, on which TensorFlow's CPU convolutions fail; "
             f"change train.batch_size, or set TF_ENABLE_ONEDNN_OPTS=0 in the environment"
         )
 
@@ -145,10 +146,17 @@ class BatchPlan:
     batch_size: int
     """Of the global batch."""
     replicas: int = 1
+    drop_remainder: bool = False
+    """Whether an epoch ends before the rows that do not fill a batch."""
 
     def __post_init__(self) -> None:
         if self.rows < 1:
             raise ConfigError("there are no rows to learn from")
+        if self.drop_remainder and self.rows < self.batch_size:
+            raise ConfigError(
+                f"{self.rows} rows do not fill one global batch of {self.batch_size}, and drop_remainder leaves the rest "
+                "out: lower train.batch_size"
+            )
         if self.batch_size < self.replicas:
             raise ConfigError(
                 f"a global batch of {self.batch_size} leaves some of {self.replicas} replicas without a row: "
@@ -158,12 +166,12 @@ class BatchPlan:
     @property
     def steps(self) -> int:
         """Steps of one epoch; the last one may be of fewer rows."""
-        return -(-self.rows // self.batch_size)
+        return self.rows // self.batch_size if self.drop_remainder else -(-self.rows // self.batch_size)
 
     @property
     def last_batch(self) -> int:
         """Rows of the last global batch of an epoch."""
-        return self.rows - (self.steps - 1) * self.batch_size
+        return self.batch_size if self.drop_remainder else self.rows - (self.steps - 1) * self.batch_size
 
     def shares(self, rows: int) -> tuple[int, ...]:
         """Return how many of a global batch's rows each replica gets: as even as can be, in order."""
@@ -174,6 +182,8 @@ class BatchPlan:
         """Return the plan as one line for people."""
         full = min(self.batch_size, self.rows)
         text = f"{self.rows} rows in global batches of {full}{self._over(full)}, {self.steps} steps per epoch"
+        if self.drop_remainder and self.rows % self.batch_size:
+            text += f", {self.rows % self.batch_size} rows left out of each"
         if self.last_batch != full:
             text += f", the last of {self.last_batch}{self._over(self.last_batch)}"
         return text

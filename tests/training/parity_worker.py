@@ -19,10 +19,10 @@ def cases(which: str) -> dict[str, dict[str, Any]]:
     batch_norm = cnn | {"regularization": {"normalization": "batch"}}
     few = {
         "mlp, sgd with momentum, one row left": {"model": mlp, "optimizer": sgd, "rows": 49},
-        "mlp, adam, clipped": {"model": mlp, "optimizer": adam | {"clip_norm": 0.05}},
+        "mlp, adam, clipped": {"model": mlp, "optimizer": adam | {"global_clipnorm": 0.05}},
         "mlp, sgd, clipped, l2": {
             "model": mlp | {"regularization": {"l2": 0.01}},
-            "optimizer": sgd | {"clip_norm": 0.05},
+            "optimizer": sgd | {"global_clipnorm": 0.05},
         },
         "mlp, two heads": {"model": mlp_two, "optimizer": sgd},
         "cnn, batch norm, sgd": {"model": batch_norm, "optimizer": sgd | {"learning_rate": 0.02}},

@@ -18,10 +18,10 @@ def rows_of(
     plan = BatchPlan(rows, 4, replicas)
     pieces = make_pieces(split, plan, seed=seed, first_step=first_step, replicas=range(replicas))
     flat: list[Any] = list(pieces.take(steps * replicas).as_numpy_iterator())
-    for inputs, labels in flat:
+    for inputs, labels, _ in flat:
         np.testing.assert_array_equal(labels[""], inputs * 10)
     return [
-        [int(row) for inputs, _ in flat[step * replicas : (step + 1) * replicas] for row in inputs]
+        [int(row) for inputs, *_ in flat[step * replicas : (step + 1) * replicas] for row in inputs]
         for step in range(steps)
     ]
 
@@ -57,20 +57,21 @@ def test_batches_can_start_at_any_step(first_step: int, replicas: int) -> None:
 def test_pieces_are_as_even_as_can_be_even_when_some_are_empty() -> None:
     split = Split(np.arange(9), np.arange(9))
     pieces = make_pieces(split, BatchPlan(9, 4, 3), seed=None, first_step=0, replicas=range(3))
-    sizes = [len(inputs) for inputs, _ in pieces.take(9).as_numpy_iterator()]
+    sizes = [len(inputs) for inputs, *_ in pieces.take(9).as_numpy_iterator()]
     assert sizes == [1, 1, 2, 1, 1, 2, 0, 0, 1]
 
 
 def test_a_worker_gets_the_pieces_of_its_own_replicas_only() -> None:
     split = Split(np.arange(8), np.arange(8))
     pieces = make_pieces(split, BatchPlan(8, 4, 4), seed=None, first_step=0, replicas=range(2, 4))
-    assert [inputs.tolist() for inputs, _ in pieces.take(4).as_numpy_iterator()] == [[2], [3], [6], [7]]
+    assert [inputs.tolist() for inputs, *_ in pieces.take(4).as_numpy_iterator()] == [[2], [3], [6], [7]]
 
 
 def test_a_strategy_of_one_device_gets_whole_batches() -> None:
     split = Split(np.arange(5), {"a": np.arange(5), "b": -np.arange(5)})
     batches = distribute_batches(tf.distribute.get_strategy(), split, BatchPlan(5, 3))
-    inputs, labels = next(batches)
+    inputs, labels, weights = next(batches)
+    assert weights == ()
     assert inputs.numpy().tolist() == [0, 1, 2]
     assert {name: array.numpy().tolist() for name, array in labels.items()} == {"a": [0, 1, 2], "b": [0, -1, -2]}
 
@@ -81,7 +82,29 @@ def test_several_inputs_come_by_name_and_stay_together() -> None:
 
     batches = list(make_pieces(split, plan, seed=1, first_step=0, replicas=range(1)).take(3).as_numpy_iterator())
 
-    assert sorted(int(row) for _, labels in batches for row in labels[""]) == [0, 1, 2, 3, 4]
-    for inputs, labels in batches:
+    assert sorted(int(row) for _, labels, _ in batches for row in labels[""]) == [0, 1, 2, 3, 4]
+    for inputs, labels, _ in batches:
         np.testing.assert_array_equal(inputs["number"], labels[""])
         assert [name.decode() for name in inputs["name"]] == ["abcde"[row] for row in labels[""]]
+
+
+def test_weights_stay_with_their_rows() -> None:
+    split = Split(np.arange(5), np.arange(5), weights=np.arange(5) / 2)
+
+    batches = make_pieces(split, BatchPlan(5, 2), seed=1, first_step=0, replicas=range(1)).take(3).as_numpy_iterator()
+
+    for inputs, _, (weights,) in batches:
+        np.testing.assert_array_equal(weights, inputs / 2)
+
+
+def test_rows_that_do_not_fill_a_batch_are_left_out_on_request() -> None:
+    split = Split(np.arange(11), np.arange(11))
+    plan = BatchPlan(11, 4, drop_remainder=True)
+    assert plan.steps == 2
+
+    pieces = make_pieces(split, plan, seed=1, first_step=0, replicas=range(1)).take(4).as_numpy_iterator()
+    first, second, third, fourth = (set(inputs.tolist()) for inputs, *_ in pieces)
+
+    assert [len(first), len(second), len(third), len(fourth)] == [4, 4, 4, 4]
+    assert not first & second
+    assert first | second != third | fourth, "other rows are left out of each epoch"

@@ -67,7 +67,7 @@ def test_progress_is_plain_lines_where_there_is_no_terminal(capsys: pytest.Captu
         "epoch  1/10  loss 1.5000  validation loss nan  30 examples/s  best",
         (
             "warning: training diverged, the validation loss of epoch 1 is nan: "
-            "lower optimizer.learning_rate (it is 0.5 now) or set optimizer.clip_norm"
+            "lower optimizer.learning_rate (it is 0.5 now) or set optimizer.global_clipnorm"
         ),
     ]
 

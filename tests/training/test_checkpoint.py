@@ -4,7 +4,9 @@ import keras
 import numpy as np
 import pytest
 
-from training.checkpoint import BestWeights
+from training.checkpoint import BestWeights, Checkpoints
+from training.position import Position
+from zoo.errors import ConfigError
 
 
 @pytest.fixture
@@ -21,29 +23,21 @@ def set_kernel(model: keras.Model, value: float) -> None:
 
 
 def test_the_best_weights_come_back(model: keras.Model, tmp_path: Path) -> None:
-    best = BestWeights(tmp_path / "best.weights.h5", "accuracy")
-    accepted = []
-    for epoch, accuracy in enumerate([0.5, 0.9, 0.7, float("nan"), 0.9], start=1):
-        set_kernel(model, float(epoch))
-        accepted.append(best.offer(model, epoch, accuracy))
-    assert accepted == [True, True, False, False, False]
+    best = BestWeights(tmp_path / "best.weights.h5")
+    set_kernel(model, 2.0)
+    best.save(model)
+    set_kernel(model, 3.0)
     best.restore(model)
-    assert (kernel(model), best.epoch, best.value) == (2.0, 2, 0.9)
-
-
-def test_nothing_but_the_whole_file_is_left(model: keras.Model, tmp_path: Path) -> None:
-    best = BestWeights(tmp_path / "best.weights.h5", "loss")
-    best.offer(model, 1, 2.0)
-    best.offer(model, 2, 1.0)
+    assert kernel(model) == 2.0
     assert [path.name for path in tmp_path.iterdir()] == ["best.weights.h5"]
 
 
 def test_a_failed_write_leaves_the_former_weights(
     model: keras.Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    best = BestWeights(tmp_path / "best.weights.h5", "loss")
+    best = BestWeights(tmp_path / "best.weights.h5")
     set_kernel(model, 1.0)
-    best.offer(model, 1, 2.0)
+    best.save(model)
 
     def write_half(path: Path) -> None:
         path.write_bytes(b"half")
@@ -51,16 +45,80 @@ def test_a_failed_write_leaves_the_former_weights(
 
     monkeypatch.setattr(model, "save_weights", write_half)
     with pytest.raises(OSError, match="disk full"):
-        best.offer(model, 2, 1.0)
-    best.restore(model)
-    assert (kernel(model), best.epoch) == (1.0, 1)
-
-
-def test_keep_saves_only_where_nothing_is(model: keras.Model, tmp_path: Path) -> None:
-    best = BestWeights(tmp_path / "best.weights.h5", "loss")
-    set_kernel(model, 1.0)
-    best.keep(model, epoch=0)
-    set_kernel(model, 2.0)
-    best.keep(model, epoch=1)
+        best.save(model)
     best.restore(model)
     assert kernel(model) == 1.0
+
+
+def checkpoints(folder: Path, model: keras.Model, keep: int = 2) -> Checkpoints:
+    return Checkpoints(folder, {"model": model.variables}, keep=keep)
+
+
+def test_the_newest_state_comes_back(model: keras.Model, tmp_path: Path) -> None:
+    kept = checkpoints(tmp_path, model)
+    for step in (3, 20, 100):
+        set_kernel(model, float(step))
+        kept.save(Position(step=step, sums=[0.1, 1e300], best_value=1 / 3))
+    set_kernel(model, -1.0)
+
+    position = kept.restore()
+
+    assert position == Position(step=100, sums=[0.1, 1e300], best_value=1 / 3)
+    assert kernel(model) == 100.0
+    assert len(list(tmp_path.iterdir())) == 2, "older ones are removed"
+
+
+def test_where_nothing_was_saved_there_is_nothing(model: keras.Model, tmp_path: Path) -> None:
+    assert checkpoints(tmp_path / "none", model).restore() is None
+
+
+@pytest.mark.parametrize("damage", ["truncated", "flipped", "empty", "other"])
+def test_a_damaged_state_is_passed_over_with_a_warning(
+    model: keras.Model, tmp_path: Path, caplog: pytest.LogCaptureFixture, damage: str
+) -> None:
+    kept = checkpoints(tmp_path, model)
+    set_kernel(model, 1.0)
+    kept.save(Position(step=1))
+    set_kernel(model, 2.0)
+    path = kept.save(Position(step=2))
+    whole = path.read_bytes()
+    at = whole.index(np.float32(2.0).tobytes())
+    path.write_bytes(
+        {
+            "truncated": whole[:-40],
+            "flipped": whole[:at] + bytes([whole[at] ^ 1]) + whole[at + 1 :],
+            "empty": b"",
+            "other": b"PK\x03\x04 not really",
+        }[damage]
+    )
+
+    position = kept.restore()
+
+    assert position is not None
+    assert (position.step, kernel(model)) == (1, 1.0)
+    assert "step-000000002.npz is damaged" in caplog.text
+
+
+def test_a_state_of_another_model_is_refused_by_name(model: keras.Model, tmp_path: Path) -> None:
+    checkpoints(tmp_path, model).save(Position(step=1))
+    other = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
+    with pytest.raises(ConfigError, match=r"another model or optimizer: model/0000 is \(1, 1\), expected \(2, 1\)"):
+        checkpoints(tmp_path, other).restore()
+
+
+def test_a_failed_write_leaves_the_former_states(
+    model: keras.Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept = checkpoints(tmp_path, model)
+    set_kernel(model, 1.0)
+    kept.save(Position(step=1))
+
+    def fail(*_: object, **__: object) -> None:
+        raise OSError("disk full")
+
+    monkeypatch.setattr(np, "savez", fail)
+    with pytest.raises(OSError, match="disk full"):
+        kept.save(Position(step=2))
+    position = kept.restore()
+    assert position is not None
+    assert position.step == 1

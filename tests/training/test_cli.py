@@ -111,22 +111,20 @@ def test_ctrl_c_ends_with_130_and_names_the_folder(tmp_path: Path) -> None:
     assert (run / "best.weights.h5").exists()
 
 
-DIVERGING = ["--set", "optimizer.learning_rate=1e38", "--set", "optimizer.name=sgd", "--set", "model.activation=linear"]
+DIVERGING = ["--set", "optimizer.learning_rate=1e38", "--set", "optimizer.name=sgd", "--set", "model.activation=linear",
+             "--set", "optimizer.schedule=constant"]  # fmt: skip
 
 
-def test_a_diverged_run_is_told_of_and_summed_up(tmp_path: Path) -> None:
-    fields = ["--set", "model.regularization.normalization=null", "--set", "model.filters=[4]"]
-    done = start("digits_cnn", "--quick", "--no-export", *DIVERGING, *fields, folder=tmp_path)
-    assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout.count("warning: training diverged") == 1
-    assert "test       loss nan" in done.stdout
-
-
-def test_a_diverged_run_is_not_exported(tmp_path: Path) -> None:
+def test_a_diverged_run_goes_back_says_so_and_ends_without_an_export(tmp_path: Path) -> None:
     fields = ["--set", "model.regularization.normalization=null", "--set", "model.filters=[4]"]
     done = start("digits_cnn", "--quick", "--repository", "saved_models", *DIVERGING, *fields, folder=tmp_path)
     assert done.returncode == 2
-    assert done.stderr.startswith("zoo: error: training diverged: validation loss is nan")
-    assert done.stderr.count("\n") == 1
+    [last] = done.stderr.splitlines()
+    first, second = (line for line in done.stdout.splitlines() if line.startswith("warning"))
+    assert first.startswith("warning: the loss of epoch 1 is ")
+    assert first.endswith("back to step 0, learning rate 5e+37 in place of 1e+38 (try 1 of 2)")
+    assert second.endswith("(try 2 of 2)")
+    assert last.startswith("zoo: error: training diverged: the loss of epoch 1 is ")
+    assert "after 2 tries with lower rates: lower optimizer.learning_rate (it is 1e+38)" in last
     assert len(list((tmp_path / "runs" / "digits_cnn").iterdir())) == 1
     assert not (tmp_path / "saved_models").exists()

@@ -13,8 +13,9 @@ import yaml
 import training
 import zoo
 from training import Callback, Dataset, Run, Split, TrainConfig, TrainingInterrupted
-from training.callbacks import Call, EpochEnd
-from zoo.errors import ConfigError, ExportError, UnknownNameError
+from training.callbacks import Call, EpochEnd, Rollback
+from training.experiment import TrainingDivergedError
+from zoo.errors import ConfigError, UnknownNameError
 
 
 class Interrupt(Callback):
@@ -38,6 +39,7 @@ def test_a_run_leaves_its_folder(blobs: Dataset, blobs_config: TrainConfig, tmp_
     assert run.folder.name.endswith("-" + blobs_config.content_hash()[7:15])
     assert sorted(path.name for path in run.folder.iterdir()) == [
         "best.weights.h5",
+        "checkpoints",
         "config.yaml",
         "metrics.jsonl",
         "tensorboard",
@@ -108,12 +110,15 @@ def test_ctrl_c_keeps_the_best_weights_and_the_log(blobs: Dataset, blobs_config:
     )
 
 
-def test_ctrl_c_in_the_first_epoch_keeps_what_there_is(
+def test_ctrl_c_in_the_first_epoch_leaves_a_run_to_go_on_with(
     blobs: Dataset, blobs_config: TrainConfig, tmp_path: Path
 ) -> None:
     with pytest.raises(TrainingInterrupted) as caught:
         training.train(blobs_config, data=blobs, runs=tmp_path, callbacks=[Interrupt()])
-    assert "accuracy" in training.evaluate(caught.value.folder, data=blobs)
+    with pytest.raises(ConfigError, match=r"has no best\.weights\.h5: the run ended before its first epoch"):
+        training.evaluate(caught.value.folder, data=blobs)
+    run = training.train(blobs_config, data=blobs, runs=tmp_path, resume=caught.value.folder)
+    assert (run.folder, run.status) == (caught.value.folder, "finished")
 
 
 def test_an_unknown_monitor_is_refused_before_anything_is_written(
@@ -199,23 +204,92 @@ def diverging(blobs_recipe: dict[str, Any]) -> dict[str, Any]:
     return blobs_recipe | {"optimizer": {"name": "sgd", "learning_rate": 1e38}}
 
 
-def test_the_metrics_of_a_diverged_run_are_nan(blobs: Dataset, diverging: dict[str, Any], tmp_path: Path) -> None:
-    run = training.train(TrainConfig.parse(diverging), data=blobs, runs=tmp_path)
-    assert run.status == "finished"
-    assert np.isnan([run.metrics["test"]["loss"], run.history[-1]["metrics"]["train"]["loss"]]).all()
-    assert "null" in (run.folder / "metrics.jsonl").read_text()
-
-
 def test_a_diverged_run_is_kept_and_not_exported(blobs: Dataset, diverging: dict[str, Any], tmp_path: Path) -> None:
     config = TrainConfig.parse(diverging | {"export": {"repository": str(tmp_path / "models")}})
-    with pytest.raises(
-        ExportError, match=r"training diverged: validation loss is nan .* lower optimizer\.learning_rate"
-    ):
+    with pytest.raises(TrainingDivergedError, match=r"after 2 tries with lower rates: lower optimizer\.learning_rate"):
         training.train(config, data=blobs, runs=tmp_path / "runs")
     run = Run.load(tmp_path / "runs" / "blobs")
-    assert (run.status, len(run.history), run.artifact) == ("failed", 3, None)
-    assert run.best_weights.exists()
+    assert (run.status, run.history, run.artifact) == ("failed", (), None)
     assert not (tmp_path / "models").exists()
+
+
+def test_a_run_that_blows_up_recovers_with_a_lower_rate(
+    blobs: Dataset, blobs_recipe: dict[str, Any], tmp_path: Path
+) -> None:
+    """Squared errors of a linear network: a rate of 10 is far beyond what gradient descent bears, 0.01 is not."""
+    blobs_recipe["model"] |= {"activation": "linear", "head": {"kind": "linear"}}
+    blobs_recipe["optimizer"] = {"name": "sgd", "learning_rate": 10.0}
+    blobs_recipe["train"] = {"epochs": 20, "batch_size": 60, "recovery": {"factor": 0.001, "tries": 1}}
+    rollbacks: list[Rollback] = []
+
+    class Watch(Callback):
+        def on_rollback(self, rollback: Rollback) -> None:
+            rollbacks.append(rollback)
+
+    run = training.train(TrainConfig.parse(blobs_recipe), data=blobs, runs=tmp_path, callbacks=[Watch()])
+
+    assert [(r.attempt, r.tries, r.former_rate, r.learning_rate) for r in rollbacks] == [
+        (1, 1, 10.0, pytest.approx(0.01))
+    ]
+    assert (run.status, [epoch["epoch"] for epoch in run.history]) == ("finished", list(range(1, 21)))
+    assert run.history[-1]["learning_rate"] == pytest.approx(0.01)
+    assert run.history[-1]["metrics"]["train"]["loss"] < run.history[0]["metrics"]["train"]["loss"]
+
+
+def test_a_run_without_tries_ends_at_once(blobs: Dataset, diverging: dict[str, Any], tmp_path: Path) -> None:
+    diverging["train"]["recovery"] = {"tries": 0}
+    with pytest.raises(TrainingDivergedError, match=r"the loss of epoch 1 is \S+: lower optimizer"):
+        training.train(TrainConfig.parse(diverging), data=blobs, runs=tmp_path)
+
+
+# ---- resuming
+
+
+def test_a_run_that_was_asked_to_stop_goes_on_where_it_stood(
+    blobs: Dataset, blobs_recipe: dict[str, Any], tmp_path: Path
+) -> None:
+    """Bit for bit, dropout and momentum included: as if it had never stopped."""
+    blobs_recipe["model"]["regularization"] = {"dropout": 0.3}
+    blobs_recipe["optimizer"] = {"name": "adam", "learning_rate": 0.03, "schedule": "cosine", "ema": 0.9}
+    blobs_recipe["train"] = {"epochs": 4, "batch_size": 16, "steps_per_call": 1, "deterministic": True}
+    config = TrainConfig.parse(blobs_recipe)
+    whole = training.train(config, data=blobs, runs=tmp_path / "whole")
+    calls = iter(range(100))
+
+    with pytest.raises(TrainingInterrupted, match="after step 7"):
+        training.train(config, data=blobs, runs=tmp_path / "parts", should_stop=lambda: next(calls) == 6)
+    resumed = training.train(config, data=blobs, runs=tmp_path / "parts", resume=True)
+
+    assert resumed.folder.parent == tmp_path / "parts" / "blobs"
+    assert len(list(resumed.folder.parent.iterdir())) == 1
+    for got, expected in zip(resumed.model().weights, whole.model().weights, strict=True):
+        np.testing.assert_array_equal(got.numpy(), expected.numpy(), err_msg=expected.path)
+    assert resumed.metrics == whole.metrics
+    for got, expected in zip(resumed.history, whole.history, strict=True):
+        assert got["metrics"] == expected["metrics"]
+        assert got["learning_rate"] == expected["learning_rate"]
+
+
+def test_what_cannot_be_resumed_says_why(blobs: Dataset, blobs_recipe: dict[str, Any], tmp_path: Path) -> None:
+    config = TrainConfig.parse(blobs_recipe)
+    run = training.train(config, data=blobs, runs=tmp_path)
+    with pytest.raises(ConfigError, match="is finished: there is nothing to resume"):
+        training.train(config, data=blobs, runs=tmp_path, resume=run.folder)
+    other = TrainConfig.parse(blobs_recipe | {"seed": 2})
+    with pytest.raises(ConfigError, match="is a run of another config"):
+        training.train(other, data=blobs, runs=tmp_path, resume=run.folder)
+    with pytest.raises(UnknownNameError, match="there is no run in"):
+        training.train(config, data=blobs, runs=tmp_path, resume=tmp_path / "nothing")
+
+
+def test_early_stopping_ends_after_epochs_without_an_improvement(
+    blobs: Dataset, blobs_recipe: dict[str, Any], tmp_path: Path
+) -> None:
+    """With a rate of almost nothing, no epoch is an improvement of 0.1 over the first."""
+    blobs_recipe["optimizer"]["learning_rate"] = 1e-9
+    blobs_recipe["train"] = {"epochs": 50, "batch_size": 16, "early_stopping": {"patience": 3, "min_delta": 0.1}}
+    run = training.train(TrainConfig.parse(blobs_recipe), data=blobs, runs=tmp_path)
+    assert (run.status, len(run.history)) == ("finished", 4)
 
 
 # ---- logs of processes that died

@@ -75,9 +75,10 @@ class Config(BaseModel):
     @model_validator(mode="before")
     @classmethod
     def _refuse_unknown_fields(cls, data: Any) -> Any:
-        if isinstance(data, Mapping) and cls.model_config.get("extra") == "forbid":
+        if isinstance(data, Mapping):
             data = with_new_names(data, cls.renamed)
-            unknown = next((key for key in data if key not in cls.model_fields), None)
+            forbidden = cls.model_config.get("extra") == "forbid"
+            unknown = next((key for key in data if forbidden and key not in cls.model_fields), None)
             if unknown is not None:
                 raise PydanticCustomError(
                     "unknown_field",

@@ -1,0 +1,18 @@
+"""Where the trained model goes."""
+
+from typing import Annotated
+
+from pydantic import StringConstraints
+
+from zoo.config import Config
+
+Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]*$")]
+"""Becomes the name of a folder, and of the served model."""
+
+
+class ExportConfig(Config):
+    """Where the trained model goes."""
+
+    repository: str = "saved_models"
+    name: Name | None = None
+    """The served model's name; None is the recipe's."""
