@@ -22,9 +22,10 @@ def distribute_batches(
 
     Several inputs come as a dict; weights are a tuple of one tensor, or of none where all rows count alike.
 
-    Every epoch is a permutation of the rows, keyed by (seed, epoch), cut into global batches; each of these is cut into one
-    piece per replica, as even as can be. So which rows a step sees depends on the seed and the step alone. The last batch
-    of an epoch may be smaller, and pieces may be empty. Rows are found by index: there is nothing for TensorFlow to shard.
+    Every epoch is a permutation of the rows, keyed by (seed, epoch), cut into global batches, so which rows a step sees
+    depends on the seed and the step alone. A batch is cut into `plan.pieces`, and each of these into a share per replica, as
+    even as can be: what is computed together does not depend on the number of replicas. The last batch of an epoch may be
+    smaller, and shares may be empty. Rows are found by index: there is nothing for TensorFlow to shard.
 
     Args:
         strategy: where the pieces go.
@@ -47,7 +48,7 @@ def distribute_batches(
 def make_pieces(
     split: Split, plan: BatchPlan, *, seed: int | None, first_step: int, replicas: range
 ) -> tf.data.Dataset:
-    """Return the pieces of these replicas, step by step, replica by replica: the order in which a worker deals them out.
+    """Return what these replicas get, step by step, replica by replica: the order in which a worker deals it out.
 
     For the arguments see `distribute_batches`.
     """
@@ -68,9 +69,13 @@ def make_pieces(
             start = index // local * plan.batch_size
             size = tf.minimum(np.int64(plan.batch_size), plan.rows - start)
             replica = replicas.start + index % local
-            low = start + size * replica // plan.replicas
-            high = start + size * (replica + 1) // plan.replicas
-            rows = order[low:high]
+            shares = []
+            for number in range(plan.pieces):
+                first, end = size * number // plan.pieces, size * (number + 1) // plan.pieces
+                low = start + first + (end - first) * replica // plan.replicas
+                high = start + first + (end - first) * (replica + 1) // plan.replicas
+                shares.append(order[low:high])
+            rows = tf.concat(shares, axis=0)
             return tf.nest.map_structure(lambda array: tf.gather(array, rows), (inputs, labels, weights))
 
         return tf.data.Dataset.range(begin, plan.steps * local).map(piece)

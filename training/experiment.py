@@ -155,12 +155,13 @@ def _prepare(config: TrainConfig, data: Dataset | None) -> _Parts:
         config.train.batch_size,
         strategy.num_replicas_in_sync,
         drop_remainder=config.train.drop_remainder,
+        pieces=config.train.accumulation,
     )
     with strategy.scope(), dtype_policy(config.train.precision):
         model = zoo.build(config.model)
         adapt(model, learnt_from.named_inputs())
         optimizer = make_optimizer(config.optimizer, steps=plan.steps * config.train.epochs, steps_per_epoch=plan.steps)
-    check_pieces(plan, model, accumulation=config.train.accumulation)
+    check_pieces(plan, model)
     loop = Loop(
         strategy,
         model,
@@ -249,7 +250,7 @@ def _notes(parts: _Parts, config: TrainConfig, resumed_at: int | None) -> tuple[
         f"batches  {parts.plan.describe()}",
     ]
     if config.train.accumulation > 1:
-        notes.append(f"         each replica computes its rows in {config.train.accumulation} pieces")
+        notes.append(f"         computed in {config.train.accumulation} pieces, one after the other")
     if resumed_at is not None:
         notes.append(f"resumed  at step {resumed_at} of {parts.plan.steps * config.train.epochs}")
     return tuple(notes)

@@ -48,7 +48,7 @@ class Loop:
             model: one of `zoo.build`; its weights are trained through a twin that gives logits.
             objectives: what to minimise and measure.
             optimizer: from `make_optimizer`; None can only evaluate.
-            accumulation: into how many pieces each replica cuts its rows.
+            accumulation: into how many pieces a batch is cut, one after the other: those of `BatchPlan.pieces`.
             jit: compile each replica's forward and backward pass with XLA.
             ema: momentum of an average of the weights, which is then what is evaluated.
 
@@ -125,7 +125,7 @@ class Loop:
         """Return, on each replica, the gradient of the global batch's mean loss and what was measured of that batch."""
         wholes = _all_reduce([self._counts(batch)])[0]
         gradients, sums = None, tf.zeros(self.ledger.width)
-        for piece in _cut(batch, self._accumulation):
+        for piece in _cut(batch, self._accumulation, rows=tf.cast(wholes[0], tf.int32)):
             found, measured = self._differentiated(piece, wholes)
             gradients = found if gradients is None else [a + b for a, b in zip(gradients, found, strict=True)]
             sums += measured
@@ -211,15 +211,18 @@ def _rows(batch: Batch) -> tf.Tensor:
     return tf.cast(tf.shape(tf.nest.flatten(batch[0])[0])[0], tf.float32)
 
 
-def _cut(batch: Batch, pieces: int) -> Iterator[Batch]:
-    """Yield a replica's rows in so many pieces, as even as can be."""
+def _cut(batch: Batch, pieces: int, *, rows: tf.Tensor) -> Iterator[Batch]:
+    """Yield a replica's share of every piece of a global batch of so many rows, as `distribute_batches` put them together."""
     if pieces == 1:
         yield batch
         return
-    rows = tf.shape(tf.nest.flatten(batch[0])[0])[0]
+    context = tf.distribute.get_replica_context()
+    replica, replicas, low = context.replica_id_in_sync_group, context.num_replicas_in_sync, 0
     for number in range(pieces):
-        low, high = rows * number // pieces, rows * (number + 1) // pieces
+        size = rows * (number + 1) // pieces - rows * number // pieces
+        high = low + size * (replica + 1) // replicas - size * replica // replicas if number < pieces - 1 else None
         yield tf.nest.map_structure(lambda array, low=low, high=high: array[low:high], batch)
+        low = high
 
 
 def _as_taken(array: tf.Tensor, taken: keras.KerasTensor) -> tf.Tensor:

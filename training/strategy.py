@@ -84,8 +84,8 @@ def _cpu_names(replicas: int) -> tuple[str, ...]:
     return tuple(f"/cpu:{i}" for i in range(replicas))
 
 
-def check_pieces(plan: "BatchPlan", model: keras.Model, *, accumulation: int = 1) -> None:
-    """Refuse what TensorFlow computes wrongly: convolutions of no rows, with oneDNN on a CPU.
+def check_pieces(plan: "BatchPlan", model: keras.Model) -> None:
+    """Refuse what cannot be computed: statistics over a piece of no rows, and with oneDNN on a CPU, convolutions of no rows.
 
     A batch of fewer rows than replicas, or than the pieces in which they accumulate gradients, leaves some without a row.
     oneDNN's Conv2D then returns (0, height, width, 1) for any number of filters (TensorFlow 2.21).
@@ -93,10 +93,16 @@ def check_pieces(plan: "BatchPlan", model: keras.Model, *, accumulation: int = 1
     Raises:
         ConfigError: that would happen.
     """
-    convolves = any(isinstance(layer, _CONVOLUTIONS) for layer in model._flatten_layers())  # noqa: SLF001
+    layers = model._flatten_layers()  # noqa: SLF001
+    if plan.last_batch < plan.pieces and any(isinstance(layer, keras.layers.BatchNormalization) for layer in layers):
+        raise ConfigError(
+            f"{plan.describe()}: batch normalization needs a row in each of {plan.pieces} pieces; change train.batch_size or "
+            "train.accumulation, or choose another normalization"
+        )
+    convolves = any(isinstance(layer, _CONVOLUTIONS) for layer in layers)
     on_cpu = not tf.config.list_physical_devices("GPU") and os.environ.get("TF_ENABLE_ONEDNN_OPTS") != "0"
-    if convolves and on_cpu and min(plan.shares(plan.last_batch)) < accumulation:
-        empty = "replica" if accumulation == 1 else "piece"
+    if convolves and on_cpu and plan.last_batch // plan.pieces < plan.replicas:
+        empty = "replica" if plan.pieces == 1 else "piece"
         raise ConfigError(
             f"{plan.describe()}: a {empty} without rows, on which TensorFlow's CPU convolutions fail; "
             f"change train.batch_size, or set TF_ENABLE_ONEDNN_OPTS=0 in the environment"
@@ -148,6 +154,8 @@ class BatchPlan:
     replicas: int = 1
     drop_remainder: bool = False
     """Whether an epoch ends before the rows that do not fill a batch."""
+    pieces: int = 1
+    """Into how many pieces a batch is cut, one after the other, before it is shared out."""
 
     def __post_init__(self) -> None:
         if self.rows < 1:
@@ -175,7 +183,8 @@ class BatchPlan:
 
     def shares(self, rows: int) -> tuple[int, ...]:
         """Return how many of a global batch's rows each replica gets: as even as can be, in order."""
-        ends = [rows * i // self.replicas for i in range(self.replicas + 1)]
+        pieces = [end - start for start, end in itertools.pairwise(_ends(rows, self.pieces))]
+        ends = [sum(parts) for parts in zip(*(_ends(piece, self.replicas) for piece in pieces), strict=True)]
         return tuple(end - start for start, end in itertools.pairwise(ends))
 
     def describe(self) -> str:
@@ -194,3 +203,7 @@ class BatchPlan:
             return ""
         each = f"{shares[0]} each" if len(set(shares)) == 1 else " + ".join(map(str, shares))
         return f" over {len(shares)} replicas ({each})"
+
+
+def _ends(rows: int, parts: int) -> list[int]:
+    return [rows * part // parts for part in range(parts + 1)]
