@@ -13,7 +13,7 @@ CLASSES = 3
 SEQUENCES = {"lstm", "gru", "transformer"}
 
 FACTORS: dict[str, list[str]] = {
-    "strategy": ["mirrored", "multi_worker"],
+    "strategy": ["mirrored"],
     "family": ["mlp", "cnn", "lstm", "gru", "transformer"],
     "batches": ["whole", "odd last", "odd first", "fewer rows than replicas"],
     "clip": ["none", "clipvalue", "clipnorm", "global_clipnorm"],
@@ -76,7 +76,7 @@ def single_cases(strategy: str, family: str) -> list[Case]:
 
 
 def plain_config(case: Case) -> dict[str, Any]:
-    """Return the recipe of a case, without its strategy."""
+    """Return the recipe of a case, without its strategy. `precision`, `seed` and `regularization` may be added to a case."""
     optimizer = {**_OPTIMIZERS[case["optimizer"]], "ema": 0.9 if case["ema"] == "on" else None}
     if case["clip"] != "none":
         optimizer[case["clip"]] = _CLIPS[case["clip"]]
@@ -87,10 +87,11 @@ def plain_config(case: Case) -> dict[str, Any]:
         "accumulation": int(case["accumulation"]),
         "steps_per_call": int(case["steps_per_call"]),
         "class_weights": [0.5, 1.0, 2.0] if case["weights"] == "class" else None,
+        "precision": case.get("precision", "float32"),
     }
     return {
         "name": "parity",
-        "seed": 11,
+        "seed": int(case.get("seed", 11)),
         "data": {"name": "made_up"},
         "model": _model(case),
         "optimizer": optimizer,
@@ -151,5 +152,3 @@ def _inputs(case: Case, rows: int, random: np.random.Generator) -> np.ndarray:
     if case["inputs"].startswith("padded"):
         x[np.arange(STEPS) >= random.integers(1, STEPS + 1, size=rows)[:, np.newaxis]] = 0
     return x
-
-
