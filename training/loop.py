@@ -212,12 +212,13 @@ def _rows(batch: Batch) -> tf.Tensor:
 
 
 def _cut(batch: Batch, pieces: int, *, rows: tf.Tensor) -> Iterator[Batch]:
-    """Yield a replica's share of every piece of a global batch of so many rows, as `distribute_batches` put them together."""
+    """Yield a replica's share of each piece of a global batch of so many rows, as `distribute_batches` joined them."""
     if pieces == 1:
         yield batch
         return
     context = tf.distribute.get_replica_context()
-    replica, replicas, low = context.replica_id_in_sync_group, context.num_replicas_in_sync, 0
+    replica, replicas = context.replica_id_in_sync_group, context.num_replicas_in_sync
+    low: Any = 0
     for number in range(pieces):
         size = rows * (number + 1) // pieces - rows * number // pieces
         high = low + size * (replica + 1) // replicas - size * replica // replicas if number < pieces - 1 else None

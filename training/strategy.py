@@ -96,8 +96,8 @@ def check_pieces(plan: "BatchPlan", model: keras.Model) -> None:
     layers = model._flatten_layers()  # noqa: SLF001
     if plan.last_batch < plan.pieces and any(isinstance(layer, keras.layers.BatchNormalization) for layer in layers):
         raise ConfigError(
-            f"{plan.describe()}: batch normalization needs a row in each of {plan.pieces} pieces; change train.batch_size or "
-            "train.accumulation, or choose another normalization"
+            f"{plan.describe()}: batch normalization needs a row in each of {plan.pieces} pieces; change train.batch_size "
+            "or train.accumulation, or choose another normalization"
         )
     convolves = any(isinstance(layer, _CONVOLUTIONS) for layer in layers)
     on_cpu = not tf.config.list_physical_devices("GPU") and os.environ.get("TF_ENABLE_ONEDNN_OPTS") != "0"

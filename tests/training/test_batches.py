@@ -54,6 +54,19 @@ def test_batches_can_start_at_any_step(first_step: int, replicas: int) -> None:
     assert rows_of(5, replicas=replicas, first_step=first_step) == rows_of(5 + first_step)[first_step:]
 
 
+@pytest.mark.parametrize("replicas", [1, 2, 3])
+def test_the_rows_of_a_piece_do_not_depend_on_the_number_of_replicas(replicas: int) -> None:
+    plan = BatchPlan(7, 7, replicas, pieces=3)
+    split = Split(np.arange(7), np.arange(7))
+    shares = make_pieces(split, plan, seed=None, first_step=0, replicas=range(replicas)).take(replicas)
+    of_replica = [set(inputs.tolist()) for inputs, *_ in shares.as_numpy_iterator()]
+    assert tuple(map(len, of_replica)) == plan.shares(7)
+    for piece in ({0, 1}, {2, 3}, {4, 5, 6}):  # each is shared out over the replicas by itself
+        sizes = [len(piece & rows) for rows in of_replica]
+        assert sum(sizes) == len(piece)
+        assert max(sizes) - min(sizes) <= 1
+
+
 def test_pieces_are_as_even_as_can_be_even_when_some_are_empty() -> None:
     split = Split(np.arange(9), np.arange(9))
     pieces = make_pieces(split, BatchPlan(9, 4, 3), seed=None, first_step=0, replicas=range(3))

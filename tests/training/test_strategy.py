@@ -47,6 +47,13 @@ def test_empty_pieces_are_refused_where_convolutions_of_nothing_are_wrong() -> N
     check_pieces(BatchPlan(rows=18, batch_size=16, replicas=2), cnn)
 
 
+def test_a_piece_without_rows_has_no_statistics() -> None:
+    normalizing = keras.Sequential([keras.Input((4,)), keras.layers.BatchNormalization()])
+    with pytest.raises(ConfigError, match="batch normalization needs a row in each of 3 pieces"):
+        check_pieces(BatchPlan(rows=18, batch_size=16, pieces=3), normalizing)
+    check_pieces(BatchPlan(rows=19, batch_size=16, pieces=3), normalizing)
+
+
 def model(*, convolves: bool) -> keras.Model:
     first = keras.layers.Conv2D(2, 3) if convolves else keras.layers.Flatten()
     return keras.Sequential([keras.Input((4, 4, 1)), first])

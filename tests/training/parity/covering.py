@@ -24,8 +24,9 @@ def pairs_of(case: Case) -> set[Pair]:
 
 
 def cover_pairs(factors: Mapping[str, Sequence[str]], is_valid: Callable[[Case], bool]) -> list[Case]:
-    """Return cases that hold every pair there can be, by greed: each begins with a pair that is missing still, and takes
-    value by value what holds most others that are. The same every time.
+    """Return cases that hold every pair there can be, the same every time.
+
+    By greed: each begins with a pair that is missing still, and takes value by value what holds most others that are.
 
     Args:
         factors: values by factor.
