@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from zoo.errors import (
     ArtifactError,
     ConfigError,
+    DataError,
     DeprecatedNameWarning,
     ExportError,
     NotAdaptedError,
@@ -92,6 +93,7 @@ __all__ = [
     "ArtifactError",
     "ConfigError",
     "ConstraintConfig",
+    "DataError",
     "DeprecatedNameWarning",
     "ExportError",
     "ExportFacts",

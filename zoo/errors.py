@@ -7,7 +7,8 @@
      ├── ExportError        a model cannot become an artifact (also a ValueError)
      ├── StreamError        a model cannot be fed in pieces, or a piece does not fit (also a ValueError)
      ├── NotAdaptedError    preprocessing has not seen the training data yet (also a RuntimeError)
-     └── ArtifactError      what lies on disk is not an artifact that can be read
+     ├── ArtifactError      what lies on disk is not an artifact that can be read
+     └── DataError          a data file is missing or damaged and cannot be fetched
 
 `DeprecatedNameWarning` says that a name still works and what it is called now; Python shows it by default.
 
@@ -56,6 +57,10 @@ class NotAdaptedError(ZooError, RuntimeError):
 
 class ArtifactError(ZooError):
     """What lies on disk is not an artifact that can be read."""
+
+
+class DataError(ZooError):
+    """A data file is missing or damaged, and cannot be fetched."""
 
 
 _SHOWN = 80

@@ -3,6 +3,7 @@ import pytest
 from zoo.errors import (
     ArtifactError,
     ConfigError,
+    DataError,
     ExportError,
     NotAdaptedError,
     RegistrationError,
@@ -23,6 +24,7 @@ from zoo.errors import (
         (StreamError, ValueError),
         (NotAdaptedError, RuntimeError),
         (ArtifactError, Exception),
+        (DataError, Exception),
     ],
 )
 def test_an_error_is_a_zoo_error_and_its_builtin(error: type[Exception], builtin: type[Exception]) -> None:

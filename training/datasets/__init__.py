@@ -1,4 +1,14 @@
-"""Our TensorFlow Datasets builders, over real data that package registries carry; importing one registers it with TFDS."""
+"""Our TensorFlow Datasets builders, over real data that package registries carry; importing one registers it with TFDS.
 
-BUILDERS = {"sklearn_digits": "training.datasets.digits"}
+Where the data comes from, and its licence: `training.sources.catalogue`, under the same name.
+"""
+
+BUILDERS = {
+    "sklearn_digits": "training.datasets.digits",
+    "mnist_5000": "training.datasets.mnist",
+    "fashion_mnist_70k": "training.datasets.fashion_mnist",
+    "sklearn_breast_cancer": "training.datasets.breast_cancer",
+    "sklearn_wine": "training.datasets.wine",
+    "sklearn_diabetes": "training.datasets.diabetes",
+}
 """The module of each data set's builder."""

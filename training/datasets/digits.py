@@ -6,7 +6,10 @@ from typing import Any
 import numpy as np
 import tensorflow_datasets as tfds
 
-SPLITS = {"train": 1197, "validation": 150, "calibration": 150, "test": 300}
+from training.datasets.splitting import split_stratified
+from training.sources import find_collection
+
+SPLITS = find_collection("sklearn_digits").splits
 """Rows of each split: held-out enough that one wrong digit is a third of a percent."""
 SPLIT_SEED = 1998
 
@@ -66,12 +69,4 @@ class SklearnDigits(tfds.core.GeneratorBasedBuilder):
 
 def split_rows(labels: np.ndarray) -> dict[str, np.ndarray]:
     """Return the row numbers of each split: disjoint, stratified by label, always the same."""
-    from sklearn.model_selection import train_test_split
-
-    rest = np.arange(len(labels))
-    rows = {}
-    for name in ("test", "calibration", "validation"):
-        rest, part = train_test_split(rest, test_size=SPLITS[name], stratify=labels[rest], random_state=SPLIT_SEED)
-        rows[name] = np.sort(part)
-    rows["train"] = np.sort(rest)
-    return {name: rows[name] for name in SPLITS}
+    return split_stratified(labels, SPLITS, seed=SPLIT_SEED)

@@ -1,0 +1,5 @@
+"""To come."""
+
+from training.sources.collection import Collection
+
+SOUNDS: tuple[Collection, ...] = ()
