@@ -13,6 +13,8 @@ from zoo.lazy import lazy_names
 
 if TYPE_CHECKING:
     from training.callbacks import Callback
+    from training.cluster.addresses import Cluster
+    from training.cluster.lost import WorkerLostError
     from training.config import TrainConfig, quick
     from training.data import Dataset, Split
     from training.experiment import TrainingInterrupted, evaluate, train
@@ -23,6 +25,8 @@ __getattr__ = lazy_names(
     __name__,
     {
         "training.callbacks": ("Callback",),
+        "training.cluster.addresses": ("Cluster",),
+        "training.cluster.lost": ("WorkerLostError",),
         "training.config": ("TrainConfig", "quick"),
         "training.data": ("Dataset", "Split"),
         "training.experiment": ("TrainingInterrupted", "evaluate", "train"),
@@ -33,11 +37,13 @@ __getattr__ = lazy_names(
 
 __all__ = [
     "Callback",
+    "Cluster",
     "Dataset",
     "Run",
     "Split",
     "TrainConfig",
     "TrainingInterrupted",
+    "WorkerLostError",
     "evaluate",
     "list_recipes",
     "load_recipe",

@@ -12,12 +12,14 @@ import keras
 import tensorflow as tf
 
 import zoo
-from training.broadcast import is_chief
+from training.broadcast import check_same, chief_first, is_chief, on_chief
 from training.callbacks import Callback, End, JsonLog, Start, TensorBoardLog, tell
 from training.checkpoint import BestWeights, Checkpoints
 from training.class_weights import make_class_weights
+from training.cluster.addresses import Cluster
+from training.cluster.joining import join_cluster, naming_losses
 from training.compatibility import check_data
-from training.config import ExportConfig, TrainConfig
+from training.config import TrainConfig
 from training.data import Dataset, load_data
 from training.evaluation import Evaluation
 from training.loop import Loop
@@ -25,7 +27,7 @@ from training.objectives import make_objectives, metric_names
 from training.optimizers import make_optimizer
 from training.reproducibility import dtype_policy, make_reproducible
 from training.run import BEST_WEIGHTS, CHECKPOINTS, Run, find_unfinished, make_folder
-from training.strategy import BatchPlan, check_pieces, make_strategy
+from training.strategy import BatchPlan, alone, check_pieces, make_strategy
 from training.trainer import DivergedError, StoppedError, Trainer
 from zoo.errors import ConfigError, ExportError, UnknownNameError, ZooError, did_you_mean
 from zoo.heads import OUTPUT_OF_KIND, output_name
@@ -54,6 +56,7 @@ def train(
     data: Dataset | None = None,
     resume: str | Path | Literal[True] | None = None,
     should_stop: Callable[[], bool] = lambda: False,
+    cluster: Cluster | None = None,
 ) -> Run:
     """Train, evaluate and export what a config describes.
 
@@ -71,10 +74,13 @@ def train(
         resume: go on with a run of this config from its newest checkpoint: the folder of one, or True for the newest that
             is not finished (a new run, where there is none). With `train.deterministic` the weights in the end are, bit for
             bit, those of a run that was never interrupted.
-        should_stop: is asked after every call whether to save the state and stop.
+        should_stop: is asked after every call whether to save the state and stop; any worker's answer stops all of them.
+        cluster: the processes of strategy `multi_worker`, and which of them this is; None reads TF_CONFIG. Call `train` in
+            each of them with the same config. Only the chief, the first, writes files and calls callbacks.
 
     Returns:
-        The finished run: its folder, history, metrics of the best weights by split, and the exported version.
+        The finished run: its folder, history, metrics of the best weights by split, and the exported version. On workers
+        that are not the chief: config, status and metrics.
 
     Raises:
         ConfigError: parts of the config do not fit each other, the data or the machine.
@@ -82,6 +88,7 @@ def train(
         TrainingDivergedError: the loss blew up and lower learning rates did not help; the run's folder is kept.
         ExportError: the best weights give metrics that are no numbers, or `zoo.export` refuses.
         TrainingInterrupted: on request, or Ctrl-C; the run can be resumed.
+        WorkerLostError: another worker is gone: start all of them again, with `resume`.
     """
     if not isinstance(config, TrainConfig):
         raise ConfigError(
@@ -90,33 +97,50 @@ def train(
         )
     _refuse_other_data(data)
     started = time.perf_counter()
-    parts = _prepare(config, data)
+    cluster = join_cluster(config, cluster)
+    with naming_losses(cluster):
+        parts = _prepare(config, data, cluster)
+        folder = on_chief(parts.strategy, lambda: _folder(config, runs, resume)) or Path(runs) / config.name
+        watch = _Watch(started, callbacks, should_stop)
+        return _train(config, parts, folder, resume=bool(resume), watch=watch)
+
+
+@dataclass(frozen=True)
+class _Watch:
+    """Who looks on, and since when."""
+
+    started: float
+    callbacks: Sequence[Callback]
+    should_stop: Callable[[], bool]
+
+
+def _train(config: TrainConfig, parts: "_Parts", folder: Path, *, resume: bool, watch: _Watch) -> Run:
     strategy, data, trainer, plan = parts.strategy, parts.data, parts.trainer, parts.plan
     chief = is_chief(strategy)
-    folder = _folder(config, runs, resume) if chief else Path(runs) / config.name
     watchers: tuple[Callback, ...] = ()
     if chief:
         trainer.keep_in(
             Checkpoints(folder / CHECKPOINTS, trainer.variables, keep=config.train.checkpoints),
             BestWeights(folder / BEST_WEIGHTS),
         )
-    resumed = bool(resume) and trainer.restore()
+    resumed = resume and trainer.restore()
     if chief:
-        watchers = (JsonLog(folder, after_step=trainer.position.step), TensorBoardLog(folder), *callbacks)
+        watchers = (JsonLog(folder, after_step=trainer.position.step), TensorBoardLog(folder), *watch.callbacks)
     status, done, artifact = "failed", trainer.position.step // plan.steps, None
     metrics: dict[str, Metrics] = {}
     try:
         notes = _notes(parts, config, resumed_at=trainer.position.step if resumed else None)
         tell(watchers, Start(config.name, folder, config.train.epochs, plan.steps, notes))
-        for epoch in trainer.epochs(partial(tell, watchers), should_stop):
+        for epoch in trainer.epochs(partial(tell, watchers), watch.should_stop):
             tell(watchers, epoch)
             done = epoch.epoch
         trainer.restore_best()
         for split, evaluation in parts.evaluations.items():
             metrics[split] = evaluation.measure()
-        if config.export is not None and chief:
-            _check_converged(config, metrics, trainer.position.best_epoch, folder)
-            artifact = _export(config, config.export, data, metrics, folder)
+        best = trainer.position.best_epoch
+        artifact = on_chief(
+            strategy, lambda: _export(config, data, metrics, folder, epoch=best)
+        )  # the others wait for it
         status = "finished"
     except DivergedError as error:
         raise TrainingDivergedError(_advice(error, config, trainer, folder)) from None
@@ -124,7 +148,7 @@ def train(
         status = "interrupted"
         raise TrainingInterrupted(folder, trainer.position.step) from None
     finally:
-        seconds, best = time.perf_counter() - started, trainer.position.best_epoch
+        seconds, best = time.perf_counter() - watch.started, trainer.position.best_epoch
         tell(watchers, End(status, done, best, seconds, metrics, artifact))
     return Run.load(folder) if chief else Run(folder, config, metrics=metrics, status=status, best_epoch=best)
 
@@ -142,10 +166,11 @@ class _Parts:
     """By split."""
 
 
-def _prepare(config: TrainConfig, data: Dataset | None) -> _Parts:
-    strategy = make_strategy(config.strategy)
+def _prepare(config: TrainConfig, data: Dataset | None, cluster: Cluster | None) -> _Parts:
+    strategy = make_strategy(config.strategy, cluster)
     make_reproducible(config.seed, deterministic=config.train.deterministic)
-    data = data or load_data(config.data)
+    data = data or chief_first(strategy, lambda: load_data(config.data))
+    check_same(strategy, {"config": config.content_hash(), "data": data.fingerprint} if cluster else {})
     check_data(data, config.model)
     objectives = make_objectives(config, make_class_weights(config, data))
     _check_monitor(config.train.monitor, metric_names(objectives))
@@ -219,7 +244,7 @@ def evaluate(run: Run | str | Path, split: str = "test", *, data: Dataset | None
     """
     _refuse_other_data(data)
     run = run if isinstance(run, Run) else Run.load(run)
-    strategy = make_strategy(run.config.strategy)
+    strategy = make_strategy(alone(run.config.strategy))
     try:
         data = data or load_data(run.config.data)
     except UnknownNameError as error:
@@ -282,9 +307,13 @@ def _check_converged(config: TrainConfig, metrics: Mapping[str, Metrics], epoch:
 
 
 def _export(
-    config: TrainConfig, target: ExportConfig, data: Dataset, metrics: Mapping[str, Metrics], folder: Path
-) -> Path:
+    config: TrainConfig, data: Dataset, metrics: Mapping[str, Metrics], folder: Path, *, epoch: int | None
+) -> Path | None:
     """Export the best weights, in a model that knows nothing of the strategy it was trained under."""
+    target = config.export
+    if target is None:
+        return None
+    _check_converged(config, metrics, epoch, folder)
     with dtype_policy(config.train.precision):
         model = zoo.build(config.model)
     BestWeights(folder / BEST_WEIGHTS).restore(model)

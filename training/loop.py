@@ -109,7 +109,7 @@ class Loop:
             sums += self._first(found)
             as_it_is(self._apply_where_finite)(gradients)
         if self._workers > 1:
-            stop = self._first(self._strategy.run(as_it_is(_all_reduce), args=([stop],))[0])
+            stop = self._first(self._strategy.run(as_it_is(_total), args=(stop,)))
         return sums, stop
 
     def _evaluate_steps(self, batches: Iterator[Any], steps: tf.Tensor) -> tf.Tensor:
@@ -266,6 +266,10 @@ def _next_of_replica(draw: Any) -> Any:
         return seed + tf.cast(tf.stack([replica, 0]), seed.dtype)
 
     return next_seed
+
+
+def _total(value: tf.Tensor) -> tf.Tensor:
+    return _all_reduce([tf.identity(value)])[0]  # on the replica's device: TensorFlow reduces nothing that is nowhere
 
 
 def _all_reduce(tensors: list[tf.Tensor]) -> list[tf.Tensor]:

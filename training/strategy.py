@@ -12,6 +12,8 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from training.cluster.addresses import EXAMPLE, Cluster
+from training.cluster.multi_worker import make_multi_worker
 from training.config import StrategyConfig
 from zoo.errors import ConfigError
 
@@ -26,8 +28,12 @@ _log = logging.getLogger(__name__)
 _mirrored: dict[tuple[str, ...], Any] = {}
 
 
-def make_strategy(config: StrategyConfig) -> tf.distribute.Strategy:
+def make_strategy(config: StrategyConfig, cluster: Cluster | None = None) -> tf.distribute.Strategy:
     """Return the strategy; GPUs get to grow their memory as needed rather than take all of it.
+
+    Args:
+        config: which one.
+        cluster: the processes of `multi_worker`, of which this is one.
 
     Call it before anything else of TensorFlow: on a machine without GPUs, `mirrored` divides the CPU into logical devices,
     which is only possible before TensorFlow has started its devices.
@@ -40,6 +46,8 @@ def make_strategy(config: StrategyConfig) -> tf.distribute.Strategy:
         return tf.distribute.get_strategy()
     if config.kind == "one_device":
         return tf.distribute.OneDeviceStrategy("/gpu:0" if gpus else "/cpu:0")
+    if config.kind == "multi_worker":
+        return make_multi_worker(_the(cluster), gpus=bool(gpus), seconds=config.timeout)
     devices = _gpu_names(gpus, config.replicas) if gpus else _cpu_names(config.replicas or LOGICAL_CPUS)
     if devices not in _mirrored:
         if _mirrored:
@@ -53,6 +61,20 @@ def make_strategy(config: StrategyConfig) -> tf.distribute.Strategy:
         reduction = None if gpus else tf.distribute.ReductionToOneDevice()
         _mirrored[devices] = tf.distribute.MirroredStrategy(list(devices), cross_device_ops=reduction)
     return _mirrored[devices]
+
+
+def alone(config: StrategyConfig) -> StrategyConfig:
+    """Return on what one process can measure what was trained on this: sums do not depend on where they are added up."""
+    return StrategyConfig() if config.kind in {"multi_worker", "parameter_server", "tpu"} else config
+
+
+def _the(cluster: Cluster | None) -> Cluster:
+    if cluster is None:
+        raise ConfigError(
+            "multi_worker needs to know its workers: start them with `zoo launch --processes 2 -- zoo train ...`, give each "
+            f"--cluster host:port,host:port and --task, or set TF_CONFIG to such as {EXAMPLE}"
+        )
+    return cluster
 
 
 def _growing_gpus() -> list[Any]:

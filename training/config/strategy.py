@@ -2,6 +2,7 @@
 
 from typing import Any, Literal, Self
 
+from pydantic import PositiveFloat
 from pydantic import model_validator as validator
 
 from zoo.config import Config
@@ -20,6 +21,9 @@ class StrategyConfig(Config):
     """How many devices `mirrored` uses; null is every GPU, or two logical CPUs where there is none."""
     tpu: str | None = None
     """The name or address of the TPU; null is the one of this machine."""
+
+    timeout: PositiveFloat = 120.0
+    """How many seconds the workers of `multi_worker` and `parameter_server` wait for each other at the start."""
 
     @validator(mode="before")
     @classmethod

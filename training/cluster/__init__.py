@@ -1,0 +1,1 @@
+"""Training in several processes: who they are, how they find each other, and who watches over them."""
