@@ -1,19 +1,27 @@
-"""Which rows to learn from."""
+"""Which rows to learn from: a data set by name, or files of one's own."""
 
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import PositiveInt
 
+from training.config.augmentation import AugmentationConfig
+from training.config.split_name import SplitName
 from zoo.config import Config
 
-SplitName = Literal["train", "validation", "calibration", "test"]
-"""`train` is learnt from, `validation` chooses the epoch, `calibration` is kept for what adjusts a trained model, `test` is
-read once, in the end."""
+
+class RowsConfig(Config):
+    """What all data sets have."""
+
+    rows: PositiveInt | None = None
+    """Use only so many rows of each split."""
+    augmentation: AugmentationConfig | None = None
+    """Change images at random while training, never while measuring."""
 
 
-class DataConfig(Config):
+class DataConfig(RowsConfig):
     """A data set by name."""
 
+    kind: Literal["tfds"] = "tfds"
     name: str
     """A data set of ours (`training.datasets`) or any of TensorFlow Datasets that has (input, label) pairs; a config of it
     as `name/config`, a version as `name:1.0.0`."""
@@ -22,5 +30,8 @@ class DataConfig(Config):
     splits: dict[SplitName, str] | None = None
     """What makes each split, where the data set names them otherwise or has too few, such as {train: "train[:90%]",
     validation: "train[90%:]", test: test}; null takes them as they are."""
-    rows: PositiveInt | None = None
-    """Use only so many rows of each split."""
+
+
+def with_kind(data: Any) -> Any:
+    """Return a data section with the kind that it means where it names none: TFDS's."""
+    return {"kind": "tfds", **data} if isinstance(data, dict) and "kind" not in data else data

@@ -6,8 +6,9 @@ from typing import Annotated, Any, Self
 from pydantic import Field, SerializeAsAny
 from pydantic import model_validator as validator
 
-from training.config.data import DataConfig
+from training.config.data import DataConfig, with_kind
 from training.config.export import ExportConfig, Name
+from training.config.files import FileConfigs
 from training.config.loop import LoopConfig
 from training.config.objective import LOSSES_OF_HEAD, METRICS_OF_HEAD, LossConfig, MetricName
 from training.config.optimizer import OptimizerConfig
@@ -38,7 +39,7 @@ class TrainConfig(Config):
 
     name: Name
     seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
-    data: DataConfig
+    data: Annotated[DataConfig | FileConfigs, Field(discriminator="kind")]
     model: SerializeAsAny[ModelConfig]
     loss: LossConfig | dict[str, LossConfig] | None = None
     """What to minimise, or for several heads, by the name of each; null is the cross-entropy of classes and the squared
@@ -57,7 +58,8 @@ class TrainConfig(Config):
         """A section that is written but empty (`train:`) means its defaults, `export:` too."""
         if not isinstance(data, Mapping):
             return data
-        return {k: {} if v is None and k in {"optimizer", "train", "strategy"} else v for k, v in data.items()}
+        filled = {k: {} if v is None and k in {"optimizer", "train", "strategy"} else v for k, v in data.items()}
+        return {**filled, "data": with_kind(filled["data"])} if "data" in filled else filled
 
     def losses(self) -> dict[str, LossConfig]:
         """Return the loss of every head, by its name; a model's only head has the empty name."""

@@ -192,9 +192,9 @@ def _explain(error: ValidationError, data: Any) -> str:
 def _place(parts: tuple[int | str, ...], data: Any) -> list[str]:
     """Return the way to a fault as a person would go it: pydantic also names the kind of what lies on the way."""
     place = []
-    for part in parts:
+    for number, part in enumerate(parts):
         if isinstance(data, Mapping):
-            if part not in data and data.get("kind") == part:
+            if part not in data and data.get("kind", number < len(parts) - 1 and part) == part:
                 continue
             data = data.get(part)
         elif isinstance(data, list | tuple) and isinstance(part, int) and part < len(data):

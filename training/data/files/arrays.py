@@ -1,0 +1,113 @@
+"""NumPy arrays in files."""
+
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+
+from training.config import ArraysConfig
+from training.data.files.rows import Rows, existing
+from training.data.split import Arrays, Split
+from zoo.errors import ConfigError, UnknownNameError, did_you_mean
+
+SPLITS = ("train", "validation", "calibration", "test")
+
+
+def read_arrays(config: ArraysConfig, path: str, known: tuple[str, ...] | None, *, split: str = "") -> Rows:
+    """Read a `.npz` file or a folder of `.npy` files.
+
+    Args:
+        config: which arrays are what.
+        path: of the file or folder.
+        known: the names of the classes, where labels are that.
+        split: what `{split}` in a name stands for.
+
+    Raises:
+        UnknownNameError: there is no such file or array.
+        ConfigError: a file is damaged, or holds Python objects.
+    """
+    chosen = [name.replace("{split}", split) for name in _names(config)]
+    if existing(path).is_dir():
+        arrays = {name: _load_npy(Path(path), name) for name in chosen}
+    else:
+        arrays = _load_npz(Path(path), chosen)
+    for name, array in arrays.items():
+        if array.ndim == 0:
+            raise ConfigError(f"{path}: the array {name!r} is the one value {array!r:.60}, expected an entry per row")
+        if array.dtype.kind == "U":  # as other readers give text
+            arrays[name] = array.astype(object)
+
+    def pick(names: str | Mapping[str, str]) -> Arrays:
+        if isinstance(names, str):
+            return arrays[names.replace("{split}", split)]
+        return {key: arrays[name.replace("{split}", split)] for key, name in names.items()}
+
+    weights = None if config.weights is None else arrays[config.weights.replace("{split}", split)]
+    try:
+        return Rows(Split(pick(config.inputs), pick(config.labels), weights), known or ())
+    except ConfigError as error:
+        raise ConfigError(f"{path}: {error}") from None
+
+
+def splits_in(config: ArraysConfig, path: str) -> list[str]:
+    """Return the splits that one file or folder holds, where their names are in those of the arrays."""
+    found = existing(path)
+    there = {file.stem for file in found.glob("*.npy")} if found.is_dir() else set(_open(found))
+    name = next(iter(_names(config)))
+    splits = [split for split in SPLITS if name.replace("{split}", split) in there]
+    if "train" not in splits:
+        wanted = name.replace("{split}", "train")
+        raise UnknownNameError(f"{path} has no array {wanted!r}; {did_you_mean(wanted, there)}")
+    return splits
+
+
+def _names(config: ArraysConfig) -> list[str]:
+    names = [config.weights] if config.weights is not None else []
+    for part in (config.labels, config.inputs):
+        names = [*([part] if isinstance(part, str) else part.values()), *names]
+    return names
+
+
+def _load_npz(path: Path, names: list[str]) -> dict[str, np.ndarray]:
+    file = _open(path)
+    unknown = next((name for name in names if name not in file), None)
+    if unknown is not None:
+        raise UnknownNameError(f"{path} has no array {unknown!r}; {did_you_mean(unknown, file)}")
+    try:
+        return {name: file[name] for name in names}
+    except ValueError as error:
+        raise ConfigError(_objects(path, error)) from None
+    except (zipfile.BadZipFile, OSError, EOFError) as error:
+        raise ConfigError(f"{path} is damaged ({error}): put a whole one in its place") from None
+
+
+def _open(path: Path) -> np.lib.npyio.NpzFile:
+    try:
+        file = np.load(path, allow_pickle=False)
+    except (ValueError, zipfile.BadZipFile, OSError, EOFError) as error:
+        what = "is empty" if not path.stat().st_size else f"is no .npz file that can be read ({error})"
+        raise ConfigError(f"{path} {what}: write one with numpy.savez(path, x=..., y=...)") from None
+    if not isinstance(file, np.lib.npyio.NpzFile):
+        raise ConfigError(f"{path} holds one array alone: give a .npz file, or the folder in which the .npy files are")
+    return file
+
+
+def _load_npy(folder: Path, name: str) -> np.ndarray:
+    path = folder / f"{name}.npy"
+    if not path.is_file():
+        there = [file.stem for file in folder.glob("*.npy")]
+        raise UnknownNameError(f"{folder} has no array {name!r} ({name}.npy); {did_you_mean(name, there)}")
+    try:
+        array: np.ndarray = np.load(path, allow_pickle=False)
+    except (ValueError, OSError, EOFError) as error:
+        if "Object arrays" in str(error):
+            raise ConfigError(_objects(path, error)) from None
+        raise ConfigError(f"{path} is damaged ({error}): put a whole one in its place") from None
+    return array
+
+
+def _objects(path: Path, error: Exception) -> str:
+    if "Object arrays" in str(error):
+        return f"{path} holds Python objects, which may run code when they are read: save numbers, or text as dtype str"
+    return f"{path} is damaged ({error}): put a whole one in its place"
