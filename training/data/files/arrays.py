@@ -1,7 +1,8 @@
 """NumPy arrays in files."""
 
+import contextlib
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -53,13 +54,18 @@ def read_arrays(config: ArraysConfig, path: str, known: tuple[str, ...] | None, 
 def splits_in(config: ArraysConfig, path: str) -> list[str]:
     """Return the splits that one file or folder holds, where their names are in those of the arrays."""
     found = existing(path)
-    there = {file.stem for file in found.glob("*.npy")} if found.is_dir() else set(_open(found))
+    there = {file.stem for file in found.glob("*.npy")} if found.is_dir() else _names_in(found)
     name = next(iter(_names(config)))
     splits = [split for split in SPLITS if name.replace("{split}", split) in there]
     if "train" not in splits:
         wanted = name.replace("{split}", "train")
         raise UnknownNameError(f"{path} has no array {wanted!r}; {did_you_mean(wanted, there)}")
     return splits
+
+
+def _names_in(path: Path) -> set[str]:
+    with _opened(path) as file:
+        return set(file.files)
 
 
 def _names(config: ArraysConfig) -> list[str]:
@@ -70,27 +76,30 @@ def _names(config: ArraysConfig) -> list[str]:
 
 
 def _load_npz(path: Path, names: list[str]) -> dict[str, np.ndarray]:
-    file = _open(path)
-    unknown = next((name for name in names if name not in file), None)
-    if unknown is not None:
-        raise UnknownNameError(f"{path} has no array {unknown!r}; {did_you_mean(unknown, file)}")
-    try:
-        return {name: file[name] for name in names}
-    except ValueError as error:
-        raise ConfigError(_objects(path, error)) from None
-    except (zipfile.BadZipFile, OSError, EOFError) as error:
-        raise ConfigError(f"{path} is damaged ({error}): put a whole one in its place") from None
+    with _opened(path) as file:
+        unknown = next((name for name in names if name not in file), None)
+        if unknown is not None:
+            raise UnknownNameError(f"{path} has no array {unknown!r}; {did_you_mean(unknown, file)}")
+        try:
+            return {name: file[name] for name in names}
+        except (ValueError, zipfile.BadZipFile, OSError, EOFError) as error:
+            raise ConfigError(_damaged(path, error)) from None
 
 
-def _open(path: Path) -> np.lib.npyio.NpzFile:
-    try:
-        file = np.load(path, allow_pickle=False)
-    except (ValueError, zipfile.BadZipFile, OSError, EOFError) as error:
-        what = "is empty" if not path.stat().st_size else f"is no .npz file that can be read ({error})"
-        raise ConfigError(f"{path} {what}: write one with numpy.savez(path, x=..., y=...)") from None
-    if not isinstance(file, np.lib.npyio.NpzFile):
-        raise ConfigError(f"{path} holds one array alone: give a .npz file, or the folder in which the .npy files are")
-    return file
+@contextlib.contextmanager
+def _opened(path: Path) -> Iterator[np.lib.npyio.NpzFile]:
+    with path.open("rb") as opened:
+        try:
+            file = np.load(opened, allow_pickle=False)
+        except (ValueError, zipfile.BadZipFile, OSError, EOFError) as error:
+            what = "is empty" if not path.stat().st_size else f"is no .npz file that can be read ({error})"
+            raise ConfigError(f"{path} {what}: write one with numpy.savez(path, x=..., y=...)") from None
+        if not isinstance(file, np.lib.npyio.NpzFile):
+            raise ConfigError(
+                f"{path} holds one array alone: give a .npz file, or the folder in which the .npy files are"
+            )
+        with file:
+            yield file
 
 
 def _load_npy(folder: Path, name: str) -> np.ndarray:
@@ -101,13 +110,11 @@ def _load_npy(folder: Path, name: str) -> np.ndarray:
     try:
         array: np.ndarray = np.load(path, allow_pickle=False)
     except (ValueError, OSError, EOFError) as error:
-        if "Object arrays" in str(error):
-            raise ConfigError(_objects(path, error)) from None
-        raise ConfigError(f"{path} is damaged ({error}): put a whole one in its place") from None
+        raise ConfigError(_damaged(path, error)) from None
     return array
 
 
-def _objects(path: Path, error: Exception) -> str:
+def _damaged(path: Path, error: Exception) -> str:
     if "Object arrays" in str(error):
         return f"{path} holds Python objects, which may run code when they are read: save numbers, or text as dtype str"
     return f"{path} is damaged ({error}): put a whole one in its place"
