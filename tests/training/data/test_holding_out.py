@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from training.data.holding_out import hold_out, hold_out_end
@@ -9,6 +9,7 @@ from zoo.errors import ConfigError
 SHARES = {"validation": 0.1, "test": 0.2}
 
 
+@settings(deadline=None)
 @given(
     counts=st.lists(st.integers(1, 60), min_size=2, max_size=5).filter(lambda counts: sum(counts) >= 20),
     seed=st.integers(0, 2**32 - 1),
@@ -24,6 +25,7 @@ def test_every_class_goes_to_every_split_in_proportion(counts: list[int], seed: 
         assert np.abs(held - share * np.array(counts)).max() <= 2
 
 
+@settings(deadline=None)
 @given(sizes=st.lists(st.integers(1, 5), min_size=20, max_size=30), seed=st.integers(0, 99))
 def test_a_group_stays_in_one_split(sizes: list[int], seed: int) -> None:
     groups = np.random.default_rng(seed).permutation(np.repeat(np.arange(len(sizes)), sizes))
