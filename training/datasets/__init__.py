@@ -10,5 +10,12 @@ BUILDERS = {
     "sklearn_breast_cancer": "training.datasets.breast_cancer",
     "sklearn_wine": "training.datasets.wine",
     "sklearn_diabetes": "training.datasets.diabetes",
+    "sunspots": "training.datasets.sunspots",
+    "elnino": "training.datasets.elnino",
+    "co2": "training.datasets.co2",
+    "movie_snippets": "training.datasets.movie_snippets",
+    "pydoc_text": "training.datasets.pydoc_text",
+    "cmudict_phonemes": "training.datasets.cmudict_phonemes",
+    "spoken_prompts": "training.datasets.spoken_prompts",
 }
 """The module of each data set's builder."""

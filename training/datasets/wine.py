@@ -15,8 +15,8 @@ SPLIT_SEED = 1992
 CLASSES = ("grower_0", "grower_1", "grower_2")
 
 _DESCRIPTION = """\
-178 wines from three growers of one region (59, 71 and 48 wines), 13 chemical measurements each, in the measured units, not
-scaled. The splits are stratified and fixed.
+178 wines from three growers of one region (59, 71 and 48 wines), 13 chemical measurements each, in the measured
+units, not scaled. The splits are stratified and fixed.
 """
 
 
