@@ -6,7 +6,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 PYTEST := $(BIN)/python -m pytest --numprocesses=auto --dist=loadscope
 
 .DEFAULT_GOAL := help
-.PHONY: help quickstart test test-all test-exhaustive lint format bench release smoke protos lock clean
+.PHONY: help quickstart test test-all test-exhaustive test-gpu lint format bench release smoke protos lock clean
 
 help:  ## Say what there is.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -31,13 +31,17 @@ quickstart: $(VENV)/.runtime  ## Train, export, serve and query a digit recognis
 	@$(BIN)/python examples/quickstart.py
 
 test: $(VENV)/.dev  ## Run the test suite (what CI runs).
-	$(PYTEST) -m "not slow"
+	$(PYTEST) -m "not slow and not gpu and not exhaustive"
 
 test-all: $(VENV)/.dev  ## Run every test, the slow ones too, but for the exhaustive ones.
-	$(PYTEST) -m "not exhaustive"
+	$(PYTEST) -m "not exhaustive and not gpu"
 
 test-exhaustive: $(VENV)/.dev  ## Run what `test-all` leaves out: every feature alone on every strategy; about half an hour.
 	$(PYTEST) -m exhaustive
+
+test-gpu: $(VENV)/.dev  ## Run the tests that need a GPU; installs NVIDIA's libraries for TensorFlow.
+	@$(PIP) --editable '.[cuda]'
+	$(PYTEST) -m gpu
 
 lint: $(VENV)/.dev  ## Check format, lint, types and import rules.
 	$(BIN)/ruff format --check .
