@@ -102,6 +102,11 @@ class Loop:
             totals.add(self._evaluate_call(batches, tf.constant(min(steps_per_call, steps - done))).numpy())
         return totals.values()
 
+    def mean_loss(self, batch: Batch) -> tf.Tensor:
+        """Return the mean loss of some rows, penalties on weights and dropout included, as in training but on one replica."""
+        wholes = tf.stack([_rows(batch), *(count(weights) for weights in self._weights(batch))])
+        return self._forward(batch, wholes)[0]
+
     def _train_steps(self, batches: Iterator[Any], steps: tf.Tensor, stop: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         sums = tf.zeros(self.ledger.width)
         for _ in tf.range(steps):
