@@ -1,16 +1,15 @@
-"""What may watch a run: the moments, and the two watchers that every run has (JSON lines and TensorBoard)."""
+"""What may watch a run: its moments, and the log of JSON lines that every run has."""
 
 import contextlib
 import json
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-import tensorflow as tf
-
-from training.run import METRICS, TENSORBOARD
+from training.diagnosis import Diagnosis
+from training.run import METRICS
 
 Metrics = Mapping[str, float]
 
@@ -25,6 +24,14 @@ class Start:
     steps_per_epoch: int
     notes: tuple[str, ...] = ()
     """What a person wants to know first: data, model, batch arithmetic; a line each."""
+    first_step: int = 0
+    """Steps taken already, by a run that goes on."""
+    unit: str = "examples"
+    """What rows are called."""
+    patience: int | None = None
+    """Epochs without an improvement after which training stops."""
+    warnings: tuple[str, ...] = ()
+    """What looks wrong before the first step, in plain language."""
 
 
 @dataclass(frozen=True)
@@ -78,6 +85,16 @@ class EpochEnd:
     """By split: `train` (means while the weights changed) and `validation`."""
     best: bool
     """Whether no epoch before was better."""
+    step_seconds: float = 0.0
+    """Of a step, on average."""
+    timing: Mapping[str, float] = field(default_factory=dict)
+    """Seconds of the epoch by what they went into: `train`, `evaluate`, `save`, `diagnose`."""
+    stale_epochs: int = 0
+    """Epochs in a row without an improvement, where early stopping counts them."""
+    diagnosis: Diagnosis | None = None
+    """Of the weights after the epoch; not every epoch has one."""
+    warnings: tuple[str, ...] = ()
+    """What looks wrong and was not told of before, in plain language."""
 
 
 @dataclass(frozen=True)
@@ -144,15 +161,24 @@ class JsonLog(Callback):
         for line in self._path.read_text(encoding="utf-8").splitlines():
             with contextlib.suppress(ValueError):  # the last line of a killed process
                 record = json.loads(line)
-                if record["event"] == "epoch" and record["step"] <= after_step:
+                if record["event"] != "end" and record["step"] <= after_step:
                     kept.append(line + "\n")
         staging = self._path.with_name("." + self._path.name)
         staging.write_text("".join(kept), encoding="utf-8")
         staging.replace(self._path)
 
+    def on_start(self, start: Start) -> None:
+        """Append what looks wrong from the beginning."""
+        for text in start.warnings:
+            self._append({"event": "warning", "step": start.first_step, "text": text})
+
+    def on_rollback(self, rollback: Rollback) -> None:
+        """Append that it happened."""
+        self._append({"event": "rollback", **vars(rollback), "text": str(rollback)})
+
     def on_epoch_end(self, epoch: EpochEnd) -> None:
         """Append the epoch."""
-        self._append({"event": "epoch", **vars(epoch)})
+        self._append({"event": "epoch", **asdict(epoch)})
 
     def on_end(self, end: End) -> None:
         """Append the end."""
@@ -161,42 +187,6 @@ class JsonLog(Callback):
     def _append(self, record: Mapping[str, Any]) -> None:
         with self._path.open("a", encoding="utf-8") as file:
             file.write(json.dumps(_finite(record), allow_nan=False) + "\n")
-
-
-class TensorBoardLog(Callback):
-    """Writes scalars for TensorBoard: a curve per metric and split over steps, the learning rate, the speed."""
-
-    def __init__(self, folder: Path) -> None:
-        """Write below a run's folder."""
-        self._folder = folder / TENSORBOARD
-        self._writers: dict[str, Any] = {}
-
-    def on_epoch_end(self, epoch: EpochEnd) -> None:
-        """Write the epoch's scalars."""
-        for split, metrics in epoch.metrics.items():
-            self._scalars(split, metrics, epoch.step)
-        speed = {"examples_per_second": epoch.examples_per_second, "learning_rate": epoch.learning_rate}
-        self._scalars("train", speed, epoch.step)
-
-    def on_end(self, end: End) -> None:  # noqa: ARG002 - only that it is over
-        """Close the files."""
-        for writer in self._writers.values():
-            writer.close()
-
-    def _scalars(self, split: str, values: Metrics, step: int) -> None:
-        if split not in self._writers:
-            self._writers[split] = tf.summary.create_file_writer(str(self._folder / split))
-        with self._writers[split].as_default():
-            for name, value in values.items():
-                tf.summary.write(name, tf.constant(value, tf.float32), step=step, metadata=_scalar_metadata())
-        self._writers[split].flush()
-
-
-def _scalar_metadata() -> Any:
-    """Mark a value as a scalar, as `tf.summary.scalar` does; that one needs the tensorboard package to be installed."""
-    metadata = tf.compat.v1.SummaryMetadata()
-    metadata.plugin_data.plugin_name = "scalars"
-    return metadata
 
 
 def _finite(value: Any) -> Any:

@@ -54,26 +54,26 @@ class Judge:
     (1994) do, since their size alone depends on the unit of the loss.
     """
 
-    def __init__(self, *, learning_rate: float | None = None, clipped_to: float | None = None) -> None:
+    def __init__(self, *, clipped_to: float | None = None) -> None:
         """Start without knowing anything.
 
         Args:
-            learning_rate: of plain gradient descent; None for optimizers whose steps do not grow with the gradient.
             clipped_to: what the norm of the gradient is cut to before a step is taken.
         """
-        self._rate = learning_rate
         self._clipped_to = clipped_to
         self._norms: list[float] = []
         self._told: set[str] = set()
 
-    def judge(self, diagnosis: Diagnosis, *, started: bool = True) -> tuple[str, ...]:
+    def judge(self, diagnosis: Diagnosis, *, rate: float | None = None, started: bool = True) -> tuple[str, ...]:
         """Return what to tell now.
 
         Args:
             diagnosis: the newest.
+            rate: at which steps of plain gradient descent are taken; None for optimizers whose steps do not grow with the
+                gradient.
             started: whether any step was taken; before, layers that begin at 0 may rightly have no gradient.
         """
-        found = [_broken(diagnosis), self._too_long(diagnosis), self._grown(diagnosis)]
+        found = [_broken(diagnosis), self._too_long(diagnosis, rate), self._grown(diagnosis)]
         if started:
             found += [_vanished(diagnosis), _exploded(diagnosis), _dead(diagnosis)]
         if math.isfinite(diagnosis.gradient):
@@ -82,17 +82,17 @@ class Judge:
         self._told |= {kind for kind, _ in news}
         return tuple(text for _, text in news)
 
-    def _too_long(self, diagnosis: Diagnosis) -> tuple[str, str] | None:
-        if self._rate is None or not math.isfinite(diagnosis.gradient):
+    def _too_long(self, diagnosis: Diagnosis, rate: float | None) -> tuple[str, str] | None:
+        if rate is None or not math.isfinite(diagnosis.gradient):
             return None
         cut = 1.0
         if self._clipped_to is not None and diagnosis.gradient > self._clipped_to:
             cut = self._clipped_to / diagnosis.gradient
         for path, (gradient, weight) in diagnosis.kernels.items():
-            step = self._rate * gradient * cut
+            step = rate * gradient * cut
             if weight and step > STEP * weight:
                 return "step", (
-                    f"gradients explode: a step at the learning rate {self._rate:g} changes {path} by {step / weight:.3g} times "
+                    f"gradients explode: a step at the learning rate {rate:g} changes {path} by {step / weight:.3g} times "
                     "what it is: lower optimizer.learning_rate, set optimizer.global_clipnorm, or scale inputs and labels"
                 )
         return None
@@ -127,8 +127,8 @@ def _vanished(diagnosis: Diagnosis) -> tuple[str, str] | None:
             path = kernels[number - 1][0]
             upto = path if number == 1 else f"all layers up to {path}"
             return "vanished", (
-                f"gradients vanish: that of {upto} is {_share(early / later)} of that of later layers, so they hardly learn: "
-                "use relu or gelu in place of sigmoid or tanh, a normalization, residual connections or fewer layers"
+                f"gradients vanish: that of {upto} is {_share(early / later)} of that of later layers, so they hardly "
+                "learn: use relu or gelu in place of sigmoid or tanh, a normalization, residual connections or fewer layers"
             )
     return None
 
@@ -141,14 +141,16 @@ def _exploded(diagnosis: Diagnosis) -> tuple[str, str] | None:
     for path, gradient in kernels[:-1]:
         if gradient > EXPLODED * last:
             return "exploded", (
-                f"gradients explode on their way back: that of {path} is {gradient / last:.3g} times that of the last layer: "
-                "use a normalization or smaller initial weights (he_normal for relu, glorot_uniform else)"
+                f"gradients explode on their way back: that of {path} is {gradient / last:.3g} times that of the last "
+                "layer: use a normalization or smaller initial weights (he_normal for relu, glorot_uniform else)"
             )
     return None
 
 
 def _dead(diagnosis: Diagnosis) -> tuple[str, str] | None:
-    dead = {path: layer.dead for path, layer in diagnosis.layers.items() if layer.dead is not None and layer.dead > DEAD}
+    dead = {
+        path: layer.dead for path, layer in diagnosis.layers.items() if layer.dead is not None and layer.dead > DEAD
+    }
     if not dead:
         return None
     path = max(dead, key=lambda path: dead[path])

@@ -21,7 +21,7 @@ from training.loop import Loop
 
 ROWS = 64
 """Of the sample. Enough to tell a dead unit: one that fires for one row in ten is seen with probability 0.999."""
-ALWAYS = 2
+ALWAYS = 3
 """So many diagnoses are made whatever they cost."""
 SHARE = 0.01
 """Of the time of training that later ones may take."""
@@ -51,6 +51,11 @@ class Diagnostics:
             trained: seconds of training so far. What TensorFlow needs to compile the first diagnosis does not count.
         """
         return not self._broken and (self._made < ALWAYS or self._spent + self._last <= SHARE * trained)
+
+    @property
+    def seconds(self) -> float:
+        """How long the last diagnosis took."""
+        return self._last
 
     def diagnose(self) -> Diagnosis | None:
         """Look at the model's weights as they are; None where this model cannot be looked at, which is logged once."""

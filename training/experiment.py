@@ -13,8 +13,9 @@ import tensorflow as tf
 
 import zoo
 from training.broadcast import check_same, chief_first, is_chief, on_chief
-from training.callbacks import Callback, End, JsonLog, Start, TensorBoardLog, tell
+from training.callbacks import Callback, End, JsonLog, Start, tell
 from training.checkpoint import BestWeights, Checkpoints
+from training.checkup import Checkup
 from training.class_weights import make_class_weights
 from training.cluster.addresses import Cluster
 from training.cluster.joining import join_cluster, naming_losses
@@ -22,13 +23,16 @@ from training.compatibility import check_data
 from training.config import TrainConfig
 from training.data import Dataset, load_data
 from training.evaluation import Evaluation
+from training.facts import write_facts
 from training.loop import Loop
 from training.objectives import make_objectives, metric_names
-from training.optimizers import make_optimizer
+from training.optimizers import current_rate, make_optimizer
 from training.reproducibility import dtype_policy, make_reproducible
 from training.run import BEST_WEIGHTS, CHECKPOINTS, Run, find_unfinished, make_folder
 from training.strategy import BatchPlan, alone, check_pieces, make_strategy
+from training.tensorboard import TensorBoardLog
 from training.trainer import DivergedError, StoppedError, Trainer
+from zoo.config import INPUT_NAME
 from zoo.errors import ConfigError, ExportError, UnknownNameError, ZooError, did_you_mean
 from zoo.heads import OUTPUT_OF_KIND, output_name
 from zoo.preprocessing import adapt
@@ -125,14 +129,16 @@ def _train(config: TrainConfig, parts: "_Parts", folder: Path, *, resume: bool, 
         )
     resumed = resume and trainer.restore()
     if chief:
+        write_facts(folder, data)
         watchers = (JsonLog(folder, after_step=trainer.position.step), TensorBoardLog(folder), *watch.callbacks)
     status, done, artifact = "failed", trainer.position.step // plan.steps, None
     metrics: dict[str, Metrics] = {}
     try:
         notes = _notes(parts, config, resumed_at=trainer.position.step if resumed else None)
-        tell(watchers, Start(config.name, folder, config.train.epochs, plan.steps, notes))
+        checkup = Checkup(parts.loop, data.split("validation"), config.optimizer) if chief else None
+        tell(watchers, _start(parts, config, folder, notes=notes, checkup=checkup))
         for epoch in trainer.epochs(partial(tell, watchers), watch.should_stop):
-            tell(watchers, epoch)
+            tell(watchers, epoch if checkup is None else checkup.after(epoch))
             done = epoch.epoch
         trainer.restore_best()
         for split, evaluation in parts.evaluations.items():
@@ -160,6 +166,8 @@ class _Parts:
     strategy: tf.distribute.Strategy
     data: Dataset
     model: keras.Model
+    loop: Loop
+    optimizer: keras.Optimizer
     plan: BatchPlan
     trainer: Trainer
     evaluations: Mapping[str, Evaluation]
@@ -211,7 +219,25 @@ def _prepare(config: TrainConfig, data: Dataset | None, cluster: Cluster | None)
         config=config.train,
         seed=config.seed,
     )
-    return _Parts(strategy, data, model, plan, trainer, evaluations)
+    return _Parts(strategy, data, model, loop, optimizer, plan, trainer, evaluations)
+
+
+def _start(
+    parts: _Parts, config: TrainConfig, folder: Path, *, notes: tuple[str, ...], checkup: Checkup | None
+) -> Start:
+    step, stopping = parts.trainer.position.step, config.train.early_stopping
+    images = len(config.model.input_specs()[INPUT_NAME].shape) == 3 and not config.model.gives_sequence()
+    return Start(
+        config.name,
+        folder,
+        config.train.epochs,
+        parts.plan.steps,
+        notes,
+        first_step=step,
+        unit="images" if images else "examples",
+        patience=None if stopping is None else stopping.patience,
+        warnings=() if checkup is None else checkup.before(current_rate(parts.optimizer), started=step > 0),
+    )
 
 
 def _folder(config: TrainConfig, runs: str | Path, resume: str | Path | Literal[True] | None) -> Path:

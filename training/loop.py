@@ -103,7 +103,7 @@ class Loop:
         return totals.values()
 
     def mean_loss(self, batch: Batch) -> tf.Tensor:
-        """Return the mean loss of some rows, penalties on weights and dropout included, as in training but on one replica."""
+        """Return the mean loss of some rows as in training, with penalties and dropout, but on one replica."""
         wholes = tf.stack([_rows(batch), *(count(weights) for weights in self._weights(batch))])
         return self._forward(batch, wholes)[0]
 

@@ -4,6 +4,8 @@ runs/<name>/<UTC time>-<first 8 hex digits of the config's hash>/
     config.yaml       the recipe as it was run, every default written out
     metrics.jsonl     a line per epoch, and one for the end
     tensorboard/      the same as curves
+    facts.json        libraries, machine, code and data
+    report.html       the run for people, and report.png, its picture
     best.weights.h5   of the best epoch by `train.monitor` on the validation split
     checkpoints/      the whole state at the newest steps, to resume from
 """
@@ -46,6 +48,8 @@ class Run:
     """From start to end."""
     artifact: Path | None = None
     """The exported version, where the recipe exports."""
+    warnings: tuple[str, ...] = ()
+    """What looked wrong on the way, in plain language."""
 
     @classmethod
     def load(cls, folder: str | Path) -> Self:
@@ -57,7 +61,7 @@ class Run:
         """
         path = _newest(Path(folder))
         config = TrainConfig.from_yaml((path / CONFIG).read_text(encoding="utf-8"))
-        history, end = _read_log(path / METRICS)
+        history, end, warnings = _read_log(path / METRICS)
         return cls(
             folder=path,
             config=config,
@@ -67,6 +71,7 @@ class Run:
             best_epoch=end.get("best_epoch"),
             seconds=end.get("seconds"),
             artifact=Path(end["artifact"]) if end.get("artifact") else None,
+            warnings=warnings,
         )
 
     @property
@@ -129,7 +134,7 @@ def _newest(path: Path) -> Path:
     raise UnknownNameError(f"there is no run in {path} (a run has a {CONFIG}); {did_you_mean(path.name, siblings)}")
 
 
-def _read_log(path: Path) -> tuple[list[dict[str, Any]], dict[str, Any]]:
+def _read_log(path: Path) -> tuple[list[dict[str, Any]], dict[str, Any], tuple[str, ...]]:
     try:
         lines = path.read_text(encoding="utf-8").splitlines(keepends=True) if path.exists() else []
         records = [_as_written(json.loads(line)) for line in lines if line.endswith("\n") or _is_json(line)]
@@ -137,7 +142,8 @@ def _read_log(path: Path) -> tuple[list[dict[str, Any]], dict[str, Any]]:
         raise ConfigError(f"{path} is damaged: {error}") from None
     epochs = [{k: v for k, v in record.items() if k != "event"} for record in records if record["event"] == "epoch"]
     ends = [record for record in records if record["event"] == "end"]
-    return epochs, ends[-1] if ends else {}
+    warnings = [text for record in records for text in (record.get("warnings") or [record.get("text")]) if text]
+    return epochs, ends[-1] if ends else {}, tuple(warnings)
 
 
 def _is_json(line: str) -> bool:

@@ -78,6 +78,7 @@ class Trainer:
         self._checkpoints: Checkpoints | None = None
         self._best: BestWeights | None = None
         self._saved_at = time.monotonic()
+        self._saving = 0.0
 
     @property
     def variables(self) -> dict[str, list[keras.Variable]]:
@@ -166,22 +167,39 @@ class Trainer:
         position, plan, config = self.position, self._plan, self._config
         rate, rows, seconds = current_rate(self._optimizer), position.sums[0], position.seconds
         epoch = position.step // plan.steps
+        started = time.perf_counter()
         with self._loop.average.in_place() if self._loop.average else contextlib.nullcontext():
             validated = self._validation.measure()
-            self._refuse_blow_up(
-                epoch, validated["loss"]
-            )  # before the state is saved, for there is no way back from it
+            timing = {"train": seconds, "evaluate": time.perf_counter() - started}
+            # Before the state is saved, for there is no way back from it
+            self._refuse_blow_up(epoch, validated["loss"])
             value = validated[config.monitor]
             best = is_better(config.monitor, value, position.best_value) or position.best_epoch is None
             if best:
                 position.best_value, position.best_epoch = value, epoch
-                if self._best is not None:
-                    self._best.save(self._loop.model)
+                self._keep_best()
         self._count_stale(value)
         position.sums, position.seconds = [], 0.0
         self._save()
-        measured = {"train": trained, "validation": validated}
-        return EpochEnd(epoch, position.step, seconds, rows / seconds, rate, measured, best)
+        timing["save"], self._saving = self._saving, 0.0
+        return EpochEnd(
+            epoch,
+            position.step,
+            seconds,
+            rows / seconds,
+            rate,
+            metrics={"train": trained, "validation": validated},
+            best=best,
+            step_seconds=seconds / plan.steps,
+            timing=timing,
+            stale_epochs=position.stale_epochs,
+        )
+
+    def _keep_best(self) -> None:
+        if self._best is not None:
+            started = time.perf_counter()
+            self._best.save(self._loop.model)
+            self._saving += time.perf_counter() - started
 
     def _count_stale(self, value: float) -> None:
         stopping, position = self._config.early_stopping, self.position
@@ -221,8 +239,10 @@ class Trainer:
 
     def _save(self) -> None:
         if self._checkpoints is not None and is_chief(self._strategy):
+            started = time.perf_counter()
             self._checkpoints.save(self.position)
             self._saved_at = time.monotonic()
+            self._saving += time.perf_counter() - started
 
 
 class _BlownUpError(Exception):

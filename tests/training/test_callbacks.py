@@ -1,13 +1,17 @@
 import json
+import math
 from dataclasses import replace
 from pathlib import Path
 
-import pytest
-import tensorflow as tf
-from rich.console import Console
+from training.callbacks import End, EpochEnd, JsonLog, Rollback, Start
+from training.diagnosis import Diagnosis, LayerHealth
+from training.run import Run
 
-from training.callbacks import Call, End, EpochEnd, JsonLog, Start, TensorBoardLog
-from training.progress import ProgressView
+CONFIG = """
+name: digits
+data: {name: digits}
+model: {architecture: mlp, input_shape: [2], head: {kind: softmax, units: 2}}
+"""
 
 EPOCH = EpochEnd(
     epoch=1,
@@ -38,52 +42,37 @@ def test_the_json_log_has_a_line_per_epoch_and_one_for_the_end(tmp_path: Path) -
     }
 
 
-def test_tensorboard_gets_scalars_by_split(tmp_path: Path) -> None:
-    log = TensorBoardLog(tmp_path)
+def test_the_json_log_keeps_what_looked_wrong(tmp_path: Path) -> None:
+    log = JsonLog(tmp_path)
+    log.on_start(Start("digits", tmp_path, epochs=2, steps_per_epoch=4, warnings=("steep",)))
+    log.on_rollback(Rollback(1, float("nan"), 0, 0.25, 0.5, attempt=1, tries=2))
+    log.on_epoch_end(replace(EPOCH, warnings=("dead",)))
+    (tmp_path / "config.yaml").write_text(CONFIG)
+    assert Run.load(tmp_path).warnings == (
+        "steep",
+        "the loss of epoch 1 is nan: back to step 0, learning rate 0.25 in place of 0.5 (try 1 of 2)",
+        "dead",
+    )
+
+
+def test_a_run_that_goes_on_keeps_the_log_up_to_its_checkpoint(tmp_path: Path) -> None:
+    log = JsonLog(tmp_path)
+    log.on_start(Start("digits", tmp_path, epochs=2, steps_per_epoch=4, warnings=("steep",)))
     log.on_epoch_end(EPOCH)
-    log.on_end(End("finished", 1, 1, 3.0))
-    [file] = (tmp_path / "tensorboard" / "train").iterdir()
-    found = {}
-    for raw in tf.data.TFRecordDataset(str(file)).as_numpy_iterator():
-        event = tf.compat.v1.Event.FromString(raw)
-        for value in event.summary.value:
-            assert value.metadata.plugin_data.plugin_name == "scalars"
-            found[value.tag] = (event.step, float(tf.make_ndarray(value.tensor)))
-    assert found == {"loss": (4, 1.5), "examples_per_second": (4, 30.0), "learning_rate": (4, 0.5)}
+    log.on_epoch_end(replace(EPOCH, epoch=2, step=8))
+    log.on_end(End("interrupted", 2, 1, 3.0))
+    JsonLog(tmp_path, after_step=4)
+    events = [json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text().splitlines()]
+    assert [(event["event"], event["step"]) for event in events] == [("warning", 0), ("epoch", 4)]
 
 
-def watch(console: Console) -> None:
-    view = ProgressView(console)
-    view.on_start(Start("digits", Path("runs/x"), epochs=10, steps_per_epoch=4, notes=("data     digits",)))
-    view.on_call(Call(epoch=1, step=2, metrics={"loss": 1.75}, examples_per_second=1234.5))
-    view.on_epoch_end(EPOCH)
-    view.on_end(End("finished", 1, 1, 3.0))
-
-
-def test_progress_is_plain_lines_where_there_is_no_terminal(capsys: pytest.CaptureFixture[str]) -> None:
-    watch(Console(force_terminal=False, width=200))
-    assert capsys.readouterr().out.splitlines() == [
-        "data     digits",
-        "epoch  1/10  loss 1.5000  validation loss nan  30 examples/s  best",
-        (
-            "warning: training diverged, the validation loss of epoch 1 is nan: "
-            "lower optimizer.learning_rate (it is 0.5 now) or set optimizer.global_clipnorm"
-        ),
-    ]
-
-
-def test_divergence_is_told_of_once(capsys: pytest.CaptureFixture[str]) -> None:
-    view = ProgressView(Console(force_terminal=False, width=200))
-    finite = replace(EPOCH, metrics={"train": {"loss": 1.0}, "validation": {"loss": 1.0}})
-    for epoch in (finite, replace(EPOCH, epoch=2), replace(EPOCH, epoch=3)):
-        view.on_epoch_end(epoch)
-    lines = capsys.readouterr().out.splitlines()
-    assert [i for i, line in enumerate(lines) if line.startswith("warning")] == [2]
-    assert "epoch 2" in lines[2]
-
-
-def test_progress_is_a_live_bar_on_a_terminal(capsys: pytest.CaptureFixture[str]) -> None:
-    watch(Console(force_terminal=True, width=200, color_system=None))
-    shown = capsys.readouterr().out
-    assert "epoch 1/10 step 2/4" in shown
-    assert "loss 1.7500  1,234 examples/s" in shown
+def test_a_diagnosis_is_logged_with_its_layers(tmp_path: Path) -> None:
+    diagnosis = Diagnosis(math.inf, {"dense": LayerHealth(3.0, 4.0, None, 0.5)}, {"dense/kernel": (3.0, 4.0)}, 64)
+    JsonLog(tmp_path).on_epoch_end(replace(EPOCH, diagnosis=diagnosis))
+    [line] = (tmp_path / "metrics.jsonl").read_text().splitlines()
+    assert json.loads(line)["diagnosis"] == {
+        "gradient": None,
+        "layers": {"dense": {"gradient": 3.0, "weight": 4.0, "change": None, "dead": 0.5}},
+        "kernels": {"dense/kernel": [3.0, 4.0]},
+        "rows": 64,
+    }

@@ -41,6 +41,7 @@ def test_a_run_leaves_its_folder(blobs: Dataset, blobs_config: TrainConfig, tmp_
         "best.weights.h5",
         "checkpoints",
         "config.yaml",
+        "facts.json",
         "metrics.jsonl",
         "tensorboard",
     ]
