@@ -140,8 +140,8 @@ random = np.random.default_rng(0)
 rows = Split(random.normal(size=(64, 6)).astype("float32"), random.integers(0, 3, 64))
 def run(strategy):
     config = TrainConfig.parse({"name": "m", "data": {"name": "m"}, "strategy": strategy,
-        "train": {"epochs": 2, "batch_size": 16}, "model": {"architecture": "mlp", "input_shape": [6], "units": [8], "head": {"kind": "softmax", "units": 3},
-                  "regularization": {"normalization": "batch"}}})
+        "train": {"epochs": 2, "batch_size": 16}, "model": {"architecture": "mlp", "input_shape": [6], "units": [8],
+                  "head": {"kind": "softmax", "units": 3}, "regularization": {"normalization": "batch"}}})
     done = training.train(config, data=Dataset("m", {"train": rows, "validation": rows}), runs=tempfile.mkdtemp())
     return [record["diagnosis"] for record in done.history]
 several, one = run("mirrored"), run("one_device")
