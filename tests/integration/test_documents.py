@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import keras
 import numpy as np
@@ -15,6 +15,8 @@ import pytest
 
 import training
 import zoo
+from training.config import LoopConfig, ScheduleConfig
+from training.config.objective import LossKind, MetricName
 
 ROOT = Path(__file__).parents[2]
 
@@ -66,6 +68,23 @@ def test_the_readmes_models_build_and_list_as_it_says() -> None:
             assert value == eval(comment[: comment.index("]") + 1])  # noqa: S307
         else:
             assert isinstance(value, keras.Model)
+
+
+def test_the_recipe_of_the_guide_to_training_is_one() -> None:
+    [recipe] = blocks("docs/training.md", "yaml")
+    config = training.TrainConfig.from_yaml(recipe)
+    assert config.optimizer.schedule.kind == "cosine"
+    zoo.build(config.model)
+
+
+def test_the_guide_to_training_names_every_field_loss_and_metric() -> None:
+    text = (ROOT / "docs/training.md").read_text(encoding="utf-8")
+    names = {*LoopConfig.model_fields, *get_args(MetricName), *get_args(LossKind), *get_args(kinds(ScheduleConfig))}
+    assert [name for name in sorted(names) if f"`{name}`" not in text and f"kind: {name}" not in text] == []
+
+
+def kinds(config: Any) -> Any:
+    return config.model_fields["kind"].annotation
 
 
 def test_the_readmes_recipe_is_one() -> None:
