@@ -1,13 +1,17 @@
 """Endless batches of a split, the same for any number of replicas, from any step on."""
 
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
+from training.augmentation import Augmentation
 from training.data import Split
+from training.data.alignment import is_aligned
 from training.strategy import BatchPlan
+from zoo.config import INPUT_NAME
 
 
 def distribute_batches(
@@ -17,6 +21,7 @@ def distribute_batches(
     *,
     seed: int | None = None,
     first_step: int = 0,
+    augmentation: Augmentation | None = None,
 ) -> Iterator[Any]:
     """Return an iterator over per-replica (inputs, labels by head name, weights), epoch after epoch without end.
 
@@ -33,31 +38,52 @@ def distribute_batches(
         plan: how they are cut.
         seed: of the order of the rows; None keeps them in order.
         first_step: the global step to begin with; steps count on through the epochs.
+        augmentation: what changes the images on the way.
     """
 
     def of_worker(context: tf.distribute.InputContext) -> tf.data.Dataset:
         local = context.num_replicas_in_sync // context.num_input_pipelines
         first_replica = context.input_pipeline_id * local
         return make_pieces(
-            split, plan, seed=seed, first_step=first_step, replicas=range(first_replica, first_replica + local)
+            split,
+            plan,
+            seed=seed,
+            first_step=first_step,
+            replicas=range(first_replica, first_replica + local),
+            augmentation=augmentation,
         )
 
     return iter(strategy.distribute_datasets_from_function(of_worker))
 
 
 def make_pieces(
-    split: Split, plan: BatchPlan, *, seed: int | None, first_step: int, replicas: range
+    split: Split,
+    plan: BatchPlan,
+    *,
+    seed: int | None,
+    first_step: int,
+    replicas: range,
+    augmentation: Augmentation | None = None,
 ) -> tf.data.Dataset:
     """Return what these replicas get, step by step, replica by replica: the order in which a worker deals it out.
 
     For the arguments see `distribute_batches`.
     """
     with tf.device("/cpu:0"):
-        inputs = tf.nest.map_structure(tf.constant, split.inputs)
-        labels = {name: tf.constant(array) for name, array in split.named_labels().items()}
+        inputs = tf.nest.map_structure(_as_tensor, split.inputs)
+        labels = {name: _as_tensor(array) for name, array in split.named_labels().items()}
         weights = () if split.weights is None else (tf.constant(split.weights, tf.float32),)
     first_epoch, steps_into = divmod(first_step, plan.steps)
     local = len(replicas)
+
+    def gathered(rows: tf.Tensor) -> tuple[Any, ...]:
+        return tf.nest.map_structure(lambda array: tf.gather(array, rows), (inputs, labels, weights))
+
+    def changed(augmentation: Augmentation, step: tf.Tensor, places: tf.Tensor, rows: tf.Tensor) -> tuple[Any, ...]:
+        found, *rest = gathered(rows)
+        images = found[INPUT_NAME] if isinstance(found, dict) else found
+        images = augmentation.change(images, step=step, places=places, batch_size=plan.batch_size)
+        return {**found, INPUT_NAME: images} if isinstance(found, dict) else images, *rest
 
     def of_epoch(epoch: tf.Tensor) -> tf.data.Dataset:
         order = tf.range(plan.rows, dtype=tf.int64)
@@ -66,24 +92,38 @@ def make_pieces(
         begin = tf.where(epoch == first_epoch, np.int64(steps_into * local), np.int64(0))
 
         def piece(index: tf.Tensor) -> tuple[Any, ...]:
-            start = index // local * plan.batch_size
+            step = index // local
+            start = step * plan.batch_size
             size = tf.minimum(np.int64(plan.batch_size), plan.rows - start)
-            replica = replicas.start + index % local
-            shares = []
-            for number in range(plan.pieces):
-                first, end = size * number // plan.pieces, size * (number + 1) // plan.pieces
-                low = start + first + (end - first) * replica // plan.replicas
-                high = start + first + (end - first) * (replica + 1) // plan.replicas
-                shares.append(order[low:high])
-            rows = tf.concat(shares, axis=0)
-            return tf.nest.map_structure(lambda array: tf.gather(array, rows), (inputs, labels, weights))
+            places = _places(size, plan, replicas.start + index % local)
+            rows = tf.gather(order, start + places)
+            return gathered(rows) if augmentation is None else (epoch * plan.steps + step, places, rows)
 
         return tf.data.Dataset.range(begin, plan.steps * local).map(piece)
 
     endless = tf.data.Dataset.counter(first_epoch).flat_map(of_epoch)
+    if augmentation is not None:
+        # Gathering alone is quicker in one thread: handing over to others costs more than it saves.
+        endless = endless.map(partial(changed, augmentation), num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
     # Told that there is no end, TensorFlow does not guard every step against one.
     endless = endless.apply(tf.data.experimental.assert_cardinality(tf.data.INFINITE_CARDINALITY))
     return endless.prefetch(tf.data.AUTOTUNE).with_options(_options())
+
+
+def _places(size: tf.Tensor, plan: BatchPlan, replica: tf.Tensor) -> tf.Tensor:
+    """Return which of a batch's rows a replica gets, in order: its share of each piece."""
+    shares = []
+    for number in range(plan.pieces):
+        first, end = size * number // plan.pieces, size * (number + 1) // plan.pieces
+        low = first + (end - first) * replica // plan.replicas
+        high = first + (end - first) * (replica + 1) // plan.replicas
+        shares.append(tf.range(low, high))
+    return shares[0] if plan.pieces == 1 else tf.concat(shares, axis=0)
+
+
+def _as_tensor(array: np.ndarray) -> tf.Tensor:
+    """Return an array as a tensor: the same memory where it can be (`Split.aligned`), as `tf.constant` never does."""
+    return tf.raw_ops.Identity(input=array) if is_aligned(array) else tf.constant(array)
 
 
 def _options() -> tf.data.Options:

@@ -1,5 +1,6 @@
 """From a config to a data set in memory."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -34,8 +35,10 @@ def load_data(config: DataConfig | FileConfigs) -> Dataset:
     if isinstance(config, DataConfig):
         from training.data.tfds import load_prepared
 
-        return load_prepared(config)
-    return _load_files(config)
+        data = load_prepared(config)
+    else:
+        data = _load_files(config)
+    return replace(data, splits={name: split.aligned() for name, split in data.splits.items()})
 
 
 def _load_files(config: FileConfigs) -> Dataset:

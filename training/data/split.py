@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from training.data.alignment import aligned
 from zoo.config import INPUT_NAME
 from zoo.errors import ConfigError
 
@@ -58,6 +59,16 @@ class Split:
         """Return some rows: a slice, or their numbers."""
         weights = None if self.weights is None else self.weights[rows]
         return Split(_taken(self.inputs, rows), _taken(self.labels, rows), weights)
+
+    def aligned(self) -> "Split":
+        """Return the same rows where TensorFlow can read them without a copy; do not change them while it does."""
+        return Split(_aligned(self.inputs), _aligned(self.labels), self.weights)
+
+
+def _aligned(arrays: Arrays) -> Arrays:
+    if isinstance(arrays, Mapping):
+        return {name: aligned(array) for name, array in arrays.items()}
+    return aligned(arrays)
 
 
 def _taken(arrays: Arrays, rows: slice | np.ndarray) -> Arrays:
