@@ -152,6 +152,11 @@ class Augmentation:
         return tf.where(square, tf.zeros([], images.dtype), images)
 
 
+def make_augmentation(config: AugmentationConfig | None, split: Split, *, seed: int) -> Augmentation | None:
+    """Return what changes the images of a split; None where the config says nothing. For errors see `Augmentation`."""
+    return None if config is None else Augmentation(config, split, seed=seed)
+
+
 def _between(draw: tf.Tensor, most: float) -> tf.Tensor:
     """Return numbers in -most..most of those in 0..1."""
     return (2 * draw - 1) * most

@@ -12,6 +12,7 @@ import keras
 import tensorflow as tf
 
 import zoo
+from training.augmentation import make_augmentation
 from training.broadcast import check_same, chief_first, is_chief, on_chief
 from training.callbacks import Callback, End, JsonLog, Start, tell
 from training.checkpoint import BestWeights, Checkpoints
@@ -218,6 +219,7 @@ def _prepare(config: TrainConfig, data: Dataset | None, cluster: Cluster | None)
         validation=evaluations["validation"],
         config=config.train,
         seed=config.seed,
+        augmentation=make_augmentation(config.data.augmentation, learnt_from, seed=config.seed),
     )
     return _Parts(strategy, data, model, loop, optimizer, plan, trainer, evaluations)
 

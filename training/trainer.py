@@ -9,6 +9,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from training.augmentation import Augmentation
 from training.batches import distribute_batches
 from training.broadcast import is_chief, share_text, share_variables
 from training.callbacks import Call, EpochEnd, Rollback
@@ -53,6 +54,7 @@ class Trainer:
         validation: Evaluation,
         config: LoopConfig,
         seed: int,
+        augmentation: Augmentation | None = None,
     ) -> None:
         """Make a trainer at step 0.
 
@@ -65,6 +67,7 @@ class Trainer:
             validation: measures after every epoch.
             config: how long, and in what pieces.
             seed: of the order of the rows.
+            augmentation: what changes the images on the way.
         """
         self.position = Position()
         self._loop = loop
@@ -75,6 +78,7 @@ class Trainer:
         self._validation = validation
         self._config = config
         self._seed = seed
+        self._augmentation = augmentation
         self._checkpoints: Checkpoints | None = None
         self._best: BestWeights | None = None
         self._saved_at = time.monotonic()
@@ -136,7 +140,12 @@ class Trainer:
 
     def _batches(self) -> Iterator[Any]:
         return distribute_batches(
-            self._strategy, self._split, self._plan, seed=self._seed, first_step=self.position.step
+            self._strategy,
+            self._split,
+            self._plan,
+            seed=self._seed,
+            first_step=self.position.step,
+            augmentation=self._augmentation,
         )
 
     def _train_epoch(self, batches: Iterator[Any], tell: Tell, should_stop: Callable[[], bool]) -> dict[str, float]:
