@@ -1,10 +1,13 @@
 """What is kept of a run on disk: its whole state, to go on from, and its best weights."""
 
+import contextlib
+import hashlib
 import logging
 import os
 import zipfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import BinaryIO
 
 import keras
 import numpy as np
@@ -14,6 +17,9 @@ from zoo.errors import ConfigError
 
 _SUFFIX = ".npz"
 _POSITION = "position"
+_DIGEST = hashlib.sha256().digest_size
+_DAMAGE = (ValueError, TypeError, KeyError, EOFError, zipfile.BadZipFile)
+"""What reading something else than a checkpoint raises."""
 _log = logging.getLogger(__name__)
 
 Variables = Mapping[str, Sequence[keras.Variable]]
@@ -21,7 +27,10 @@ Variables = Mapping[str, Sequence[keras.Variable]]
 
 
 class Checkpoints:
-    """The newest states of a run. Each file is whole or not there: it is written aside, flushed and renamed."""
+    """The newest states of a run. Each file is whole or not there: it is written aside, flushed and renamed.
+
+    A file is a NumPy archive, and the SHA-256 of it in the last 32 bytes: `np.load` reads it, and no bit can change unseen.
+    """
 
     def __init__(self, folder: Path, variables: Variables, *, keep: int) -> None:
         """Keep so many checkpoints of these variables in a folder, which is made when the first is saved."""
@@ -33,17 +42,31 @@ class Checkpoints:
         }
         self._keep = keep
 
-    def save(self, position: Position) -> Path:
-        """Write the state of the moment, and remove checkpoints that are too many."""
-        self._folder.mkdir(parents=True, exist_ok=True)
+    def save(self, position: Position) -> Path | None:
+        """Write the state of the moment, and remove checkpoints that are too many.
+
+        Returns:
+            The file; None where it could not be written (the disk is full): then a warning is logged, and what was there
+            before stays.
+        """
         path = self._folder / f"step-{position.step:09d}{_SUFFIX}"
         staging = path.with_name("." + path.name)
         arrays = {name: variable.numpy() for name, variable in self._variables.items()}
-        with staging.open("wb") as file:
-            np.savez(file, allow_pickle=False, **arrays, **{_POSITION: np.array(position.to_json())})
-            file.flush()
-            os.fsync(file.fileno())
-        staging.replace(path)
+        try:
+            self._folder.mkdir(parents=True, exist_ok=True)
+            with staging.open("w+b") as file:
+                np.savez(file, allow_pickle=False, **arrays, **{_POSITION: np.array(position.to_json())})
+                file.write(_digest(file, file.tell()))
+                file.flush()
+                os.fsync(file.fileno())
+            staging.replace(path)
+        except OSError as error:
+            with contextlib.suppress(OSError):
+                staging.unlink(missing_ok=True)
+            newest = next(reversed(self._paths()), None)
+            left = f"the newest is still {newest.name}" if newest else "there is none to go on from"
+            _log.warning("no checkpoint was written at step %d (%s): %s", position.step, error, left)
+            return None
         for old in self._paths()[: -self._keep]:
             old.unlink(missing_ok=True)
         return path
@@ -57,8 +80,13 @@ class Checkpoints:
         for path in reversed(self._paths()):
             try:
                 arrays, position = _read(path)
-            except (OSError, ValueError, TypeError, KeyError, EOFError, zipfile.BadZipFile) as error:
+            except _DAMAGE as error:
                 _log.warning("the checkpoint %s is damaged (%s): going on with the one before", path, error)
+                with contextlib.suppress(OSError):
+                    path.unlink()  # else it would be kept for the newest, and a whole one removed
+                continue
+            except OSError as error:
+                _log.warning("the checkpoint %s cannot be read (%s): going on with the one before", path, error)
                 continue
             self._check(path, arrays)
             for name, variable in self._variables.items():
@@ -77,19 +105,49 @@ class Checkpoints:
             )
 
     def _paths(self) -> list[Path]:
-        return sorted(self._folder.glob(f"step-*{_SUFFIX}"))
+        return _paths(self._folder)
 
 
 def has_checkpoint(folder: Path) -> bool:
     """Tell whether there is something in a folder to go on from."""
-    return any(folder.glob(f"step-*{_SUFFIX}"))
+    return bool(_paths(folder))
+
+
+def read_checkpoints(folder: Path) -> list[dict[str, np.ndarray]]:
+    """Return the variables of every checkpoint in a folder that is whole, from the oldest to the newest.
+
+    Names are `<part>/<number>`: what they belong to (`model`, `optimizer`, ...) and their place there.
+    """
+    found = []
+    for path in _paths(folder):
+        with contextlib.suppress(OSError, *_DAMAGE):
+            found.append(_read(path)[0])
+    return found
+
+
+def _paths(folder: Path) -> list[Path]:
+    return sorted(folder.glob(f"step-*{_SUFFIX}"))
 
 
 def _read(path: Path) -> tuple[dict[str, np.ndarray], Position]:
-    with path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
-        arrays = {name: file[name] for name in file.files}  # each is checked against its CRC-32
+    with path.open("rb") as opened:
+        size = opened.seek(-_DIGEST, os.SEEK_END) if path.stat().st_size > _DIGEST else 0
+        if opened.read() != _digest(opened, size):
+            raise ValueError("its bytes are not those that were written")
+        opened.seek(0)
+        with np.load(opened, allow_pickle=False) as file:
+            arrays = {name: file[name] for name in file.files}
     position = Position.from_json(str(arrays.pop(_POSITION)))
     return arrays, position
+
+
+def _digest(file: BinaryIO, size: int) -> bytes:
+    """Return the SHA-256 of the first bytes of a file, and leave it standing after them."""
+    digest = hashlib.sha256()
+    file.seek(0)
+    for start in range(0, size, 1 << 20):
+        digest.update(file.read(min(1 << 20, size - start)))
+    return digest.digest()
 
 
 class BestWeights:

@@ -40,7 +40,7 @@ class Processes:
                 )
             )
 
-    def wait(self, seconds: float = 280) -> str:
+    def wait(self, seconds: float = 800) -> str:
         """Wait until all are done. Returns what the first wrote; fails with what one wrote that failed."""
         said = [process.communicate(timeout=seconds)[0] for process in self._running]
         for process, text in zip(self._running, said, strict=True):

@@ -68,6 +68,7 @@ def assert_all_equal(cases: list[Case], folder: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 def test_every_pair_of_features_trains_the_same_everywhere(tmp_path: Path) -> None:
     assert_all_equal(pairwise_cases(), tmp_path)
 
