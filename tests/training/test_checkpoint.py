@@ -1,10 +1,11 @@
+import resource
 from pathlib import Path
 
 import keras
 import numpy as np
 import pytest
 
-from training.checkpoint import BestWeights, Checkpoints
+from training.checkpoint import BestWeights, Checkpoints, read_checkpoints
 from training.position import Position
 from zoo.errors import ConfigError
 
@@ -97,6 +98,62 @@ def test_a_damaged_state_is_passed_over_with_a_warning(
     assert position is not None
     assert (position.step, kernel(model)) == (1, 1.0)
     assert "step-000000002.npz is damaged" in caplog.text
+
+
+def test_no_bit_can_change_unseen(model: keras.Model, tmp_path: Path) -> None:
+    kept = checkpoints(tmp_path, model)
+    path = kept.save(Position(step=1))
+    assert path is not None
+    whole = path.read_bytes()
+    bits = np.random.default_rng(0).choice(8 * len(whole), size=200, replace=False)
+    for at, bit in (divmod(int(number), 8) for number in bits):
+        path.write_bytes(whole[:at] + bytes([whole[at] ^ 1 << bit]) + whole[at + 1 :])
+        assert kept.restore() is None, f"bit {bit} of byte {at}"
+    path.write_bytes(whole)
+    assert kept.restore() == Position(step=1)
+
+
+def test_a_state_is_a_numpy_archive(model: keras.Model, tmp_path: Path) -> None:
+    set_kernel(model, 2.5)
+    path = checkpoints(tmp_path, model).save(Position(step=1))
+    with np.load(path) as arrays:
+        assert arrays["model/0000"] == [[2.5]]
+
+
+def test_a_damaged_state_is_not_kept_in_place_of_a_whole_one(model: keras.Model, tmp_path: Path) -> None:
+    kept = checkpoints(tmp_path, model, keep=1)
+    whole = kept.save(Position(step=1))
+    (tmp_path / "step-000000009.npz").write_bytes(b"half")
+    kept.restore()
+    newer = kept.save(Position(step=2))
+    assert list(tmp_path.iterdir()) == [newer] != [whole]
+    assert kept.restore() == Position(step=2)
+
+
+def test_a_write_that_stops_half_way_leaves_the_former_states(
+    model: keras.Model, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    kept = checkpoints(tmp_path, model)
+    kept.save(Position(step=1))
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (300, hard))  # the system lets no file grow further
+    try:
+        written = kept.save(Position(step=2))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert written is None
+    assert "no checkpoint was written at step 2 ([Errno 27] File too large)" in caplog.text
+    assert [path.name for path in tmp_path.iterdir()] == ["step-000000001.npz"]
+    assert kept.restore() == Position(step=1)
+
+
+def test_states_can_be_read_without_a_model(model: keras.Model, tmp_path: Path) -> None:
+    kept = checkpoints(tmp_path, model)
+    for step in (1, 2):
+        set_kernel(model, float(step))
+        kept.save(Position(step=step))
+    (tmp_path / "step-000000009.npz").write_bytes(b"half")
+    assert [float(state["model/0000"][0, 0]) for state in read_checkpoints(tmp_path)] == [1.0, 2.0]
 
 
 def test_a_state_of_another_model_is_refused_by_name(model: keras.Model, tmp_path: Path) -> None:

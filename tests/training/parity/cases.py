@@ -13,7 +13,7 @@ CLASSES = 3
 SEQUENCES = {"lstm", "gru", "transformer"}
 
 FACTORS: dict[str, list[str]] = {
-    "strategy": ["mirrored"],
+    "strategy": ["mirrored", "multi_worker"],
     "family": ["mlp", "cnn", "lstm", "gru", "transformer"],
     "batches": ["whole", "odd last", "odd first", "fewer rows than replicas"],
     "clip": ["none", "clipvalue", "clipnorm", "global_clipnorm"],

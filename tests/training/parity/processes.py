@@ -3,23 +3,15 @@
 import contextlib
 import json
 import os
-import socket
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
+from training.cluster.addresses import free_addresses
+
 ROOT = Path(__file__).parents[3]
 WORKERS = 2
-
-
-def free_addresses(count: int) -> list[str]:
-    """Return addresses of this machine that nobody listens on."""
-    with contextlib.ExitStack() as stack:
-        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
-        for each in sockets:
-            each.bind(("localhost", 0))
-        return [f"localhost:{each.getsockname()[1]}" for each in sockets]
 
 
 class Processes:
@@ -72,7 +64,7 @@ def started(
 def _settings(strategy: str) -> list[dict[str, str]]:
     if strategy != "multi_worker":
         return [{}]
-    cluster = {"worker": free_addresses(WORKERS)}
+    cluster = {"worker": list(free_addresses(WORKERS))}
     return [
         {"TF_CONFIG": json.dumps({"cluster": cluster, "task": {"type": "worker", "index": index}})}
         for index in range(WORKERS)
