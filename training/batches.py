@@ -22,6 +22,7 @@ def distribute_batches(
     seed: int | None = None,
     first_step: int = 0,
     augmentation: Augmentation | None = None,
+    one_step: bool = False,
 ) -> Iterator[Any]:
     """Return an iterator over per-replica (inputs, labels by head name, weights), epoch after epoch without end.
 
@@ -39,12 +40,13 @@ def distribute_batches(
         seed: of the order of the rows; None keeps them in order.
         first_step: the global step to begin with; steps count on through the epochs.
         augmentation: what changes the images on the way.
+        one_step: repeat the first step's batch for ever, which costs next to nothing: to see what the rest costs.
     """
 
     def of_worker(context: tf.distribute.InputContext) -> tf.data.Dataset:
         local = context.num_replicas_in_sync // context.num_input_pipelines
         first_replica = context.input_pipeline_id * local
-        return make_pieces(
+        pieces = make_pieces(
             split,
             plan,
             seed=seed,
@@ -52,6 +54,7 @@ def distribute_batches(
             replicas=range(first_replica, first_replica + local),
             augmentation=augmentation,
         )
+        return pieces.take(local).cache().repeat() if one_step else pieces
 
     return iter(strategy.distribute_datasets_from_function(of_worker))
 

@@ -20,6 +20,13 @@ examples:
   zoo data fetch mnist_5000                into ~/.cache/keras-zoo/data, or KERAS_ZOO_DATA
   zoo data fetch --all
   zoo data fetch mnist_5000 --from usb/    from packages or files fetched elsewhere
+  zoo data bench digits_cnn                does training wait for rows?
+"""
+
+_BENCH_EPILOG = """\
+examples:
+  zoo data bench digits_cnn
+  zoo data bench my_recipe.yaml --set data.augmentation.rotate=15    what turning images costs
 """
 
 Subcommand = Callable[[argparse.ArgumentParser], None]
@@ -61,7 +68,27 @@ def fetch_command(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(run=_fetch)
 
 
-SUBCOMMANDS: dict[str, Subcommand] = {"list": list_command, "show": show_command, "fetch": fetch_command}
+def bench_command(parser: argparse.ArgumentParser) -> None:
+    """Measure a recipe's input pipeline and its training step, each alone and together, and say which is slower."""
+    parser.epilog = _BENCH_EPILOG
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.add_argument("recipe", help="the name of a recipe, or the path of a YAML file")
+    parser.add_argument(
+        "--set", action="append", default=[], metavar="PATH=VALUE", dest="overrides", help="change a field"
+    )
+    parser.add_argument("--strategy", metavar="KIND", help="default, one_device or mirrored")
+    parser.add_argument(
+        "--seconds", type=float, default=10.0, help="how long to measure, beside getting ready (default: %(default)s)"
+    )
+    parser.set_defaults(run=_bench)
+
+
+SUBCOMMANDS: dict[str, Subcommand] = {
+    "list": list_command,
+    "show": show_command,
+    "fetch": fetch_command,
+    "bench": bench_command,
+}
 
 
 def _list(arguments: argparse.Namespace) -> int:
@@ -155,3 +182,25 @@ def _progress(collection: Collection) -> Callable[[str, int], None]:
 def _clear() -> None:
     if sys.stderr.isatty():
         print("\r\x1b[K", end="", file=sys.stderr, flush=True)
+
+
+def _bench(arguments: argparse.Namespace) -> int:
+    from zoo.tensorflow_noise import silence_tensorflow
+
+    silence_tensorflow()
+    from training.pipeline_bench import bench_pipeline
+    from training.recipe import load_recipe
+
+    strategy = [] if arguments.strategy is None else [f"strategy={arguments.strategy}"]
+    config = load_recipe(arguments.recipe, [*arguments.overrides, *strategy])
+    bench = bench_pipeline(config, seconds=arguments.seconds)
+    print(f"batches     {bench.plan.describe()}")
+    print(f"pipeline    {bench.pipeline:>12,.0f} rows/s  alone")
+    print(f"step        {bench.step:>12,.0f} rows/s  alone, on one batch kept in memory")
+    print(
+        f"both        {bench.both:>12,.0f} rows/s  as in training: {bench.waiting:.0%} of its time goes to the pipeline"
+    )
+    print(f"bottleneck  the {bench.bottleneck}")
+    for line in bench.advice:
+        print(f"            {line}")
+    return 0
