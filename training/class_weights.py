@@ -35,6 +35,8 @@ def make_class_weights(config: TrainConfig, data: Dataset) -> Mapping[str, tuple
             raise ConfigError(f"train.class_weights: expected {classes}, one for each class, got {len(chosen)}")
         return {"": chosen}
     labels = data.split("train").named_labels()[""]
+    if config.losses()[""].kind == "categorical_crossentropy":
+        labels = labels.argmax(axis=-1)
     counts = np.bincount((np.asarray(labels).reshape(-1) + 0.5).astype(np.int64), minlength=classes)
     if not counts.all():
         raise ConfigError(

@@ -5,17 +5,27 @@ from typing import Any
 
 import numpy as np
 
+from training.config import LossConfig
 from training.data import Dataset
 from zoo.config import INPUT_NAME, HeadConfig, ModelConfig, SequenceConfig, Spec
 from zoo.errors import ConfigError
 
+_ROUNDING = 1e-3
+"""By how much probabilities may miss the sum of 1: they may be float16."""
 
-def check_data(data: Dataset, config: ModelConfig) -> None:
+
+def check_data(data: Dataset, config: ModelConfig, losses: Mapping[str, LossConfig] | None = None) -> None:
     """Check that a model can learn from a data set.
+
+    Args:
+        data: all of its splits are looked at.
+        config: the model.
+        losses: of its heads, by their names; None are the usual ones.
 
     Raises:
         ConfigError: a split is empty; inputs are missing, of another shape, no finite numbers (text, where the model takes
-            text) or no ids of its vocabulary; a head has no labels, or labels that it cannot tell apart.
+            text) or no ids of its vocabulary; a head has no labels, or labels that it cannot tell apart; weights are for
+            steps, but answers are not.
     """
     heads, specs = config.named_heads(), config.input_specs()
     for name, split in data.splits.items():
@@ -34,10 +44,15 @@ def check_data(data: Dataset, config: ModelConfig) -> None:
             raise ConfigError(f"{data.name} has labels for {_heads(labels)}, the model has {_heads(heads)}")
         for head, choice in heads.items():
             _check_numbers(f"the labels {f'of {head!r} ' if head else ''}of {where}", labels[head])
-            fault = _shape_fault(labels[head].shape, choice, config) or _value_fault(labels[head], choice)
+            spread = losses is not None and losses[head].kind == "categorical_crossentropy"
+            fault = _shape_fault(labels[head].shape, choice, config, spread=spread) or (
+                _probability_fault(labels[head]) if spread else _value_fault(labels[head], choice)
+            )
             if fault:
                 path = f"model.heads.{head}" if head else "model.head"
                 raise ConfigError(f"{path} is {choice.kind} with {choice.units} units, but {where} {fault}")
+        if split.weights is not None and split.weights.ndim == 2:
+            _check_step_weights(where, split.weights, next(iter(labels.values())), config)
 
 
 def _check_input(what: str, array: Any, spec: Spec) -> None:
@@ -94,9 +109,34 @@ def _check_numbers(what: str, array: Any) -> None:
         )
 
 
-def _shape_fault(shape: tuple[int, ...], head: HeadConfig, config: ModelConfig) -> str | None:
+def _check_step_weights(where: str, weights: np.ndarray, labels: np.ndarray, config: ModelConfig) -> None:
+    shape = list(weights.shape[1:])
+    if not config.gives_sequence():
+        raise ConfigError(
+            f"{where} has weights of shape {shape} each, but the model answers once a row: give one for each"
+        )
+    if weights.shape[1] != labels.shape[1]:
+        raise ConfigError(
+            f"{where} has weights of shape {shape} each, expected one for every step: [{labels.shape[1]}]"
+        )
+
+
+def _shape_fault(shape: tuple[int, ...], head: HeadConfig, config: ModelConfig, *, spread: bool) -> str | None:
+    """Say what is wrong with the shape of labels; `spread` where they are a probability for every class."""
     if config.gives_sequence():
-        return _step_fault(shape[1:], head, config.steps())
+        return _step_fault(shape[1:], head, config.steps(), spread=spread)
+    if spread and shape[1:] != (head.units,):
+        return (
+            f"has labels of shape {list(shape[1:])} each, expected a probability for every class, {[head.units]}: for class "
+            "numbers, set loss: sparse_categorical_crossentropy"
+        )
+    if spread:
+        return None
+    if head.kind == "softmax" and shape[1:] == (head.units,):
+        return (
+            f"has labels of shape {list(shape[1:])} each, expected one class number: for a probability per class, set "
+            "loss: categorical_crossentropy"
+        )
     if head.kind == "softmax":
         one_each = len(shape) <= 2 and shape[1:] in {(), (1,)}
         return None if one_each else f"has labels of shape {list(shape[1:])} each, expected one class number"
@@ -105,12 +145,21 @@ def _shape_fault(shape: tuple[int, ...], head: HeadConfig, config: ModelConfig) 
     return None
 
 
-def _step_fault(shape: tuple[int, ...], head: HeadConfig, steps: int | None) -> str | None:
-    each = () if head.kind in {"softmax", "token"} else (head.units,)
+def _step_fault(shape: tuple[int, ...], head: HeadConfig, steps: int | None, *, spread: bool) -> str | None:
+    each = () if head.kind in {"softmax", "token"} and not spread else (head.units,)
     wanted = ("any" if steps is None else steps, *each)
     if len(shape) == len(wanted) and (steps is None or shape[0] == steps) and shape[1:] == each:
         return None
     return f"has labels of shape {list(shape)} each, expected one for every step: [{', '.join(map(str, wanted))}]"
+
+
+def _probability_fault(labels: np.ndarray) -> str | None:
+    low, sums = float(labels.min()), labels.reshape(-1, labels.shape[-1]).sum(axis=-1, dtype=np.float64)
+    worst = int(np.abs(sums - 1).argmax())
+    if low < 0 or abs(sums[worst] - 1) > _ROUNDING:
+        found = f"one of {low:g}" if low < 0 else f"some that add up to {sums[worst]:g}"
+        return f"has labels that are no probabilities, {found}: expected 0 or more, which add up to 1"
+    return None
 
 
 def _value_fault(labels: np.ndarray, head: HeadConfig) -> str | None:

@@ -180,7 +180,7 @@ def _prepare(config: TrainConfig, data: Dataset | None, cluster: Cluster | None)
     make_reproducible(config.seed, deterministic=config.train.deterministic)
     data = data or chief_first(strategy, lambda: load_data(config.data))
     check_same(strategy, {"config": config.content_hash(), "data": data.fingerprint} if cluster else {})
-    check_data(data, config.model)
+    check_data(data, config.model, config.losses())
     objectives = make_objectives(config, make_class_weights(config, data))
     _check_monitor(config.train.monitor, metric_names(objectives))
     learnt_from = data.split("train")
@@ -279,7 +279,7 @@ def evaluate(run: Run | str | Path, split: str = "test", *, data: Dataset | None
         raise UnknownNameError(
             f"{error}; a run that learnt from data given in Python is evaluated there: training.evaluate(run, data=...)"
         ) from None
-    check_data(data.only(split), run.config.model)
+    check_data(data.only(split), run.config.model, run.config.losses())
     with strategy.scope(), dtype_policy(run.config.train.precision):
         model = run.model()
     loop = Loop(strategy, model, make_objectives(run.config, make_class_weights(run.config, data)))

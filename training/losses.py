@@ -48,6 +48,13 @@ def class_numbers(labels: tf.Tensor, output: tf.Tensor) -> tf.Tensor:
     return tf.reshape(tf.cast(labels, tf.int32), tf.shape(output)[:-1])
 
 
+def class_ids(labels: tf.Tensor, output: tf.Tensor) -> tf.Tensor:
+    """Return class numbers as `class_numbers` does, also of labels that are a probability for every class."""
+    if labels.shape.rank == output.shape.rank and labels.shape[-1] == output.shape[-1]:
+        return tf.argmax(labels, axis=-1, output_type=tf.int32)
+    return class_numbers(labels, output)
+
+
 def like(labels: tf.Tensor, output: tf.Tensor) -> tf.Tensor:
     """Return labels as float32 of the output's shape."""
     return tf.reshape(tf.cast(labels, tf.float32), tf.shape(output))

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import tensorflow as tf
 
-from training.losses import class_numbers, like
+from training.losses import class_ids, like
 
 BINS = 512
 """Of the histogram of probabilities that `auc` is read from; it is off by at most about one in so many."""
@@ -75,19 +75,12 @@ def _squared(labels: tf.Tensor, output: tf.Tensor) -> tf.Tensor:
     return _mean(tf.square(output - like(labels, output)))
 
 
-def _ids(labels: tf.Tensor, output: tf.Tensor) -> tf.Tensor:
-    """Return class numbers, also of labels that are a probability for every class."""
-    if labels.shape.rank == output.shape.rank and labels.shape[-1] == output.shape[-1]:
-        return tf.argmax(labels, axis=-1, output_type=tf.int32)
-    return class_numbers(labels, output)
-
-
 def _hits(labels: tf.Tensor, output: tf.Tensor) -> tf.Tensor:
-    return tf.cast(tf.equal(tf.argmax(output, axis=-1, output_type=tf.int32), _ids(labels, output)), tf.float32)
+    return tf.cast(tf.equal(tf.argmax(output, axis=-1, output_type=tf.int32), class_ids(labels, output)), tf.float32)
 
 
 def _hits_of_five(labels: tf.Tensor, output: tf.Tensor) -> tf.Tensor:
-    of_label = tf.gather(output, _ids(labels, output), batch_dims=output.shape.rank - 1)
+    of_label = tf.gather(output, class_ids(labels, output), batch_dims=output.shape.rank - 1)
     better = tf.reduce_sum(tf.cast(output > of_label[..., tf.newaxis], tf.float32), axis=-1)
     return tf.cast(better < 5, tf.float32)
 
@@ -98,7 +91,7 @@ def _binary_hits(labels: tf.Tensor, output: tf.Tensor) -> tf.Tensor:
 
 
 def _surprise(labels: tf.Tensor, output: tf.Tensor) -> tf.Tensor:
-    return tf.nn.sparse_softmax_cross_entropy_with_logits(_ids(labels, output), output)
+    return tf.nn.sparse_softmax_cross_entropy_with_logits(class_ids(labels, output), output)
 
 
 def _confusion(labels: tf.Tensor, output: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:

@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from training.config import LossConfig, TrainConfig
 from training.config.objective import DEFAULT_METRICS
-from training.losses import class_numbers, entry_losses
+from training.losses import class_ids, entry_losses
 from training.metrics import Metric, make_metric
 from zoo.config import INPUT_NAME, ModelConfig, SequenceConfig
 from zoo.heads import output_name, scoped
@@ -68,7 +68,7 @@ class Objective:
     def _classes(self, labels: tf.Tensor, output: tf.Tensor) -> tf.Tensor:
         if self.kind == "sigmoid":  # of one unit
             return tf.cast(tf.reshape(labels, tf.shape(output)[:-1]) >= 0.5, tf.int32)
-        return class_numbers(labels, output)
+        return class_ids(labels, output)
 
 
 def count(weights: tf.Tensor) -> tf.Tensor:

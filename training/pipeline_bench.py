@@ -83,7 +83,7 @@ def bench_pipeline(config: TrainConfig, *, seconds: float = 10.0, data: Dataset 
     strategy = make_strategy(config.strategy)
     make_reproducible(config.seed, deterministic=config.train.deterministic)
     data = data or load_data(config.data)
-    check_data(data, config.model)
+    check_data(data, config.model, config.losses())
     rows = data.split("train")
     plan = BatchPlan(
         len(rows),

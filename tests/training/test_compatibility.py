@@ -5,6 +5,7 @@ import pytest
 
 from training import Dataset, Split
 from training.compatibility import check_data
+from training.config import LossConfig
 from zoo import ModelConfig
 from zoo.errors import ConfigError
 
@@ -105,4 +106,52 @@ def test_ids_beyond_the_vocabulary_are_refused() -> None:
     with pytest.raises(
         ConfigError, match=r"token ids 1\.\.7, but the model knows 0\.\.4: set model.vocabulary_size to 8"
     ):
+        check_data(Dataset("made up", {"train": split}), config)
+
+
+CATEGORICAL = {"": LossConfig(kind="categorical_crossentropy")}
+THREE = {"head": {"kind": "softmax", "units": 3}}
+
+
+def check_spread(labels: Any, losses: Any = CATEGORICAL) -> None:
+    split = Split(np.zeros((len(labels), 2)), np.array(labels))
+    check_data(Dataset("made up", {"train": split}), model_config(**THREE), losses)
+
+
+def test_a_probability_for_every_class_suits_categorical_crossentropy() -> None:
+    check_spread([[1, 0, 0], [0, 0, 1]])
+    check_spread(np.array([[0.2, 0.3, 0.5]], "float16"))
+
+
+@pytest.mark.parametrize(
+    ("labels", "losses", "message"),
+    [
+        ([0, 2], CATEGORICAL, r"labels of shape \[\] each, expected a probability for every class, \[3\]"),
+        ([[1, 0], [0, 1]], CATEGORICAL, r"labels of shape \[2\] each, expected a probability for every class"),
+        ([[1, 0, 0], [1, 1, 0]], CATEGORICAL, "no probabilities, some that add up to 2"),
+        ([[2, -1, 0]], CATEGORICAL, "no probabilities, one of -1"),
+        (
+            [[1, 0, 0], [0, 0, 1]],
+            None,
+            "expected one class number: for a probability per class, set loss: categorical_crossentropy",
+        ),
+    ],
+)
+def test_labels_that_do_not_suit_the_loss_are_refused(labels: Any, losses: Any, message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        check_spread(labels, losses)
+
+
+def test_weights_of_steps_need_answers_of_steps() -> None:
+    split = Split(np.zeros((3, 2)), np.zeros(3), weights=np.ones((3, 2)))
+    with pytest.raises(ConfigError, match=r"weights of shape \[2\] each, but the model answers once a row"):
+        check_data(Dataset("made up", {"train": split}), model_config(head={"kind": "linear"}))
+
+
+def test_there_is_a_weight_for_every_step() -> None:
+    config = ModelConfig.parse(
+        {"architecture": "gpt_tiny", "input_shape": [3], "vocabulary_size": 5, "head": {"kind": "token", "units": 5}}
+    )
+    split = Split(np.ones((2, 3), int), np.ones((2, 3), int), weights=np.ones((2, 4)))
+    with pytest.raises(ConfigError, match=r"weights of shape \[4\] each, expected one for every step: \[3\]"):
         check_data(Dataset("made up", {"train": split}), config)
