@@ -92,7 +92,7 @@ def _run(arguments: Sequence[str]) -> int:
         flags = set(re.findall(r"(?<![\w-])--[\w-]+", described))
         raise UnknownNameError(f"unknown argument {unknown[0]!r}; {did_you_mean(unknown[0], flags)}")
     if "run" not in options:
-        parser.print_help(sys.stderr)
+        getattr(options, "parser", parser).print_help(sys.stderr)
         return MISUSED
     return options.run(options)
 

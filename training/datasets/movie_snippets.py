@@ -19,7 +19,7 @@ CLEAR = 0.5
 CLASSES = ("negative", "positive")
 
 _DESCRIPTION = f"""\
-Sentences from reviews of films, each rated by some 20 people from -4 to 4, as they come with the source of the package
+Sentences from reviews of films, each rated by 15 to 29 people from -4 to 4, as they come with the source of the package
 vaderSentiment. Kept are those with a mean of at least {CLEAR} on either side: positive (label 1) or negative (label
 0). Sentences that are nearly the same, by shared words or a shared run of words, lie in one split; otherwise splits
 are random and fixed. Which review a sentence is from is not known, so sentences of one review may lie in several
