@@ -6,7 +6,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 PYTEST := $(BIN)/python -m pytest --numprocesses=auto --dist=loadscope
 
 .DEFAULT_GOAL := help
-.PHONY: help quickstart test test-all test-exhaustive test-gpu lint format bench release smoke protos lock clean
+.PHONY: help quickstart data test test-all test-exhaustive test-gpu lint format bench release smoke protos lock clean
 
 help:  ## Say what there is.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -30,10 +30,13 @@ $(VENV)/.dev: requirements-dev.lock $(VENV)/.runtime
 quickstart: $(VENV)/.runtime  ## Train, export, serve and query a digit recogniser, in a minute.
 	@$(BIN)/python examples/quickstart.py
 
-test: $(VENV)/.dev  ## Run the test suite (what CI runs).
-	$(PYTEST) -m "not slow and not gpu and not exhaustive"
+data: $(VENV)/.runtime  ## Fetch the data sets that come with keras-zoo, 180 MB, into ~/.cache/keras-zoo or KERAS_ZOO_DATA.
+	$(BIN)/zoo data fetch --all
 
-test-all: $(VENV)/.dev  ## Run every test, the slow ones too, but for the exhaustive ones.
+test: $(VENV)/.dev  ## Run the test suite, but for what is slow or needs fetched data.
+	$(PYTEST) -m "not slow and not data and not gpu and not exhaustive"
+
+test-all: $(VENV)/.dev data  ## Run every test, the slow ones too, but for the exhaustive ones.
 	$(PYTEST) -m "not exhaustive and not gpu"
 
 test-exhaustive: $(VENV)/.dev  ## Run what `test-all` leaves out: every feature alone on every strategy; about half an hour.
