@@ -298,7 +298,7 @@ def _notes(parts: _Parts, config: TrainConfig, resumed_at: int | None) -> tuple[
     data = parts.data
     splits = ", ".join(f"{name} {len(split)}" for name, split in data.splits.items())
     notes = [
-        f"data     {data.name} {data.version}: {splits}",
+        f"data     {data.name}{data.version and f' {data.version}'}: {splits}",
         f"model    {parts.model.name}, {parts.model.count_params():,} parameters",
         f"batches  {parts.plan.describe()}",
     ]

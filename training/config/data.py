@@ -1,12 +1,13 @@
 """Which rows to learn from: a data set by name, or files of one's own."""
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import PositiveInt
 
 from training.config.augmentation import AugmentationConfig
 from training.config.split_name import SplitName
 from zoo.config import Config
+from zoo.config.base import Listed, Size
 
 
 class RowsConfig(Config):
@@ -30,6 +31,10 @@ class DataConfig(RowsConfig):
     splits: dict[SplitName, str] | None = None
     """What makes each split, where the data set names them otherwise or has too few, such as {train: "train[:90%]",
     validation: "train[90%:]", test: test}; null takes them as they are."""
+    size: Annotated[tuple[Size, Size], Listed] | None = None
+    """[height, width] to which images are resized (bilinear, uint8 stays uint8); null: all have to be of one size."""
+    length: Size | None = None
+    """To how many steps sequences of different lengths are cut, or filled up with 0; null: all have to be equally long."""
 
 
 def with_kind(data: Any) -> Any:

@@ -35,7 +35,10 @@ class Dataset:
     def split(self, name: str) -> Split:
         """Return a split. Raises UnknownNameError where there is none of that name."""
         if name not in self.splits:
-            raise UnknownNameError(f"data set {self.name!r} has no split {name!r}; {did_you_mean(name, self.splits)}")
+            remedy = "; say in data.splits which rows are to learn from" if name == "train" else ""
+            raise UnknownNameError(
+                f"data set {self.name!r} has no split {name!r}; {did_you_mean(name, self.splits)}{remedy}"
+            )
         return self.splits[name]
 
     def only(self, name: str) -> "Dataset":

@@ -42,7 +42,7 @@ def _load(config: DataConfig) -> Dataset:
         raise ConfigError(f"data set {config.name!r} has no (input, label) pairs to learn from")
     _prepare(config, builder)
     wanted = {str(name): made_of or name for name, made_of in (config.splits or dict.fromkeys(info.splits)).items()}
-    splits = {name: _read(builder, expression) for name, expression in wanted.items()}
+    splits = {name: _read(builder, expression, config) for name, expression in wanted.items()}
     if config.rows is not None:
         splits = {name: split.between(0, config.rows) for name, split in splits.items()}
     label = info.features[info.supervised_keys[1]] if isinstance(info.supervised_keys[1], str) else None
@@ -68,9 +68,10 @@ def _make_builder(config: DataConfig) -> Any:
     except tfds.core.DatasetNotFoundError:
         known = {*BUILDERS, *tfds.list_builders()}
         raise UnknownNameError(f"unknown data set {config.name!r}; {_nearest(config.name, known)}") from None
-    except ValueError as error:  # of a name such as `mnist/colour` or `mnist:9.9.9`
+    except (ValueError, AssertionError) as error:  # of a name such as `mnist/colour` or `mnist:9.9.9`
+        chosen = config.name.partition("/")[2].partition(":")[0]
         configs = list(tfds.builder_cls(base).builder_configs)
-        hint = did_you_mean(config.name.partition("/")[2].partition(":")[0], configs) if "/" in config.name else error
+        hint = did_you_mean(chosen, configs) if chosen and chosen not in configs else str(error).rpartition(": ")[2]
         raise UnknownNameError(f"data set {base!r} has no {config.name.removeprefix(base)!r}; {hint}") from None
 
 
@@ -90,29 +91,49 @@ def _prepare(config: DataConfig, builder: Any) -> None:
         ) from None
 
 
-def _read(builder: Any, split: str) -> Split:
+def _read(builder: Any, split: str, config: DataConfig) -> Split:
     import tensorflow as tf
     import tensorflow_datasets as tfds
 
     try:
-        dataset = builder.as_dataset(split=split, batch_size=-1, as_supervised=True)
-    except tf.errors.InvalidArgumentError:
-        raise ConfigError(
-            f"split {split!r} of {builder.name!r} has rows of different shapes: they make no array"
-        ) from None
+        dataset = builder.as_dataset(split=split, as_supervised=True)
     except (ValueError, KeyError) as error:
-        if str(split) in builder.info.splits:
-            raise
         names = did_you_mean(split.partition("[")[0], builder.info.splits)
         raise UnknownNameError(f"data set {builder.name!r} cannot give {split!r}; {names} ({error})") from None
     except AssertionError as error:
         raise UnknownNameError(f"data set {builder.name!r} cannot give {split!r}: {error}") from None
-    inputs, labels, *weights = (_plain(part, builder.name) for part in tfds.as_numpy(dataset))
+    rows = int(dataset.cardinality())
+    if rows < 1:
+        raise ConfigError(f"{split!r} of data set {builder.name!r} has no rows")
+    dataset = dataset.map(lambda *parts: tf.nest.map_structure(lambda part: _of_one_shape(part, config), parts))
+    try:
+        found = next(iter(dataset.batch(rows)))  # TFDS's own batches would fill shorter rows up with 0 without a word
+    except tf.errors.InvalidArgumentError:
+        raise ConfigError(
+            f"split {split!r} of {builder.name!r} has rows of different shapes: set data.size for images, data.length for "
+            "sequences"
+        ) from None
+    inputs, labels, *weights = (_plain(part, builder.name) for part in tfds.as_numpy(found))
     if not weights:
         return Split(inputs, labels)
     if isinstance(weights[0], Mapping):
         raise ConfigError(f"the weights of {builder.name!r} are several by name: expected one for every row")
     return Split(inputs, labels, weights[0].astype(np.float32, copy=False))
+
+
+def _of_one_shape(part: Any, config: DataConfig) -> Any:
+    """Resize images and cut or fill up sequences, where the config says so."""
+    import tensorflow as tf
+
+    if not isinstance(part, tf.Tensor):
+        return part
+    if config.size is not None and part.shape.rank == 3:
+        resized = tf.image.resize(part, config.size, antialias=True)
+        return tf.cast(tf.round(resized), part.dtype) if part.dtype.is_integer else tf.cast(resized, part.dtype)
+    if config.length is not None and part.shape.rank == 1:
+        cut = part[: config.length]
+        return tf.ensure_shape(tf.pad(cut, [[0, config.length - tf.shape(cut)[0]]]), [config.length])
+    return part
 
 
 def _plain(part: Any, name: str) -> Any:
