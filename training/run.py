@@ -107,7 +107,9 @@ def make_folder(config: TrainConfig, runs: str | Path) -> Path:
         except FileExistsError:  # two runs of one recipe in one second
             attempt += 1
             continue
-        (folder / CONFIG).write_text(config.to_yaml(), encoding="utf-8")
+        staging = folder / f".{CONFIG}"
+        staging.write_text(config.to_yaml(), encoding="utf-8")
+        staging.replace(folder / CONFIG)  # whole or not there: a folder without it is no run
         return folder
 
 

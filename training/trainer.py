@@ -82,6 +82,7 @@ class Trainer:
         self._checkpoints: Checkpoints | None = None
         self._best: BestWeights | None = None
         self._saved_at = time.monotonic()
+        self._stopping = False
         self._saving = 0.0
 
     @property
@@ -137,6 +138,9 @@ class Trainer:
                 batches = self._batches()
                 continue
             yield finished
+            self._save()  # after the epoch was told of: a run killed between the two tells of it again, not never
+            if self._stopping:
+                raise StoppedError
 
     def _batches(self) -> Iterator[Any]:
         return distribute_batches(
@@ -165,9 +169,10 @@ class Trainer:
             position.seconds += time.perf_counter() - started
             position.sums = totals.sums.tolist()
             tell(Call(epoch, into, totals.values(), totals.rows / position.seconds))
-            if stop:
+            if stop and into < plan.steps:
                 self._save()
                 raise StoppedError
+            self._stopping = stop
             if into < plan.steps and time.monotonic() - self._saved_at > self._config.checkpoint_seconds:
                 self._save()
         return totals.values()
@@ -189,7 +194,6 @@ class Trainer:
                 self._keep_best()
         self._count_stale(value)
         position.sums, position.seconds = [], 0.0
-        self._save()
         timing["save"], self._saving = self._saving, 0.0
         return EpochEnd(
             epoch,

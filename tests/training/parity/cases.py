@@ -28,7 +28,13 @@ FACTORS: dict[str, list[str]] = {
 }
 PLAIN = {factor: values[0] for factor, values in FACTORS.items()}
 
-_BATCHES = {"whole": (48, 16), "odd last": (51, 16), "odd first": (48, 15), "fewer rows than replicas": (1, 16)}
+_BATCHES = {
+    "whole": (48, 16),
+    "odd last": (51, 16),
+    "odd first": (48, 15),
+    "fewer rows than replicas": (1, 16),
+    "overflowing": (16, 16),
+}
 """Rows and batch size: 51 leave three rows, 1 + 2 over two replicas; 15 are 7 + 8; 1 leaves a replica without any."""
 _OPTIMIZERS: dict[str, dict[str, Any]] = {
     "sgd": {"name": "sgd", "learning_rate": 0.1, "momentum": 0.9},
@@ -75,13 +81,30 @@ def single_cases(strategy: str, family: str) -> list[Case]:
     return [case for case in (plain, *changed) if is_valid(case)]
 
 
+def precision_cases() -> list[Case]:
+    """Return cases in float32, bfloat16 and float16."""
+    return [
+        {**PLAIN, "family": family, "precision": precision}
+        for family in ("mlp", "cnn")
+        for precision in ("float32", "mixed_bfloat16", "mixed_float16")
+    ]
+
+
+def overflow_cases() -> list[Case]:
+    """Return one step of float16 for every strategy, in which one row is too large for gradients in float16."""
+    return [
+        {**PLAIN, "strategy": strategy, "ema": "on", "precision": "mixed_float16", "batches": "overflowing"}
+        for strategy in FACTORS["strategy"]
+    ]
+
+
 def plain_config(case: Case) -> dict[str, Any]:
-    """Return the recipe of a case, without its strategy. `precision`, `seed` and `regularization` may be added to a case."""
+    """Return the recipe of a case, without its strategy. `precision` and `seed` may be added to a case."""
     optimizer = {**_OPTIMIZERS[case["optimizer"]], "ema": 0.9 if case["ema"] == "on" else None}
     if case["clip"] != "none":
         optimizer[case["clip"]] = _CLIPS[case["clip"]]
     train = {
-        "epochs": 3,
+        "epochs": 1 if case["batches"] == "overflowing" else 3,
         "batch_size": _BATCHES[case["batches"]][1],
         "eval_batch_size": 8,
         "accumulation": int(case["accumulation"]),
@@ -132,6 +155,8 @@ def make_data(case: Case) -> Dataset:
 
 def _split(case: Case, rows: int, random: np.random.Generator) -> Split:
     x = _inputs(case, rows, random)
+    if case["batches"] == "overflowing":
+        x[0] = 1000.0  # a loss of 1/16 per row, times a scale of 32768, times this is more than 65504
     each_step = case["answers"] == "every step"
     numbers = x.reshape(rows, STEPS, -1).sum(axis=2) if each_step else x.reshape(rows, -1)[:, :4].sum(axis=1)
     kind = (np.floor(np.abs(numbers) * 2) % CLASSES).astype("int64")

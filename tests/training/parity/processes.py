@@ -18,7 +18,7 @@ class Processes:
     """The processes of one strategy, running `python -m MODULE ARGUMENTS`."""
 
     def __init__(self, strategy: str, module: str, *arguments: str, **environment: str) -> None:
-        """Start them. What they say is kept in files; errors of the last to end are shown."""
+        """Start them."""
         self._running = []
         for settings in _settings(strategy):
             self._running.append(
@@ -33,10 +33,10 @@ class Processes:
             )
 
     def wait(self, seconds: float = 800) -> str:
-        """Wait until all are done. Returns what the first wrote; fails with what one wrote that failed."""
+        """Wait until all are done. Returns what the first wrote; fails with what those wrote that failed."""
         said = [process.communicate(timeout=seconds)[0] for process in self._running]
-        for process, text in zip(self._running, said, strict=True):
-            assert process.returncode == 0, text[-3000:]
+        failed = [text[-2000:] for process, text in zip(self._running, said, strict=True) if process.returncode]
+        assert not failed, "\n\n".join(failed)
         return said[0]
 
     def stop(self) -> None:
