@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from training.config import DataConfig
+from training.data.damage import naming_damage
 from training.data.dataset import Dataset
 from training.data.split import Split
 from training.datasets import BUILDERS
@@ -28,8 +29,9 @@ def load_prepared(config: DataConfig) -> Dataset:
     Raises:
         UnknownNameError: there is no data set of that name, or no split that the config names.
         ConfigError: it cannot be prepared here, has no (input, label) pairs, or has rows of different shapes.
+        DataError: files that it is made from, or was prepared to, are missing or damaged.
     """
-    with _quiet_tfds():
+    with _quiet_tfds(), naming_damage(config):
         return _load(config)
 
 
