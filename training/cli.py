@@ -2,16 +2,20 @@
 
 import argparse
 import json
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from training.signals import StopSignals
+
 if TYPE_CHECKING:
+    from training.cluster.addresses import Cluster
     from training.config import TrainConfig
     from training.run import Run
 
-INTERRUPTED = 130
+WORKER_LOST = 75  # EX_TEMPFAIL of sysexits.h: try again
 
 _TRAIN_EPILOG = """\
 examples:
@@ -20,6 +24,14 @@ examples:
   zoo train digits_cnn --quick                       see in seconds that everything works; exports nothing
   zoo train digits_cnn --set model.filters=[16,32] --set optimizer.learning_rate=1e-3
   zoo train my_recipe.yaml --strategy mirrored       your own recipe, on every GPU
+  zoo train digits_cnn --deterministic               two runs give the same bits
+  zoo train digits_cnn --resume                      go on with the newest run of this that is not finished
+  zoo train --resume runs/digits_cnn                 the same, with the recipe as it was then
+  zoo train digits_cnn --cluster 10.0.0.1:2222,10.0.0.2:2222 --task 0     one of two workers; `zoo launch` starts them all
+
+exit codes:
+  0 done, 2 could not be done, 75 another worker was lost (start all again with --resume),
+  130 and 143 stopped by Ctrl-C and SIGTERM, after the state was saved
 """
 _EVALUATE_EPILOG = """\
 examples:
@@ -52,7 +64,22 @@ def train_command(parser: argparse.ArgumentParser) -> None:
         "--runs", default="runs", metavar="DIR", help="where runs keep their logs (default: %(default)s)"
     )
     parser.add_argument("--seed", type=int, help="of weights, row order and dropout")
-    parser.add_argument("--strategy", metavar="KIND", help="default, one_device or mirrored")
+    parser.add_argument(
+        "--deterministic", action="store_true", help="two runs give the same bits, and so does a resumed one; slower"
+    )
+    parser.add_argument(
+        "--resume",
+        nargs="?",
+        const=True,
+        metavar="RUN",
+        help="go on with this run, or with the newest of this recipe and --runs that is not finished (else start one)",
+    )
+    parser.add_argument(
+        "--strategy", metavar="KIND", help="default, one_device, mirrored, multi_worker, tpu or parameter_server"
+    )
+    cluster = parser.add_argument_group("several workers (or set TF_CONFIG; docs/distributed.md)")
+    cluster.add_argument("--cluster", metavar="HOST:PORT,...", help="the addresses of all workers, the chief's first")
+    cluster.add_argument("--task", type=int, metavar="N", help="which of them this one is, counted from 0")
     target = parser.add_mutually_exclusive_group()
     target.add_argument("--repository", metavar="DIR", help="export into this folder of models")
     target.add_argument("--no-export", action="store_true", help="train and evaluate only")
@@ -72,35 +99,86 @@ def evaluate_command(parser: argparse.ArgumentParser) -> None:
 def _train(arguments: argparse.Namespace) -> int:
     if arguments.list:
         return _list_recipes()
+    cluster = _cluster(arguments)
     if arguments.recipe is None:
-        from zoo.errors import ConfigError
-
-        raise ConfigError("which recipe? name one, or see `zoo train --list`")
+        _recipe_of_resumed(arguments)
     from zoo.tensorflow_noise import silence_tensorflow
 
     silence_tensorflow()
     from rich.console import Console
 
+    from training.cluster.lost import WorkerLostError
     from training.experiment import TrainingInterrupted, train
     from training.progress import ProgressView
 
-    config = _config(arguments)
-    try:
-        run = train(config, callbacks=[ProgressView(Console())], runs=arguments.runs)
-    except TrainingInterrupted as interrupted:
-        print(f"\n{interrupted}", file=sys.stderr)
-        return INTERRUPTED
-    _summarise(run)
-    return 0
+    config = _config(arguments, cluster)
+    chief = cluster is None or cluster.is_chief
+    code = 0
+    with StopSignals(lambda text: print(f"\n{text}", file=sys.stderr) if chief else None) as signals:
+        try:
+            run = train(
+                config,
+                callbacks=[ProgressView(Console())],
+                runs=arguments.runs,
+                resume=arguments.resume,
+                should_stop=signals,
+                cluster=cluster,
+            )
+            if chief:
+                _summarise(run)
+        except TrainingInterrupted as interrupted:
+            if chief:
+                print(f"\n{interrupted}; go on with: zoo train --resume {interrupted.folder}", file=sys.stderr)
+            code = signals.exit_code
+        except KeyboardInterrupt:
+            code = signals.exit_code
+        except WorkerLostError as error:
+            print(f"zoo: error: {error}", file=sys.stderr)
+            code = WORKER_LOST
+    if cluster is not None:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)  # at its end, TensorFlow would wait for workers that are gone, and complain
+    return code
 
 
-def _config(arguments: argparse.Namespace) -> "TrainConfig":
-    from training.config import quick
+def _cluster(arguments: argparse.Namespace) -> "Cluster | None":
+    from training.cluster.addresses import Cluster
+    from zoo.errors import ConfigError
+
+    if arguments.cluster is not None:
+        return Cluster.from_flags(arguments.cluster, arguments.task)
+    if arguments.task is not None:
+        raise ConfigError(
+            "--task says which of the workers of --cluster this is: give --cluster host:port,host:port too"
+        )
+    return Cluster.from_environment()
+
+
+def _recipe_of_resumed(arguments: argparse.Namespace) -> None:
+    """Find the recipe where the command line has none: that of the run to go on with."""
+    from training.recipe import list_recipes
+    from training.run import CONFIG, Run
+    from zoo.errors import ConfigError
+
+    if not isinstance(arguments.resume, str):
+        raise ConfigError("which recipe? name one, or see `zoo train --list`")
+    if arguments.resume in list_recipes() and not Path(arguments.resume).exists():  # `--resume digits_cnn`
+        arguments.recipe, arguments.resume = arguments.resume, True
+        return
+    folder = Run.load(arguments.resume).folder
+    arguments.recipe, arguments.resume = str(folder / CONFIG), str(folder)
+
+
+def _config(arguments: argparse.Namespace, cluster: "Cluster | None") -> "TrainConfig":
+    from training.config import StrategyConfig, quick
     from training.recipe import load_recipe
 
     overrides = list(arguments.overrides)
     if arguments.seed is not None:
         overrides.append(f"seed={arguments.seed}")
+    if arguments.deterministic:
+        overrides.append("train.deterministic=true")
     if arguments.strategy is not None:
         overrides.append(f"strategy={arguments.strategy}")
     if arguments.repository is not None:
@@ -108,6 +186,12 @@ def _config(arguments: argparse.Namespace) -> "TrainConfig":
     if arguments.no_export:
         overrides.append("export=null")
     config = load_recipe(arguments.recipe, overrides)
+    if cluster is not None and config.strategy.kind == "default":
+        strategy = {
+            "kind": "parameter_server" if cluster.servers else "multi_worker",
+            "timeout": config.strategy.timeout,
+        }
+        config = config.model_copy(update={"strategy": StrategyConfig.parse(strategy)})
     if not arguments.quick:
         return config
     # A model that hardly learnt anything must not become the version that a server picks up, unless asked for.

@@ -30,8 +30,11 @@ class StopSignals:
 
     @property
     def exit_code(self) -> int:
-        """Return what a shell reports of a process that a signal ended: 130 for Ctrl-C, 143 for SIGTERM."""
-        return 128 + (self.received or signal.SIGINT)
+        """Return what a shell reports of a process that a signal ended: 130 for Ctrl-C, 143 for SIGTERM.
+
+        Where no signal came here, another worker had one: 143.
+        """
+        return 128 + (self.received or signal.SIGTERM)
 
     def __enter__(self) -> Self:
         """Begin to listen."""

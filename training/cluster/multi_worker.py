@@ -3,6 +3,10 @@
 State: the one strategy of this process, which TensorFlow cannot make twice; used from the thread that trains.
 """
 
+import contextlib
+import signal
+import threading
+from collections.abc import Iterator
 from typing import Any
 
 import tensorflow as tf
@@ -46,7 +50,10 @@ def make_multi_worker(cluster: Cluster, *, gpus: bool, seconds: float) -> tf.dis
         tf.train.ClusterSpec(cluster.jobs()), task_type="worker", task_id=cluster.task, rpc_layer="grpc"
     )
     try:
-        strategy = tf.distribute.MultiWorkerMirroredStrategy(cluster_resolver=resolver, communication_options=options)
+        with keeping_sigterm():
+            strategy = tf.distribute.MultiWorkerMirroredStrategy(
+                cluster_resolver=resolver, communication_options=options
+            )
     except RuntimeError as error:  # "Collective ops must be configured at program startup"
         raise ConfigError(
             f"multi_worker must be set up before anything uses TensorFlow: train in a new process ({error})"
@@ -58,6 +65,17 @@ def make_multi_worker(cluster: Cluster, *, gpus: bool, seconds: float) -> tf.dis
         ) from None
     _made[cluster] = strategy
     return strategy
+
+
+@contextlib.contextmanager
+def keeping_sigterm() -> Iterator[None]:
+    """Give SIGTERM back to who had it: TensorFlow's server takes it, as a notice that nobody here waits for."""
+    handler = signal.getsignal(signal.SIGTERM)
+    try:
+        yield
+    finally:
+        if handler is not None and threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGTERM, handler)
 
 
 def joined_cluster() -> Cluster | None:

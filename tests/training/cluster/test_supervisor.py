@@ -1,0 +1,142 @@
+"""The supervisor over small programs in place of `zoo train`: what it does depends on exit codes and signals alone."""
+
+import json
+import os
+import signal
+import sys
+import time
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from training.cluster.supervisor import WORKER_LOST, Job, Supervisor
+
+PROLOGUE = """\
+import json, os, signal, sys, time
+task = json.loads(os.environ["TF_CONFIG"])["task"]
+name = task["type"] + str(task["index"])
+folder = sys.argv[1]
+"""
+
+
+def job(body: str, folder: Path, *, again: str | None = None, **choices: int) -> Job:
+    def command(text: str) -> list[str]:
+        return [sys.executable, "-c", PROLOGUE + text, str(folder)]
+
+    return Job(command(body), command(again or body), **{"processes": 2, "restarts": 2, **choices})
+
+
+def run(of: Job) -> tuple[int, list[str], float]:
+    """Exit code, what was said, and how long it took."""
+    said, started = list[str](), time.monotonic()
+    code = Supervisor(of, said.append).run()
+    return code, said, time.monotonic() - started
+
+
+def test_every_process_knows_its_place(tmp_path: Path) -> None:
+    body = "open(os.path.join(folder, name), 'w').write(os.environ['TF_CONFIG'])"
+    assert run(job(body, tmp_path, processes=3))[:2] == (0, [])
+    found = {path.name: json.loads(path.read_text()) for path in tmp_path.iterdir()}
+    assert sorted(found) == ["worker0", "worker1", "worker2"]
+    clusters = [config["cluster"] for config in found.values()]
+    assert clusters[0] == clusters[1] == clusters[2]
+    assert len(set(clusters[0]["worker"])) == 3
+
+
+def test_lines_of_others_begin_with_their_name(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    code, said, _ = run(job("print('hello', name)", tmp_path))
+    assert (code, said) == (0, ["[worker 1] hello worker1"])
+    assert capfd.readouterr().out == "hello worker0\n"
+
+
+@pytest.mark.parametrize("killed", ["worker0", "worker1"])
+def test_a_killed_worker_ends_the_others_and_all_start_again(tmp_path: Path, killed: str) -> None:
+    body = f"os.kill(os.getpid(), 9) if name == '{killed}' else signal.pause()"
+    again = "open(os.path.join(folder, name), 'w').close()"
+    code, said, seconds = run(job(body, tmp_path, again=again))
+    assert code == 0
+    who = "the chief" if killed == "worker0" else "worker 1"
+    assert said == [
+        f"{who} was killed by SIGKILL: ending the others",
+        "starting all again in 1 s (new start 1 of 2)",
+    ]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["worker0", "worker1"]
+    assert seconds < 15
+
+
+def test_it_gives_up_after_so_many_new_starts(tmp_path: Path) -> None:
+    code, said, _ = run(job("sys.exit(75 if name == 'worker1' else 0)", tmp_path, restarts=1))
+    assert code == WORKER_LOST
+    assert said[-1] == "giving up after 1 new start"
+
+
+def test_a_refusal_is_not_tried_again(tmp_path: Path) -> None:
+    code, said, _ = run(job("sys.exit(2) if name == 'worker1' else signal.pause()", tmp_path))
+    assert (code, said) == (2, ["worker 1 ended with exit code 2: ending the others"])
+
+
+def stopped(of: Job, signals: Sequence[int], folder: Path) -> tuple[int, list[str]]:
+    """Run a job whose processes open a pipe when they are ready, and stop it then."""
+    pipes = [folder / f"worker{number}" for number in range(of.processes)]
+    for pipe in pipes:
+        os.mkfifo(pipe)
+    said = list[str]()
+    supervisor = Supervisor(of, said.append)
+    with ThreadPoolExecutor(1) as threads:
+        code = threads.submit(supervisor.run)
+        for pipe in pipes:
+            pipe.open().close()
+        for number in signals:
+            supervisor.stop(number)
+        return code.result(timeout=60), said
+
+
+SAVES = """\
+def save(number, frame):
+    print("saved", flush=True)
+    sys.exit(128 + number)
+signal.signal(signal.SIGTERM, save)
+signal.signal(signal.SIGINT, save)
+open(os.path.join(folder, name), 'w').close()
+while True: signal.pause()
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_is_passed_on_and_all_save(tmp_path: Path, number: int) -> None:
+    code, said = stopped(job(SAVES, tmp_path), [number], tmp_path)
+    assert (code, said) == (128 + number, ["[worker 1] saved"])
+
+
+def test_a_second_signal_ends_those_that_do_not_listen(tmp_path: Path) -> None:
+    deaf = (
+        "signal.signal(signal.SIGTERM, signal.SIG_IGN); open(os.path.join(folder, name), 'w').close()\nsignal.pause()"
+    )
+    code, _ = stopped(job(deaf, tmp_path), [signal.SIGTERM, signal.SIGTERM], tmp_path)
+    assert code == 143
+
+
+def test_a_worker_that_was_told_to_stop_is_not_started_again(tmp_path: Path) -> None:
+    code, said, _ = run(job("sys.exit(143)", tmp_path))
+    assert (code, said) == (143, [])
+
+
+def test_a_worker_of_parameter_servers_is_replaced_alone(tmp_path: Path) -> None:
+    """The servers serve until they are told that the chief is done."""
+    body = """\
+mark, back = os.path.join(folder, name), os.path.join(folder, "back")
+if name == "chief0":
+    open(back).close()
+    sys.exit()
+if name == "worker1" and not os.path.exists(mark):
+    open(mark, "w").close()
+    os.kill(os.getpid(), 9)
+if name == "worker1":
+    open(back, "w").close()
+signal.pause()
+"""
+    os.mkfifo(tmp_path / "back")
+    code, said, _ = run(job(body, tmp_path, servers=1))
+    assert (code, said) == (0, ["worker 1 was killed by SIGKILL: starting it again (new start 1 of 2)"])
