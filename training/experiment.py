@@ -177,7 +177,6 @@ class _Parts:
 
 def _prepare(config: TrainConfig, data: Dataset | None, cluster: Cluster | None) -> _Parts:
     strategy = make_strategy(config.strategy, cluster)
-    make_reproducible(config.seed, deterministic=config.train.deterministic)
     data = data or chief_first(strategy, lambda: load_data(config.data))
     check_same(strategy, {"config": config.content_hash(), "data": data.fingerprint} if cluster else {})
     check_data(data, config.model, config.losses())
@@ -191,6 +190,8 @@ def _prepare(config: TrainConfig, data: Dataset | None, cluster: Cluster | None)
         drop_remainder=config.train.drop_remainder,
         pieces=config.train.accumulation,
     )
+    # Not before the data are there: a data set that is prepared the first time draws random numbers too.
+    make_reproducible(config.seed, deterministic=config.train.deterministic)
     with strategy.scope(), dtype_policy(config.train.precision):
         model = zoo.build(config.model)
         adapt(model, learnt_from.named_inputs())

@@ -66,7 +66,8 @@ def test_two_processes_train_what_one_does(recipe: Path, tmp_path: Path) -> None
     no_dropout = ["--set", "model.regularization.dropout=0"]
     one = start("train", str(recipe), "--strategy", "one_device", *no_dropout, folder=tmp_path / "one")
     code, output, errors = finish(start("launch", "--", "zoo", "train", str(recipe), *no_dropout, folder=tmp_path))
-    assert (code, errors) == (0, "")
+    assert code == 0, errors
+    assert errors == ""
     assert "300 rows in global batches of 64 over 2 replicas (32 each), 5 steps per epoch" in output
     assert sum(line.startswith("epoch") for line in output.splitlines()) == 3, "only the chief talks"
     assert sorted(path.name for path in tmp_path.iterdir()) == ["models", "one", "runs", "small.yaml"]
