@@ -5,6 +5,7 @@ import io
 import logging
 from collections.abc import Iterator, Mapping
 from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ import numpy as np
 from training.config import DataConfig
 from training.data.damage import naming_damage
 from training.data.dataset import Dataset
+from training.data.preparing import one_at_a_time
 from training.data.split import Split
 from training.datasets import BUILDERS
 from zoo.errors import ConfigError, UnknownNameError, did_you_mean
@@ -42,7 +44,11 @@ def _load(config: DataConfig) -> Dataset:
     info = builder.info
     if info.supervised_keys is None:
         raise ConfigError(f"data set {config.name!r} has no (input, label) pairs to learn from")
-    _prepare(config, builder)
+    if not Path(builder.data_dir).exists():
+        with one_at_a_time(str(builder.data_dir)):
+            builder = _make_builder(config)  # another process may have prepared it in the meantime
+            _prepare(config, builder)
+        info = builder.info
     wanted = {str(name): made_of or name for name, made_of in (config.splits or dict.fromkeys(info.splits)).items()}
     splits = {name: _read(builder, expression, config) for name, expression in wanted.items()}
     if config.rows is not None:
