@@ -67,7 +67,7 @@ def test_a_killed_worker_ends_the_others_and_all_start_again(tmp_path: Path, kil
 
 
 def test_it_gives_up_after_so_many_new_starts(tmp_path: Path) -> None:
-    code, said, _ = run(job("sys.exit(75 if name == 'worker1' else 0)", tmp_path, restarts=1))
+    code, said, _ = run(job("sys.exit(75) if name == 'worker1' else signal.pause()", tmp_path, restarts=1))
     assert code == WORKER_LOST
     assert said[-1] == "giving up after 1 new start"
 
