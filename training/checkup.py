@@ -13,7 +13,7 @@ from training.loop import Loop
 
 
 class Checkup:
-    """Diagnoses and judges, within a hundredth of the time of training. For use on the chief, by the thread that trains."""
+    """Diagnoses and judges, within a hundredth of the time of the run. For use on the chief, by the thread that trains."""
 
     def __init__(self, loop: Loop, split: Split, config: OptimizerConfig) -> None:
         """Look at a loop's model with some rows of a split, before its first step."""
@@ -21,7 +21,7 @@ class Checkup:
         self._judge = Judge(clipped_to=config.global_clipnorm or config.clipnorm)
         # Steps of the others are as long whatever the size of the gradient is.
         self._descends = config.name == "sgd" and config.clipvalue is None
-        self._trained = 0.0
+        self._spent = 0.0
 
     def before(self, rate: float, *, started: bool) -> tuple[str, ...]:
         """Return what looks wrong before training.
@@ -37,8 +37,8 @@ class Checkup:
 
     def after(self, epoch: EpochEnd) -> EpochEnd:
         """Return an epoch with its diagnosis, where there is time for one, and what looks wrong."""
-        self._trained += epoch.seconds
-        if not self._diagnostics.affordable(self._trained):
+        self._spent += sum(epoch.timing.values())
+        if not self._diagnostics.affordable(self._spent):
             return epoch
         diagnosis = self._diagnostics.diagnose()
         if diagnosis is None:

@@ -24,7 +24,7 @@ ROWS = 64
 ALWAYS = 3
 """So many diagnoses are made whatever they cost."""
 SHARE = 0.01
-"""Of the time of training that later ones may take."""
+"""Of the time of the run that later ones may take."""
 
 _RECTIFIERS = {keras.activations.relu, keras.activations.relu6}
 _log = logging.getLogger(__name__)
@@ -44,13 +44,13 @@ class Diagnostics:
         self._spent = self._last = 0.0
         self._broken = False
 
-    def affordable(self, trained: float) -> bool:
-        """Tell whether another diagnosis stays below a hundredth of the time of training.
+    def affordable(self, spent: float) -> bool:
+        """Tell whether another diagnosis stays below a hundredth of the time of the run.
 
         Args:
-            trained: seconds of training so far. What TensorFlow needs to compile the first diagnosis does not count.
+            spent: seconds of the run so far. What TensorFlow needs to compile the first diagnosis does not count.
         """
-        return not self._broken and (self._made < ALWAYS or self._spent + self._last <= SHARE * trained)
+        return not self._broken and (self._made < ALWAYS or self._spent + self._last <= SHARE * spent)
 
     @property
     def seconds(self) -> float:

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from matplotlib.axes import Axes
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import MaxNLocator, NullFormatter
 
 from training.report.palette import COLOUR_OF_SPLIT, CYCLE, GREEN, INK, SOFT, dress, plain, say
 
@@ -40,7 +40,7 @@ def draw_metric(axes: Axes, history: History, metric: str, best_epoch: int | Non
         say(axes, "no finite value")
         return
     if metric.rpartition("_")[2] == "loss" and min(drawn) > 0 and max(drawn) > 50 * min(drawn):
-        axes.set_yscale("log")
+        _logarithmic(axes)
     _mark_best(axes, history, metric, best_epoch)
     _epochs(axes, history)
     _legend(axes)
@@ -53,7 +53,7 @@ def draw_rate(axes: Axes, history: History) -> None:
     _line(axes, history, rates, GREEN, "")
     positive = [rate for rate in rates if rate > 0]
     if positive and max(positive) > 100 * min(positive):
-        axes.set_yscale("log")
+        _logarithmic(axes)
     else:
         axes.set_ylim(0, max(rates, default=1.0) * 1.1 or 1.0)
         axes.yaxis.set_major_formatter(lambda value, _: f"{value:.4g}")
@@ -75,14 +75,14 @@ def draw_gradients(axes: Axes, history: History) -> None:
         whole = name == "all layers"
         shown = [value if value > 0 else math.nan for value in values]
         _line(axes, known, shown, INK if whole else CYCLE[(number - 1) % len(CYCLE)], _short(name), thin=not whole)
-    axes.set_yscale("log")
+    _logarithmic(axes)
     _epochs(axes, history)
     _legend(axes, beside=True)
 
 
 def draw_time(axes: Axes, history: History) -> None:
     """Draw where the time of every epoch went."""
-    dress(axes, "seconds per epoch", x="epoch")
+    dress(axes, "seconds per epoch (the first compiles)", x="epoch")
     epochs = [record["epoch"] for record in history]
     bottom = [0.0] * len(history)
     parts = list(dict.fromkeys(part for record in history for part in record.get("timing") or {}))
@@ -104,6 +104,17 @@ def _line(axes: Axes, history: History, values: Sequence[float], colour: str, na
         epochs, values, color=colour, label=plain(name), linewidth=1.0 if thin else 1.7, marker=dots,
         markersize=2.2 if thin else 3.2,
     )  # fmt: skip
+
+
+def _logarithmic(axes: Axes) -> None:
+    """Make the vertical axis logarithmic, with plain numbers that do not crowd."""
+    axes.set_yscale("log")
+    low, high = axes.get_ylim()
+    if high < 10 * low:  # so little that no power of ten may be in it
+        axes.set_yscale("linear")
+        axes.yaxis.set_major_locator(MaxNLocator(nbins=6))
+    axes.yaxis.set_major_formatter(lambda value, _: f"{value:.4g}")
+    axes.yaxis.set_minor_formatter(NullFormatter())
 
 
 def _mark_best(axes: Axes, history: History, metric: str, best_epoch: int | None) -> None:

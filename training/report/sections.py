@@ -147,7 +147,7 @@ def _values(found: HeadPredictions) -> Markup:
             ["R\N{SUPERSCRIPT TWO}", f"{1 - float(np.sum(np.square(error))) / spread:.4f}" if spread else "-"],
         ]
         pictures = [
-            _picture(_of(draw, true, said), 3.7, 3.3, name)
+            _picture(_of(draw, true, said), 3.5, 3.2, name)
             for draw, name in (
                 (draw_predicted, "predicted and true"),
                 (draw_residuals, "residuals"),
