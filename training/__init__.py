@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from training.data import Dataset, Split
     from training.experiment import TrainingInterrupted, evaluate, train
     from training.recipe import list_recipes, load_recipe
+    from training.report import write_report
     from training.run import Run
 
 __getattr__ = lazy_names(
@@ -31,6 +32,7 @@ __getattr__ = lazy_names(
         "training.data": ("Dataset", "Split"),
         "training.experiment": ("TrainingInterrupted", "evaluate", "train"),
         "training.recipe": ("list_recipes", "load_recipe"),
+        "training.report": ("write_report",),
         "training.run": ("Run",),
     },
 )
@@ -49,6 +51,7 @@ __all__ = [
     "load_recipe",
     "quick",
     "train",
+    "write_report",
 ]
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from training.diagnosis import Diagnosis
-from training.run import METRICS
+from training.run_log import METRICS
 
 Metrics = Mapping[str, float]
 

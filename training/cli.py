@@ -77,6 +77,9 @@ def train_command(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--strategy", metavar="KIND", help="default, one_device, mirrored, multi_worker, tpu or parameter_server"
     )
+    parser.add_argument(
+        "--no-report", action="store_true", help="write no report.html and report.png into the run's folder"
+    )
     cluster = parser.add_argument_group("several workers (or set TF_CONFIG; docs/distributed.md)")
     cluster.add_argument("--cluster", metavar="HOST:PORT,...", help="the addresses of all workers, the chief's first")
     cluster.add_argument("--task", type=int, metavar="N", help="which of them this one is, counted from 0")
@@ -123,6 +126,7 @@ def _train(arguments: argparse.Namespace) -> int:
                 resume=arguments.resume,
                 should_stop=signals,
                 cluster=cluster,
+                report=not arguments.no_report,
             )
             if chief:
                 _summarise(run)
@@ -158,7 +162,8 @@ def _cluster(arguments: argparse.Namespace) -> "Cluster | None":
 def _recipe_of_resumed(arguments: argparse.Namespace) -> None:
     """Find the recipe where the command line has none: that of the run to go on with."""
     from training.recipe import list_recipes
-    from training.run import CONFIG, Run
+    from training.run import Run
+    from training.run_log import CONFIG
     from zoo.errors import ConfigError
 
     if not isinstance(arguments.resume, str):
@@ -203,6 +208,8 @@ def _summarise(run: "Run") -> None:
         print(f"{split:<10} " + "  ".join(f"{name} {value:.4f}" for name, value in metrics.items()))
     print(f"best epoch {run.best_epoch} of {len(run.history)}, {run.seconds:.1f} s")
     print(f"run        {run.folder}")
+    if (run.folder / "report.html").exists():
+        print(f"report     {run.folder / 'report.html'}")
     if run.artifact is None:
         print(f"next       zoo evaluate {run.folder}")
         return

@@ -29,7 +29,8 @@ from training.loop import Loop
 from training.objectives import make_objectives, metric_names
 from training.optimizers import current_rate, make_optimizer
 from training.reproducibility import dtype_policy, make_reproducible
-from training.run import BEST_WEIGHTS, CHECKPOINTS, Run, find_unfinished, make_folder
+from training.run import Run, find_unfinished, make_folder
+from training.run_log import BEST_WEIGHTS, CHECKPOINTS
 from training.strategy import BatchPlan, alone, check_pieces, make_strategy
 from training.tensorboard import TensorBoardLog
 from training.trainer import DivergedError, StoppedError, Trainer
@@ -62,6 +63,7 @@ def train(
     resume: str | Path | Literal[True] | None = None,
     should_stop: Callable[[], bool] = lambda: False,
     cluster: Cluster | None = None,
+    report: bool = False,
 ) -> Run:
     """Train, evaluate and export what a config describes.
 
@@ -82,6 +84,7 @@ def train(
         should_stop: is asked after every call whether to save the state and stop; any worker's answer stops all of them.
         cluster: the processes of strategy `multi_worker`, and which of them this is; None reads TF_CONFIG. Call `train` in
             each of them with the same config. Only the chief, the first, writes files and calls callbacks.
+        report: write `report.html` and `report.png` into the run's folder at the end, as `training.write_report` does.
 
     Returns:
         The finished run: its folder, history, metrics of the best weights by split, and the exported version. On workers
@@ -107,7 +110,12 @@ def train(
         parts = _prepare(config, data, cluster)
         folder = on_chief(parts.strategy, lambda: _folder(config, runs, resume)) or Path(runs) / config.name
         watch = _Watch(started, callbacks, should_stop)
-        return _train(config, parts, folder, resume=bool(resume), watch=watch)
+        run = _train(config, parts, folder, resume=bool(resume), watch=watch)
+    if report and is_chief(parts.strategy):
+        from training.report import try_to_report
+
+        try_to_report(run, parts.data)
+    return run
 
 
 @dataclass(frozen=True)

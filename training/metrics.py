@@ -7,13 +7,12 @@ import numpy as np
 import tensorflow as tf
 
 from training.losses import class_ids, like
+from training.metric_order import lower_is_better
 
 BINS = 512
 """Of the histogram of probabilities that `auc` is read from; it is off by at most about one in so many."""
 
 Sums = Callable[[tf.Tensor, tf.Tensor, tf.Tensor], tf.Tensor]
-
-LOWER_IS_BETTER = {"loss", "mae", "mse", "rmse", "perplexity"}
 
 
 @dataclass(frozen=True)
@@ -40,8 +39,7 @@ def is_better(metric: str, new: float, old: float | None, *, min_delta: float = 
     """Tell whether a metric's new value is better than its old one; NaN is worse than anything."""
     if new != new or old is None or old != old:  # noqa: PLR0124 - NaN differs from itself
         return new == new or old is None  # noqa: PLR0124
-    lower = metric in LOWER_IS_BETTER or metric.rpartition("_")[2] in LOWER_IS_BETTER
-    return new < old - min_delta if lower else new > old + min_delta
+    return new < old - min_delta if lower_is_better(metric) else new > old + min_delta
 
 
 Values = Callable[[tf.Tensor, tf.Tensor], tf.Tensor]

@@ -11,24 +11,17 @@ runs/<name>/<UTC time>-<first 8 hex digits of the config's hash>/
 """
 
 import datetime
-import json
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from training.config import TrainConfig
-from zoo.errors import ConfigError, UnknownNameError, did_you_mean
+from training.run_log import BEST_WEIGHTS, CONFIG, METRICS, newest, read_log
+from zoo.errors import ConfigError
 
 if TYPE_CHECKING:
     import keras
-
-CONFIG = "config.yaml"
-METRICS = "metrics.jsonl"
-TENSORBOARD = "tensorboard"
-BEST_WEIGHTS = "best.weights.h5"
-CHECKPOINTS = "checkpoints"
 
 
 @dataclass(frozen=True)
@@ -59,9 +52,9 @@ class Run:
             UnknownNameError: there is no run.
             ConfigError: what lies there cannot be read.
         """
-        path = _newest(Path(folder))
+        path = newest(Path(folder))
         config = TrainConfig.from_yaml((path / CONFIG).read_text(encoding="utf-8"))
-        history, end, warnings = _read_log(path / METRICS)
+        history, end, warnings = read_log(path / METRICS)
         return cls(
             folder=path,
             config=config,
@@ -120,49 +113,3 @@ def find_unfinished(config: TrainConfig, runs: str | Path) -> Path | None:
         if run.config.content_hash() == config.content_hash() and run.status != "finished":
             return run.folder
     return None
-
-
-def _newest(path: Path) -> Path:
-    if (path / CONFIG).is_file():
-        return path
-    found = sorted(path.glob(f"*/{CONFIG}"))
-    if found:
-        return found[-1].parent
-    inner = sorted({config.parent.parent for config in path.glob(f"*/*/{CONFIG}")})
-    if inner:
-        raise UnknownNameError(f"{path} holds the runs of several recipes: name one, such as {inner[0]}")
-    siblings = sorted({config.parent.name for config in path.parent.glob(f"*/{CONFIG}")})
-    siblings += sorted({config.parent.parent.name for config in path.parent.glob(f"*/*/{CONFIG}")})
-    raise UnknownNameError(f"there is no run in {path} (a run has a {CONFIG}); {did_you_mean(path.name, siblings)}")
-
-
-def _read_log(path: Path) -> tuple[list[dict[str, Any]], dict[str, Any], tuple[str, ...]]:
-    try:
-        lines = path.read_text(encoding="utf-8").splitlines(keepends=True) if path.exists() else []
-        records = [_as_written(json.loads(line)) for line in lines if line.endswith("\n") or _is_json(line)]
-    except ValueError as error:
-        raise ConfigError(f"{path} is damaged: {error}") from None
-    epochs = [{k: v for k, v in record.items() if k != "event"} for record in records if record["event"] == "epoch"]
-    ends = [record for record in records if record["event"] == "end"]
-    warnings = [text for record in records for text in (record.get("warnings") or [record.get("text")]) if text]
-    return epochs, ends[-1] if ends else {}, tuple(warnings)
-
-
-def _is_json(line: str) -> bool:
-    """Tell whether a last line without an end is whole: a killed process may leave the beginning of one."""
-    try:
-        json.loads(line)
-    except ValueError:
-        return False
-    return True
-
-
-def _as_written(record: Any) -> dict[str, Any]:
-    """Return a record with the metrics that JSON has as null, because they were not finite, as NaN."""
-    if not isinstance(record, dict) or "event" not in record:
-        raise ValueError(f"expected an object with an event, got {record!r:.60}")
-    metrics = {
-        split: {name: math.nan if value is None else value for name, value in measured.items()}
-        for split, measured in record.get("metrics", {}).items()
-    }
-    return {**record, "metrics": metrics} if "metrics" in record else record

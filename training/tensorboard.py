@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from training.callbacks import Callback, End, EpochEnd
 from training.diagnosis import Diagnosis
-from training.run import TENSORBOARD
+from training.run_log import TENSORBOARD
 
 
 class TensorBoardLog(Callback):
