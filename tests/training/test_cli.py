@@ -32,6 +32,8 @@ def test_quick_trains_exports_and_says_what_is_next(tmp_path: Path) -> None:
     assert lines[2] == "batches  512 rows in global batches of 32, 16 steps per epoch"
     assert sum(line.startswith("epoch") for line in lines) == 5
     assert f"run        {run.relative_to(tmp_path)}" in lines
+    assert f"report     {run.relative_to(tmp_path)}/report.html" in lines
+    assert (run / "report.png").exists()
     assert "model      saved_models/digits_cnn/1" in lines
     assert "next       zoo serve" in lines
     assert zoo.verify(tmp_path / "saved_models" / "digits_cnn").ok
