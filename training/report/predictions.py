@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from training.config import TrainConfig
 from training.data import Split
-from training.losses import class_numbers, entry_losses, like
+from training.losses import class_ids, entry_losses, like
 from training.objectives import Objective, make_objectives
 from zoo.config import INPUT_NAME
 from zoo.heads import training_model
@@ -113,10 +113,8 @@ def _part(objective: Objective, labels: tf.Tensor, output: tf.Tensor, counts: np
             if chance.shape[1] == 1:
                 true, said = true[:, 0], said[:, 0]
         case _:
-            given = plain.kind == "categorical_crossentropy"
-            numbers = tf.argmax(labels, -1, tf.int32) if given else class_numbers(labels, output)
             chance = tf.nn.softmax(output).numpy()[counts]
-            true, said = numbers.numpy()[counts], chance.argmax(axis=-1)
+            true, said = class_ids(labels, output).numpy()[counts], chance.argmax(axis=-1)
             confidence = chance.max(axis=-1)
     return rows, steps, losses, true, said, confidence
 
