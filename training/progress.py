@@ -29,6 +29,8 @@ class ProgressView(Callback):
         self._diverged = False
         self._began = self._said = 0.0
         self._stale = 0
+        self._warm: tuple[float, int] | None = None
+        """When the first call, which compiles, was over, and the steps done then."""
 
     def on_start(self, start: Start) -> None:
         """Say what is about to happen and put up the bar."""
@@ -73,9 +75,12 @@ class ProgressView(Callback):
         """Leave a line behind."""
         start = self._start
         line = f"epoch {epoch.epoch:>{len(str(start.epochs))}}/{start.epochs}  {_numbers(epoch.metrics['train'])}  "
-        line += f"validation {_numbers(epoch.metrics['validation'])}  {epoch.examples_per_second:,.0f} {start.unit}/s"
+        line += f"validation {_numbers(epoch.metrics['validation'])}"
+        speed = f"  {epoch.examples_per_second:,.0f} {start.unit}/s"
         self._stale = epoch.stale_epochs
-        self._say(line + ("  best" if epoch.best else "") + self._near_the_end(epoch))
+        ending = ("  best" if epoch.best else "") + self._near_the_end(epoch)
+        narrow = self._console.is_terminal and len(line + speed + ending) > self._console.width
+        self._say(line + ending if narrow else line + speed + ending)
         for warning in epoch.warnings:
             self._say(f"warning: {warning}")
         self._warn_once(epoch)
@@ -106,11 +111,12 @@ class ProgressView(Callback):
 
     def _left(self, done: int) -> str:
         """Return how long the rest will take at the pace so far, evaluation and checkpoints included."""
-        start = self._start
-        taken, rest = done - start.first_step, start.epochs * start.steps_per_epoch - done
-        if taken <= 0:
-            return ""
-        return f"{in_words((self._clock() - self._began) * rest / taken)} left"
+        start, now = self._start, self._clock()
+        if self._warm is None:
+            self._warm = now, done
+        began, first = self._warm if done > self._warm[1] else (self._began, start.first_step)
+        rest = start.epochs * start.steps_per_epoch - done
+        return f"{in_words((now - began) * rest / (done - first))} left" if done > first else ""
 
     def _warn_once(self, epoch: EpochEnd) -> None:
         losses = {split: metrics.get("loss", 0.0) for split, metrics in epoch.metrics.items()}

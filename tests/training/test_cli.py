@@ -122,7 +122,8 @@ def test_a_diverged_run_goes_back_says_so_and_ends_without_an_export(tmp_path: P
     done = start("digits_cnn", "--quick", "--repository", "saved_models", *DIVERGING, *fields, folder=tmp_path)
     assert done.returncode == 2
     [last] = done.stderr.splitlines()
-    first, second = (line for line in done.stdout.splitlines() if line.startswith("warning"))
+    steep, first, second = (line for line in done.stdout.splitlines() if line.startswith("warning"))
+    assert steep.startswith("warning: gradients explode: a step at the learning rate 1e+38 changes ")
     assert first.startswith("warning: the loss of epoch 1 is ")
     assert first.endswith("back to step 0, learning rate 5e+37 in place of 1e+38 (try 1 of 2)")
     assert second.endswith("(try 2 of 2)")

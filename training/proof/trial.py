@@ -69,7 +69,7 @@ def run_trial(config: TrainConfig, data: Dataset, runs: Path) -> Trial | None:
     """Train, and return what came of it; None on a worker that is not the chief."""
     from training.checkpoint import read_checkpoints
     from training.experiment import train
-    from training.run import CHECKPOINTS
+    from training.run_log import CHECKPOINTS
 
     losses = _Losses()
     run = train(config, callbacks=[losses], runs=runs, data=data)
