@@ -27,7 +27,8 @@ def head_outputs(features: keras.KerasTensor, config: ModelConfig) -> dict[str, 
     """Put every head of the config on the features.
 
     The linear part of a head is a layer named `logits` (or `value`) and its activation one named like the output, both
-    with the head's name before them. Outputs are float32 under every dtype policy.
+    with the head's name before them. Outputs are float32 under every dtype policy. Values in the units of their labels,
+    `offset + scale * x`, are made by a layer of their own in between.
 
     Returns:
         One tensor per output name, of shape (N, units), or (N, steps, units) on the features of a sequence.
@@ -39,6 +40,9 @@ def head_outputs(features: keras.KerasTensor, config: ModelConfig) -> dict[str, 
         activation = ACTIVATION_OF_KIND[choice.kind]
         options = {**kernel_options(config, activation), **bias_options(config)}
         x = keras.layers.Dense(choice.units, name=linear, **options)(features)
+        if (choice.offset, choice.scale) != (0.0, 1.0):
+            units = scoped(head, "units_of_labels")
+            x = keras.layers.Rescaling(choice.scale, offset=choice.offset, name=units, dtype="float32")(x)
         outputs[output] = keras.layers.Activation(activation, name=output, dtype="float32")(x)
     return outputs
 

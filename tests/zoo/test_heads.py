@@ -3,7 +3,9 @@ import numpy as np
 import pytest
 
 import zoo
+from zoo.errors import ConfigError
 from zoo.heads import logits_name, logits_of, output_name, scoped, training_model
+from zoo.streaming import Stream
 
 
 @pytest.mark.parametrize(
@@ -47,3 +49,25 @@ def test_logits_stay_finite_where_probabilities_round_to_0_and_1() -> None:
 
     assert model(x)["probabilities"].numpy().tolist() == [[1.0, 0.0]]
     assert training_model(model)(x)["probabilities"].numpy().tolist() == [[500.0, -500.0]]
+
+
+def test_a_linear_head_answers_in_the_units_of_its_labels() -> None:
+    head = {"kind": "linear", "offset": 20.0, "scale": 5.0}
+    model = zoo.build("mlp", input_shape=(1,), units=[1], activation="linear", head=head)
+    model.set_weights([np.array([[2.0]]), np.zeros(1), np.array([[3.0]]), np.array([0.5])])
+
+    assert model(np.array([[4.0]]))["value"].numpy().tolist() == [[20 + 5 * (4 * 2 * 3 + 0.5)]]
+
+
+@pytest.mark.parametrize("field", [{"offset": 1.0}, {"scale": 2.0}])
+def test_only_values_have_units(field: dict[str, float]) -> None:
+    with pytest.raises(ConfigError, match=r"belongs to kind 'linear'.*got kind 'sigmoid'"):
+        zoo.build("mlp", input_shape=(1,), units=[1], head={"kind": "sigmoid", **field})
+
+
+def test_a_stream_answers_in_the_units_of_its_labels_too() -> None:
+    head = {"kind": "linear", "offset": 20.0, "scale": 5.0}
+    model = zoo.build("lstm", input_shape=(None, 2), units=[3], head=head)
+    rows = np.random.default_rng(0).normal(size=(1, 4, 2)).astype("float32")
+
+    np.testing.assert_allclose(Stream(model).step(rows)["value"], model(rows)["value"], rtol=1e-6)
