@@ -20,6 +20,7 @@ EXPERIMENTS: dict[str, dict[str, Any]] = {
             "regularization": {"normalization": "batch", "dropout": 0.2},
         },
         "optimizer": {"name": "sgd", "momentum": 0.9, "learning_rate": 0.02, "schedule": "exponential"},
+        "data": {"augmentation": {"flip": "horizontal", "shift": 0.2}},
     },
     "gru": {
         "model": {
@@ -50,7 +51,7 @@ def make_config(name: str) -> TrainConfig:
             **chosen,
             "name": "resumed",
             "seed": 4,
-            "data": {"name": "made_up"},
+            "data": {"name": "made_up", **chosen.get("data", {})},
             "model": {**chosen["model"], "head": SOFTMAX},
             "train": {
                 "epochs": 6,
