@@ -42,6 +42,17 @@ def test_the_json_log_has_a_line_per_epoch_and_one_for_the_end(tmp_path: Path) -
     }
 
 
+def test_numbers_that_are_none_are_null_wherever_they_are(tmp_path: Path) -> None:
+    """A gradient of float16 that overflowed makes a diagnosis of infinities, which must not end a run."""
+    diagnosis = Diagnosis(
+        math.inf, {"dense": LayerHealth(math.inf, 1.0, None, None)}, {"dense/kernel": (math.nan, 1.0)}, 8
+    )
+    JsonLog(tmp_path).on_epoch_end(replace(EPOCH, diagnosis=diagnosis))
+    [record] = [json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text().splitlines()]
+    assert record["diagnosis"]["gradient"] is None
+    assert record["diagnosis"]["kernels"] == {"dense/kernel": [None, 1.0]}
+
+
 def test_the_json_log_keeps_what_looked_wrong(tmp_path: Path) -> None:
     log = JsonLog(tmp_path)
     log.on_start(Start("digits", tmp_path, epochs=2, steps_per_epoch=4, warnings=("steep",)))

@@ -99,7 +99,7 @@ def overflow_cases() -> list[Case]:
 
 
 def plain_config(case: Case) -> dict[str, Any]:
-    """Return the recipe of a case, without its strategy. `precision` and `seed` may be added to a case."""
+    """Return the recipe of a case, without its strategy. `precision`, `seed` and `dropout` may be added."""
     optimizer = {**_OPTIMIZERS[case["optimizer"]], "ema": 0.9 if case["ema"] == "on" else None}
     if case["clip"] != "none":
         optimizer[case["clip"]] = _CLIPS[case["clip"]]
@@ -125,6 +125,7 @@ def plain_config(case: Case) -> dict[str, Any]:
 def _model(case: Case) -> dict[str, Any]:
     family, inputs = case["family"], case["inputs"]
     model: dict[str, Any] = {"architecture": family, "regularization": {"l2": 0.01 if case["l2"] == "on" else 0.0}}
+    model["regularization"]["dropout"] = float(case.get("dropout", 0))
     if family == "mlp":
         model |= {"input_shape": [6], "units": [8, 8]}
     elif family == "cnn":

@@ -143,3 +143,28 @@ def test_another_seed_is_another_training(tmp_path: Path) -> None:
     one, other, again = train_everywhere({"one_device": cases}, tmp_path)["one_device"]
     assert not any(differences(one, again).values())
     assert max(differences(one, other).values()) > 0.1
+
+
+@pytest.mark.slow
+@pytest.mark.exhaustive
+@pytest.mark.timeout(1200)
+def test_dropout_over_replicas_is_the_same_on_average(tmp_path: Path) -> None:
+    """Masks are others on every replica, so that single runs differ; means over seeds must not.
+
+    The comparison can fail: twice the dropout is another mean.
+    """
+    cases = [{**PLAIN, "dropout": rate, "seed": str(seed)} for rate in ("0.3", "0.6") for seed in range(12)]
+    pairs = train_and_pair(cases, tmp_path)
+    last = {
+        (rate, side): np.array([pair[side]["metric loss of train 3"] for pair in pairs if pair[0]["dropout"] == rate])
+        for rate in ("0.3", "0.6")
+        for side in (1, 2)
+    }
+
+    def standard_errors_apart(a: np.ndarray, b: np.ndarray) -> float:
+        apart = a - b  # by seed: weights and rows begin the same
+        return float(abs(apart.mean()) / (apart.std(ddof=1) / np.sqrt(len(apart))))
+
+    assert np.max(np.abs(last["0.3", 1] - last["0.3", 2])) > 1e-3
+    assert standard_errors_apart(last["0.3", 1], last["0.3", 2]) < 3
+    assert standard_errors_apart(last["0.6", 1], last["0.3", 2]) > 3
