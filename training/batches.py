@@ -99,7 +99,7 @@ def make_pieces(
             start = step * plan.batch_size
             size = tf.minimum(np.int64(plan.batch_size), plan.rows - start)
             places = _places(size, plan, replicas.start + index % local)
-            rows = tf.gather(order, start + places)
+            rows = tf.ensure_shape(tf.gather(order, start + places), [plan.share])
             return gathered(rows) if augmentation is None else (epoch * plan.steps + step, places, rows)
 
         return tf.data.Dataset.range(begin, plan.steps * local).map(piece)

@@ -31,6 +31,7 @@ from training.optimizers import current_rate, make_optimizer
 from training.reproducibility import dtype_policy, make_reproducible
 from training.run import Run, find_unfinished, make_folder
 from training.run_log import BEST_WEIGHTS, CHECKPOINTS
+from training.static_shapes import check_static
 from training.strategy import BatchPlan, alone, check_pieces, make_strategy
 from training.tensorboard import TensorBoardLog
 from training.trainer import DivergedError, StoppedError, Trainer
@@ -198,6 +199,8 @@ def _prepare(config: TrainConfig, data: Dataset | None, cluster: Cluster | None)
         drop_remainder=config.train.drop_remainder,
         pieces=config.train.accumulation,
     )
+    if config.strategy.kind == "tpu":
+        check_static(plan)
     # Not before the data are there: a data set that is prepared the first time draws random numbers too.
     make_reproducible(config.seed, deterministic=config.train.deterministic)
     with strategy.scope(), dtype_policy(config.train.precision):
@@ -215,7 +218,7 @@ def _prepare(config: TrainConfig, data: Dataset | None, cluster: Cluster | None)
         ema=config.optimizer.ema,
     )
     evaluations = {
-        split: Evaluation(loop, strategy, data, split=split, config=config.train)
+        split: Evaluation(loop, strategy, data, split=split, config=config.train, static=config.strategy.kind == "tpu")
         for split in ("validation", "test")
         if split in data.splits or split == "validation"
     }

@@ -15,6 +15,7 @@ import tensorflow as tf
 from training.cluster.addresses import EXAMPLE, Cluster
 from training.cluster.multi_worker import make_multi_worker
 from training.config import StrategyConfig
+from training.tpu import make_tpu
 from zoo.errors import ConfigError
 
 LOGICAL_CPUS = 2
@@ -48,6 +49,12 @@ def make_strategy(config: StrategyConfig, cluster: Cluster | None = None) -> tf.
         return tf.distribute.OneDeviceStrategy("/gpu:0" if gpus else "/cpu:0")
     if config.kind == "multi_worker":
         return make_multi_worker(_the(cluster), gpus=bool(gpus), seconds=config.timeout)
+    if config.kind == "tpu":
+        return make_tpu(config.tpu, seconds=config.timeout)
+    if config.kind == "parameter_server":
+        raise ConfigError(
+            "strategy parameter_server cannot be trained with in this version: use multi_worker, whose workers keep step"
+        )
     devices = _gpu_names(gpus, config.replicas) if gpus else _cpu_names(config.replicas or LOGICAL_CPUS)
     if devices not in _mirrored:
         if _mirrored:
@@ -202,6 +209,12 @@ class BatchPlan:
     def last_batch(self) -> int:
         """Rows of the last global batch of an epoch."""
         return self.batch_size if self.drop_remainder else self.rows - (self.steps - 1) * self.batch_size
+
+    @property
+    def share(self) -> int | None:
+        """Rows of every replica in every step; None where they are not always as many."""
+        even = self.last_batch == self.batch_size and self.batch_size % (self.replicas * self.pieces) == 0
+        return self.batch_size // self.replicas if even else None
 
     def shares(self, rows: int) -> tuple[int, ...]:
         """Return how many of a global batch's rows each replica gets: as even as can be, in order."""

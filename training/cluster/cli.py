@@ -7,14 +7,13 @@ from collections.abc import Sequence
 
 EPILOG = """\
 Everything after -- is the command of every process, `zoo train ...` or just `train ...`. Each gets TF_CONFIG, so that a
-recipe that names no strategy trains with multi_worker (with --parameter-servers: parameter_server). What the chief prints
-is shown as it is; lines of the others begin with their name. When a process is killed or crashes, all are ended and started
+recipe that names no strategy trains with multi_worker. What the chief prints is shown as it is; lines of the others begin
+with their name. When a process is killed or crashes, all are ended and started
 again with --resume. Ctrl-C or SIGTERM: all save their state and end; a second time: at once.
 
 examples:
   zoo launch --processes 2 -- zoo train digits_cnn
   zoo launch --processes 2 --restarts 10 -- train digits_cnn --deterministic
-  zoo launch --processes 2 --parameter-servers 1 -- train digits_mlp
 
 exit codes:
   0 done, 2 could not be done, 75 given up after so many new starts, 130 and 143 stopped by Ctrl-C and SIGTERM
@@ -35,9 +34,6 @@ def launch_command(parser: argparse.ArgumentParser) -> None:
         help="how often to start again (default: %(default)s)",
     )
     parser.add_argument(
-        "--parameter-servers", type=_count_or_none, default=0, metavar="N", help="processes that hold variables"
-    )
-    parser.add_argument(
         "command", nargs=argparse.REMAINDER, metavar="-- COMMAND", help="such as -- zoo train digits_cnn"
     )
     parser.set_defaults(run=_launch)
@@ -52,7 +48,6 @@ def _launch(arguments: argparse.Namespace) -> int:
         command=command,
         again=again,
         processes=arguments.processes,
-        servers=arguments.parameter_servers,
         restarts=arguments.restarts,
     )
     supervisor = Supervisor(job, lambda line: print(line, file=sys.stderr, flush=True))

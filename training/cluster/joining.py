@@ -27,7 +27,7 @@ def join_cluster(config: TrainConfig, cluster: Cluster | None = None) -> Cluster
         ConfigError: there is none, it cannot be read, or a worker is missing or different.
     """
     if config.strategy.kind != "multi_worker":
-        if cluster is not None:
+        if cluster is not None and config.strategy.kind != "parameter_server":  # make_strategy speaks of that
             raise ConfigError(
                 f"a cluster was given, but strategy is {config.strategy.kind!r}: choose strategy: multi_worker"
             )

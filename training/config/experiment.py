@@ -59,6 +59,7 @@ class TrainConfig(Config):
         if not isinstance(data, Mapping):
             return data
         filled = {k: {} if v is None and k in {"optimizer", "train", "strategy"} else v for k, v in data.items()}
+        filled = _for_tpu(filled)
         return {**filled, "data": with_kind(filled["data"])} if "data" in filled else filled
 
     def losses(self) -> dict[str, LossConfig]:
@@ -92,6 +93,15 @@ class TrainConfig(Config):
                             f"{field} {name} does not suit a {kind} head; choose of {', '.join(suits[kind])}"
                         )
         return self
+
+
+def _for_tpu(data: dict[str, Any]) -> dict[str, Any]:
+    """Set what a TPU needs, so that the config says it: batches of one shape, and bfloat16 unless chosen otherwise."""
+    strategy, train = data.get("strategy"), data.get("train", {})
+    kind = strategy.get("kind") if isinstance(strategy, Mapping) else getattr(strategy, "kind", strategy)
+    if kind != "tpu" or not isinstance(train, Mapping):
+        return data
+    return {**data, "train": {"precision": "mixed_bfloat16", **train, "drop_remainder": True}}
 
 
 def quick(config: TrainConfig) -> TrainConfig:
