@@ -94,8 +94,8 @@ def _prepare(config: DataConfig, builder: Any) -> None:
         ) from None
     except (OSError, AssertionError, tfds.download.DownloadError) as error:  # a failed request is an OSError
         raise ConfigError(
-            f"TFDS cannot prepare {config.name!r} here: {error}. On a machine that can, prepare it with "
-            f"`tfds build {config.name}`, and give the folder as data.directory"
+            f"TFDS cannot prepare {config.name!r} here: {error}. Train with it once on a machine that can, bring its folder "
+            "~/tensorflow_datasets here, and give it as data.directory"
         ) from None
 
 
