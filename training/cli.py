@@ -23,6 +23,7 @@ examples:
   zoo train digits_cnn                               train, evaluate, export a new version to saved_models/digits_cnn
   zoo train digits_cnn --quick                       see in seconds that everything works; exports nothing
   zoo train digits_cnn --set model.filters=[16,32] --set optimizer.learning_rate=1e-3
+  zoo train digits_cnn --profile 100                 say where the time of 100 steps goes
   zoo train my_recipe.yaml --strategy mirrored       your own recipe, on every GPU
   zoo train digits_cnn --deterministic               two runs give the same bits
   zoo train digits_cnn --resume                      go on with the newest run of this that is not finished
@@ -78,6 +79,9 @@ def train_command(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--no-report", action="store_true", help="write no report.html and report.png into the run's folder"
     )
+    parser.add_argument(
+        "--profile", type=int, metavar="N", help="trace N steps for TensorBoard, and say where their time goes"
+    )
     cluster = parser.add_argument_group("several workers (or set TF_CONFIG; docs/distributed.md)")
     cluster.add_argument("--cluster", metavar="HOST:PORT,...", help="the addresses of all workers, the chief's first")
     cluster.add_argument("--task", type=int, metavar="N", help="which of them this one is, counted from 0")
@@ -110,16 +114,18 @@ def _train(arguments: argparse.Namespace) -> int:
 
     from training.cluster.lost import WorkerLostError
     from training.experiment import TrainingInterrupted, train
+    from training.profile import Profile
     from training.progress import ProgressView
 
     config = _config(arguments, cluster)
     chief = cluster is None or cluster.is_chief
+    profile = Profile(arguments.profile) if arguments.profile is not None else None
     code = 0
     with StopSignals(lambda text: print(f"\n{text}", file=sys.stderr) if chief else None) as signals:
         try:
             run = train(
                 config,
-                callbacks=[ProgressView(Console())],
+                callbacks=[ProgressView(Console()), *([profile] if profile else [])],
                 runs=arguments.runs,
                 resume=arguments.resume,
                 should_stop=signals,
@@ -128,6 +134,8 @@ def _train(arguments: argparse.Namespace) -> int:
             )
             if chief:
                 _summarise(run)
+                if profile and profile.spent:
+                    print(f"\n{profile.spent.table()}", end="")
         except TrainingInterrupted as interrupted:
             if chief:
                 print(f"\n{interrupted}; go on with: zoo train --resume {interrupted.folder}", file=sys.stderr)
