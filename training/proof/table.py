@@ -3,12 +3,14 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
 from training.proof.comparison import Difference
 from training.proof.proof import Proof
 
+_HEADINGS = ("largest", "relative", "typical", "allowed")
 SHOWN = 12
 """How many of the weights, those closest to being too far off, are shown unless all are asked for."""
 
@@ -19,14 +21,17 @@ def show(proof: Proof, console: Console, *, everything: bool = False) -> None:
     for note in proof.notes:
         console.print(f"proof      {note}", highlight=False, markup=False, soft_wrap=True)
     if console.is_terminal:
-        table = Table("", "largest difference", "relative", "typical", "rounding explains", "")
+        table = Table(box=SIMPLE_HEAD)
+        table.add_column("", overflow="fold")
+        for heading in (*_HEADINGS, ""):
+            table.add_column(heading, justify="right", no_wrap=True)
         for difference in rows:
             style = None if difference.ok else "bold red"
             table.add_row(*_cells(difference), style=style)
         console.print(table)
     else:
         width = max(len(difference.name) for difference in rows)
-        console.print(f"{'':{width}}  largest   relative  typical   allowed", highlight=False, soft_wrap=True)
+        console.print(f"{'':{width}}  {'  '.join(f'{h:8}' for h in _HEADINGS)}", highlight=False, soft_wrap=True)
         for difference in rows:
             name, *numbers, verdict = _cells(difference)
             line = f"{name:{width}}  {'  '.join(f'{n:8}' for n in numbers)}  {verdict}"
