@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 VANISHED = 1e-4
-"""A layer whose gradient is smaller than this share of that of a later layer learns nothing to speak of. In networks that
-learn, of every family of the zoo, the smallest share seen is about 1e-2; eight layers of sigmoids start below 1e-6."""
+"""Layers whose gradients are all smaller than this share of that of a later one learn nothing to speak of. In the MLPs, CNNs,
+LSTMs and GRUs tried, no depth came below 1e-1; eight layers of sigmoids start at 1e-5."""
 EXPLODED = 1e5
 """The other way round: the gradient of a layer, in parts of that of the last layer."""
 GROWN = 1e3
