@@ -7,7 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from training.config import TrainConfig
+from training.pipeline_bench import PipelineBench
 from training.sources import CATALOGUE
+from training.strategy import BatchPlan
 from zoo.cli import main
 
 Captured = pytest.CaptureFixture[str]
@@ -86,3 +89,19 @@ def test_interrupted_it_ends_and_leaves_nothing_half(
     assert "interrupted; nothing half is kept of fashion_mnist_70k" in said
     assert output == ""
     assert list(data_folder.rglob("*")) == []
+
+
+def test_a_bench_says_which_is_slower_and_what_to_do(capsys: Captured, monkeypatch: pytest.MonkeyPatch) -> None:
+    def measured(config: TrainConfig, *, seconds: float) -> PipelineBench:
+        assert seconds == 2.5
+        assert config.train.batch_size == 64
+        return PipelineBench(config, BatchPlan(1197, config.train.batch_size), pipeline=900, step=1000, both=750)
+
+    monkeypatch.setattr("training.pipeline_bench.bench_pipeline", measured)
+
+    assert main(["data", "bench", "digits_cnn", "--seconds", "2.5", "--set", "train.batch_size=64"]) == 0
+
+    out = capsys.readouterr().out
+    assert "1197 rows in global batches of 64" in out
+    assert "750 rows/s  as in training: 25% of its time goes to the pipeline" in out
+    assert "bottleneck  the pipeline\n" in out
