@@ -1,6 +1,5 @@
 """The story of a run, top to bottom: strategy, data, model, epochs, best weights, evaluation, export."""
 
-import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -24,6 +23,7 @@ from training.compatibility import check_data
 from training.config import TrainConfig
 from training.data import Dataset, load_data
 from training.evaluation import Evaluation
+from training.exporting import export_best
 from training.facts import write_facts
 from training.loop import Loop
 from training.objectives import make_objectives, metric_names
@@ -36,8 +36,7 @@ from training.strategy import BatchPlan, alone, check_pieces, make_strategy
 from training.tensorboard import TensorBoardLog
 from training.trainer import DivergedError, StoppedError, Trainer
 from zoo.config import INPUT_NAME
-from zoo.errors import ConfigError, ExportError, UnknownNameError, ZooError, did_you_mean
-from zoo.heads import OUTPUT_OF_KIND, output_name
+from zoo.errors import ConfigError, UnknownNameError, ZooError, did_you_mean
 from zoo.preprocessing import adapt
 
 Metrics = Mapping[str, float]
@@ -155,7 +154,7 @@ def _train(config: TrainConfig, parts: "_Parts", folder: Path, *, resume: bool, 
             metrics[split] = evaluation.measure()
         best = trainer.position.best_epoch
         artifact = on_chief(
-            strategy, lambda: _export(config, data, metrics, folder, epoch=best)
+            strategy, lambda: export_best(config, data, metrics, folder, epoch=best)
         )  # the others wait for it
         status = "finished"
     except DivergedError as error:
@@ -332,53 +331,3 @@ def _advice(error: DivergedError, config: TrainConfig, trainer: Trainer, folder:
 def _check_monitor(monitor: str, names: Sequence[str]) -> None:
     if monitor not in names:
         raise ConfigError(f"train.monitor {monitor!r} is not measured; {did_you_mean(monitor, names)}")
-
-
-def _check_converged(config: TrainConfig, metrics: Mapping[str, Metrics], epoch: int | None, folder: Path) -> None:
-    """Refuse to export weights whose metrics are not finite."""
-    for split, measured in metrics.items():
-        for name, value in measured.items():
-            if not math.isfinite(value):
-                raise ExportError(
-                    f"training diverged: {split} {name} is {value} with the best weights (epoch {epoch}), so nothing is "
-                    f"exported; lower optimizer.learning_rate (it is {config.optimizer.learning_rate:g}) or set "
-                    f"optimizer.global_clipnorm. The run is kept in {folder}"
-                )
-
-
-def _export(
-    config: TrainConfig, data: Dataset, metrics: Mapping[str, Metrics], folder: Path, *, epoch: int | None
-) -> Path | None:
-    """Export the best weights, in a model that knows nothing of the strategy it was trained under."""
-    target = config.export
-    if target is None:
-        return None
-    _check_converged(config, metrics, epoch, folder)
-    with dtype_policy(config.train.precision):
-        model = zoo.build(config.model)
-    BestWeights(folder / BEST_WEIGHTS).restore(model)
-    facts = zoo.ExportFacts(
-        model=config.model,
-        recipe=config,
-        data=data.facts(),
-        metrics=metrics,
-        input_ranges=data.input_ranges(),
-    )
-    examples = data.split("test" if "test" in data.splits else "validation").inputs
-    return zoo.export(
-        model,
-        Path(target.repository) / (target.name or config.name),
-        examples=examples,
-        class_names=_class_names(config, data),
-        facts=facts,
-    )
-
-
-def _class_names(config: TrainConfig, data: Dataset) -> dict[str, tuple[str, ...]]:
-    """Return the data's labels for every output whose classes they are."""
-    names = {}
-    for head, choice in config.model.named_heads().items():
-        classes = 2 if choice.units == 1 else choice.units
-        if OUTPUT_OF_KIND[choice.kind] == "probabilities" and len(data.class_names) == classes:
-            names[output_name(head, choice.kind)] = data.class_names
-    return names

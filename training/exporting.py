@@ -1,0 +1,79 @@
+"""From a run's best weights to an exported version."""
+
+import math
+from collections.abc import Mapping
+from pathlib import Path
+
+import zoo
+from training.checkpoint import BestWeights
+from training.config import TrainConfig
+from training.data import Dataset
+from training.reproducibility import dtype_policy
+from training.run_log import BEST_WEIGHTS
+from zoo.errors import ExportError
+from zoo.heads import OUTPUT_OF_KIND, output_name
+
+Metrics = Mapping[str, Mapping[str, float]]
+
+
+def export_best(
+    config: TrainConfig, data: Dataset, metrics: Metrics, folder: Path, *, epoch: int | None
+) -> Path | None:
+    """Export the best weights of a run, in a model that knows nothing of the strategy it was trained under.
+
+    Args:
+        config: of the run; None is exported and returned where it exports nothing.
+        data: examples and facts for the passport.
+        metrics: by split, of the best weights.
+        folder: of the run.
+        epoch: the best one, for the error.
+
+    Raises:
+        ExportError: a metric is no number, or `zoo.export` refuses.
+    """
+    target = config.export
+    if target is None:
+        return None
+    _check_converged(config, metrics, epoch, folder)
+    with dtype_policy(config.train.precision):
+        model = zoo.build(config.model)
+    BestWeights(folder / BEST_WEIGHTS).restore(model)
+    facts = zoo.ExportFacts(
+        model=config.model,
+        recipe=config,
+        data=data.facts(),
+        metrics=metrics,
+        input_ranges=data.input_ranges(),
+    )
+    examples = data.split("test" if "test" in data.splits else "validation").inputs
+    return zoo.export(
+        model,
+        Path(target.repository) / (target.name or config.name),
+        examples=examples,
+        class_names=_class_names(config, data),
+        facts=facts,
+    )
+
+
+def _check_converged(
+    config: TrainConfig, metrics: Mapping[str, Mapping[str, float]], epoch: int | None, folder: Path
+) -> None:
+    """Refuse to export weights whose metrics are not finite."""
+    for split, measured in metrics.items():
+        for name, value in measured.items():
+            if not math.isfinite(value):
+                raise ExportError(
+                    f"training diverged: {split} {name} is {value} with the best weights (epoch {epoch}), so nothing is "
+                    f"exported; lower optimizer.learning_rate (it is {config.optimizer.learning_rate:g}) or set "
+                    f"optimizer.global_clipnorm. The run is kept in {folder}"
+                )
+
+
+def _class_names(config: TrainConfig, data: Dataset) -> dict[str, tuple[str, ...]]:
+    """Return the data's labels for every output whose classes they are."""
+    names = {}
+    for head, choice in config.model.named_heads().items():
+        classes = 2 if choice.units == 1 else choice.units
+        if OUTPUT_OF_KIND[choice.kind] == "probabilities" and len(data.class_names) == classes:
+            names[output_name(head, choice.kind)] = data.class_names
+    return names
