@@ -111,10 +111,11 @@ def train(
         folder = on_chief(parts.strategy, lambda: _folder(config, runs, resume)) or Path(runs) / config.name
         watch = _Watch(started, callbacks, should_stop)
         run = _train(config, parts, folder, resume=bool(resume), watch=watch)
-    if report and is_chief(parts.strategy):
+    if report:
         from training.report import try_to_report
 
-        try_to_report(run, parts.data)
+        with naming_losses(cluster):  # the others wait: the chief's TensorFlow would complain of workers that left
+            on_chief(parts.strategy, lambda: try_to_report(run, parts.data))
     return run
 
 
