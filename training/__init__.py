@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from training.cluster.addresses import Cluster
     from training.cluster.lost import WorkerLostError
     from training.config import TrainConfig, quick
+    from training.cross_validation import CrossValidation, cross_validate
     from training.data import Dataset, Split
     from training.experiment import TrainingInterrupted, evaluate, train
     from training.recipe import list_recipes, load_recipe
@@ -29,6 +30,7 @@ __getattr__ = lazy_names(
         "training.cluster.addresses": ("Cluster",),
         "training.cluster.lost": ("WorkerLostError",),
         "training.config": ("TrainConfig", "quick"),
+        "training.cross_validation": ("CrossValidation", "cross_validate"),
         "training.data": ("Dataset", "Split"),
         "training.experiment": ("TrainingInterrupted", "evaluate", "train"),
         "training.recipe": ("list_recipes", "load_recipe"),
@@ -40,12 +42,14 @@ __getattr__ = lazy_names(
 __all__ = [
     "Callback",
     "Cluster",
+    "CrossValidation",
     "Dataset",
     "Run",
     "Split",
     "TrainConfig",
     "TrainingInterrupted",
     "WorkerLostError",
+    "cross_validate",
     "evaluate",
     "list_recipes",
     "load_recipe",

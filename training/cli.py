@@ -4,7 +4,7 @@ import argparse
 import json
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -25,6 +25,7 @@ examples:
   zoo train digits_cnn --set model.filters=[16,32] --set optimizer.learning_rate=1e-3
   zoo train digits_cnn --profile 100                 say where the time of 100 steps goes
   zoo train my_recipe.yaml --strategy mirrored       your own recipe, on every GPU
+  zoo train wine_mlp --folds 5                       cross-validation: mean and standard error of every metric
   zoo train digits_cnn --deterministic               two runs give the same bits
   zoo train digits_cnn --resume                      go on with the newest run of this that is not finished
   zoo train --resume runs/digits_cnn                 the same, with the recipe as it was then
@@ -85,6 +86,12 @@ def train_command(parser: argparse.ArgumentParser) -> None:
     cluster = parser.add_argument_group("several workers (or set TF_CONFIG; docs/distributed.md)")
     cluster.add_argument("--cluster", metavar="HOST:PORT,...", help="the addresses of all workers, the chief's first")
     cluster.add_argument("--task", type=int, metavar="N", help="which of them this one is, counted from 0")
+    parser.add_argument(
+        "--folds",
+        type=int,
+        metavar="K",
+        help="train K times, each time holding out another K-th of all rows, stratified by class; exports nothing",
+    )
     target = parser.add_mutually_exclusive_group()
     target.add_argument("--repository", metavar="DIR", help="export into this folder of models")
     target.add_argument("--no-export", action="store_true", help="train and evaluate only")
@@ -118,6 +125,8 @@ def _train(arguments: argparse.Namespace) -> int:
     from training.progress import ProgressView
 
     config = _config(arguments, cluster)
+    if arguments.folds is not None:
+        return _cross_validate(config, arguments)
     chief = cluster is None or cluster.is_chief
     profile = Profile(arguments.profile) if arguments.profile is not None else None
     code = 0
@@ -150,6 +159,25 @@ def _train(arguments: argparse.Namespace) -> int:
         sys.stderr.flush()
         os._exit(code)  # at its end, TensorFlow would wait for workers that are gone, and complain
     return code
+
+
+def _cross_validate(config: "TrainConfig", arguments: argparse.Namespace) -> int:
+    from training.cross_validation import cross_validate
+    from zoo.errors import ConfigError
+
+    if arguments.repository is not None:
+        raise ConfigError("--folds exports nothing, since no fold's model has seen all rows: leave --repository out")
+    if arguments.resume:
+        raise ConfigError("--folds starts every fold anew: leave --resume out")
+
+    def tell(number: int, metrics: "Mapping[str, float]") -> None:
+        values = "  ".join(f"{name} {value:.4f}" for name, value in metrics.items())
+        print(f"fold {number} of {arguments.folds}  {values}", flush=True)
+
+    found = cross_validate(config, arguments.folds, runs=arguments.runs, tell=tell)
+    print(f"\n{found.name} on {found.data}, {found.rows} rows, each held out once\n\n{found.table()}\n")
+    print(f"saved      {found.folder}")
+    return 0
 
 
 def _cluster(arguments: argparse.Namespace) -> "Cluster | None":

@@ -76,7 +76,9 @@ class Loop:
                 self.scale = LossScale() if _computes_in(model, "float16") else None
         if jit:
             _check_jit(model, several=several)
-        self._differentiated = tf.function(self._differentiate, jit_compile=True) if jit else self._differentiate
+        self._differentiated = (
+            tf.function(self._differentiate, jit_compile=True, autograph=False) if jit else self._differentiate
+        )
         self._train_call = tf.function(self._train_steps)
         self._evaluate_call = tf.function(self._evaluate_steps)
 
