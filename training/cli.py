@@ -117,6 +117,13 @@ def _train(arguments: argparse.Namespace) -> int:
     from zoo.tensorflow_noise import silence_tensorflow
 
     silence_tensorflow()
+    config = _config(arguments, cluster)
+    if arguments.folds is not None:
+        return _cross_validate(config, arguments)
+    return _train_once(config, arguments, cluster)
+
+
+def _train_once(config: "TrainConfig", arguments: argparse.Namespace, cluster: "Cluster | None") -> int:
     from rich.console import Console
 
     from training.cluster.lost import WorkerLostError
@@ -124,9 +131,6 @@ def _train(arguments: argparse.Namespace) -> int:
     from training.profile import Profile
     from training.progress import ProgressView
 
-    config = _config(arguments, cluster)
-    if arguments.folds is not None:
-        return _cross_validate(config, arguments)
     chief = cluster is None or cluster.is_chief
     profile = Profile(arguments.profile) if arguments.profile is not None else None
     code = 0

@@ -19,7 +19,8 @@ from training.config import TrainConfig
 from training.data import Dataset, load_data
 from training.experiment import train
 from training.folds import Folds
-from training.run import METRICS, make_folder
+from training.run import make_folder
+from training.run_log import METRICS
 from zoo.errors import ConfigError
 
 Metrics = Mapping[str, float]
@@ -120,7 +121,7 @@ def cross_validate(
     for number, dataset in enumerate(folds.datasets(), 1):
         with tempfile.TemporaryDirectory() as scratch:
             # Its weights go: evaluated later on the data set's own test split, they would look better than they are.
-            run = train(config, runs=scratch, data=dataset)
+            run = train(config, runs=scratch, data=dataset, report=False)
             shutil.copyfile(run.folder / METRICS, folder / f"fold_{number}.jsonl")
         scores.append(dict(run.metrics["test"]))
         epochs.append(run.best_epoch)
