@@ -10,7 +10,7 @@ import zoo
 from training.recipe import list_recipes, read_recipe
 from training.sources import find_collection
 
-INSTALLED = ("wine_mlp", "cancer_mlp", "diabetes_mlp")
+INSTALLED = ("wine_mlp", "cancer_mlp", "diabetes_mlp", "digits_mlp")
 """Those whose data comes with a package, small enough to train on here."""
 OWED = {"command", "hardware", "wall time", "held-out", "chosen by"}
 
