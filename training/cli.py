@@ -151,7 +151,9 @@ def _train_once(config: "TrainConfig", arguments: argparse.Namespace, cluster: "
                     print(f"\n{profile.spent.table()}", end="")
         except TrainingInterrupted as interrupted:
             if chief:
-                print(f"\n{interrupted}; go on with: zoo train --resume {interrupted.folder}", file=sys.stderr)
+                command = f"zoo train --resume {interrupted.folder}"
+                how = "start all workers again, with --resume" if cluster else f"go on with: {command}"
+                print(f"\n{interrupted}; {how}", file=sys.stderr)
             code = signals.exit_code
         except KeyboardInterrupt:
             code = signals.exit_code

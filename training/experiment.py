@@ -1,5 +1,6 @@
 """The story of a run, top to bottom: strategy, data, model, epochs, best weights, evaluation, export."""
 
+import contextlib
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -23,13 +24,14 @@ from training.compatibility import check_data
 from training.config import TrainConfig
 from training.data import Dataset, load_data
 from training.evaluation import Evaluation
-from training.exporting import export_best
+from training.exporting import check_target, export_best
 from training.facts import write_facts
 from training.loop import Loop
 from training.objectives import make_objectives, metric_names
 from training.optimizers import current_rate, make_optimizer
 from training.reproducibility import dtype_policy, make_reproducible
 from training.run import Run, find_unfinished, make_folder
+from training.run_lock import lock_run
 from training.run_log import BEST_WEIGHTS, CHECKPOINTS
 from training.static_shapes import check_static
 from training.strategy import BatchPlan, alone, check_pieces, make_strategy
@@ -106,9 +108,9 @@ def train(
     _refuse_other_data(data)
     started = time.perf_counter()
     cluster = join_cluster(config, cluster)
-    with naming_losses(cluster):
+    with naming_losses(cluster), contextlib.ExitStack() as held:
         parts = _prepare(config, data, cluster)
-        folder = on_chief(parts.strategy, lambda: _folder(config, runs, resume)) or Path(runs) / config.name
+        folder = on_chief(parts.strategy, lambda: _open_folder(config, runs, resume, held)) or Path(runs) / config.name
         watch = _Watch(started, callbacks, should_stop)
         run = _train(config, parts, folder, resume=bool(resume), watch=watch)
     if report:
@@ -144,7 +146,9 @@ def _train(config: TrainConfig, parts: "_Parts", folder: Path, *, resume: bool, 
     status, done, artifact = "failed", trainer.position.step // plan.steps, None
     metrics: dict[str, Metrics] = {}
     try:
-        notes = _notes(parts, config, resumed_at=trainer.position.step if resumed else None)
+        notes = _notes(parts, config)
+        if resume:
+            notes = (*notes, _resumed(trainer.position.step, plan.steps * config.train.epochs, found=resumed))
         checkup = Checkup(parts.loop, data.split("validation"), config.optimizer) if chief else None
         tell(watchers, _start(parts, config, folder, notes=notes, checkup=checkup))
         for epoch in trainer.epochs(partial(tell, watchers), watch.should_stop):
@@ -254,6 +258,15 @@ def _start(
     )
 
 
+def _open_folder(
+    config: TrainConfig, runs: str | Path, resume: str | Path | Literal[True] | None, held: contextlib.ExitStack
+) -> Path:
+    check_target(config)
+    folder = _folder(config, runs, resume)
+    held.enter_context(lock_run(folder))
+    return folder
+
+
 def _folder(config: TrainConfig, runs: str | Path, resume: str | Path | Literal[True] | None) -> Path:
     if not resume:
         return make_folder(config, runs)
@@ -262,8 +275,8 @@ def _folder(config: TrainConfig, runs: str | Path, resume: str | Path | Literal[
     run = Run.load(resume)
     if run.config.content_hash() != config.content_hash():
         raise ConfigError(
-            f"{run.folder} is a run of another config: resume with that one (training.Run.load(folder).config), "
-            "or start anew"
+            f"{run.folder} is a run of another config: `zoo train --resume {run.folder}` takes the recipe as it was then, "
+            "in Python training.Run.load(folder).config; or start anew"
         )
     if run.status == "finished":
         raise ConfigError(f"{run.folder} is finished: there is nothing to resume")
@@ -306,7 +319,13 @@ def _refuse_other_data(data: object) -> None:
         )
 
 
-def _notes(parts: _Parts, config: TrainConfig, resumed_at: int | None) -> tuple[str, ...]:
+def _resumed(step: int, steps: int, *, found: bool) -> str:
+    if found:
+        return f"resumed  at step {step} of {steps}"
+    return "resumed  nothing: there is no unfinished run of this very config with a saved state; a new one begins"
+
+
+def _notes(parts: _Parts, config: TrainConfig) -> tuple[str, ...]:
     data = parts.data
     splits = ", ".join(f"{name} {len(split)}" for name, split in data.splits.items())
     notes = [
@@ -316,8 +335,6 @@ def _notes(parts: _Parts, config: TrainConfig, resumed_at: int | None) -> tuple[
     ]
     if config.train.accumulation > 1:
         notes.append(f"         computed in {config.train.accumulation} pieces, one after the other")
-    if resumed_at is not None:
-        notes.append(f"resumed  at step {resumed_at} of {parts.plan.steps * config.train.epochs}")
     return tuple(notes)
 
 

@@ -1,6 +1,7 @@
 """From a run's best weights to an exported version."""
 
 import math
+import os
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -53,6 +54,22 @@ def export_best(
         class_names=_class_names(config, data),
         facts=facts,
     )
+
+
+def check_target(config: TrainConfig) -> None:
+    """Refuse, before anything is trained, a repository below which nothing can be written.
+
+    Raises:
+        ExportError: that is so.
+    """
+    if config.export is None:
+        return
+    repository = Path(config.export.repository).absolute()
+    there = next(path for path in (repository, *repository.parents) if path.exists())
+    if not there.is_dir() or not os.access(there, os.W_OK | os.X_OK):
+        raise ExportError(
+            f"export.repository {repository}: nothing can be written to {there}; choose another (--repository)"
+        )
 
 
 def _check_converged(

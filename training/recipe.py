@@ -8,7 +8,7 @@ from typing import Any
 from training.config import TrainConfig
 from zoo.errors import ConfigError, UnknownNameError, did_you_mean
 from zoo.overrides import with_overrides
-from zoo.yaml_text import parse_yaml
+from zoo.yaml_text import parse_yaml, read_text
 
 SUFFIXES = (".yaml", ".yml", ".json")
 
@@ -36,7 +36,7 @@ def read_recipe(recipe: str | Path) -> str:
         return files("training.recipes").joinpath(f"{name}.yaml").read_text(encoding="utf-8")
     path = Path(recipe)
     if path.is_file():
-        return path.read_text(encoding="utf-8")
+        return read_text(path)
     if path.suffix in SUFFIXES or len(path.parts) > 1:
         raise UnknownNameError(f"there is no recipe file {name}")
     raise UnknownNameError(f"unknown recipe {name!r}; {did_you_mean(name, list_recipes())}; or give the path of a file")

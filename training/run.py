@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, Self
 from training.config import TrainConfig
 from training.run_log import BEST_WEIGHTS, CONFIG, METRICS, newest, read_log
 from zoo.errors import ConfigError
+from zoo.yaml_text import read_text
 
 if TYPE_CHECKING:
     import keras
@@ -53,7 +54,7 @@ class Run:
             ConfigError: what lies there cannot be read.
         """
         path = newest(Path(folder))
-        config = TrainConfig.from_yaml((path / CONFIG).read_text(encoding="utf-8"))
+        config = TrainConfig.from_yaml(read_text(path / CONFIG))
         history, end, warnings = read_log(path / METRICS)
         return cls(
             folder=path,
@@ -76,19 +77,26 @@ class Run:
         """Build the model anew, with the best weights.
 
         Raises:
-            ConfigError: the run has no weights yet.
+            ConfigError: the run has no weights yet, or they are damaged.
         """
         import zoo
 
         if not self.best_weights.exists():
             raise ConfigError(f"{self.folder} has no {BEST_WEIGHTS}: the run ended before its first epoch")
         model = zoo.build(self.config.model)
-        model.load_weights(self.best_weights)
+        try:
+            model.load_weights(self.best_weights)
+        except OSError as error:
+            raise ConfigError(f"{self.best_weights} is damaged: {error}") from None
         return model
 
 
 def make_folder(config: TrainConfig, runs: str | Path) -> Path:
-    """Make the folder of a new run and write the config into it."""
+    """Make the folder of a new run and write the config into it.
+
+    Raises:
+        ConfigError: nothing can be written there.
+    """
     now = datetime.datetime.now(datetime.UTC).strftime("%Y%m%dT%H%M%SZ")
     digits = config.content_hash().removeprefix("sha256:")[:8]
     parent = Path(runs) / config.name
@@ -100,6 +108,10 @@ def make_folder(config: TrainConfig, runs: str | Path) -> Path:
         except FileExistsError:  # two runs of one recipe in one second
             attempt += 1
             continue
+        except OSError as error:
+            raise ConfigError(
+                f"cannot make {folder}: {error.strerror}; choose another folder for runs (--runs)"
+            ) from None
         staging = folder / f".{CONFIG}"
         staging.write_text(config.to_yaml(), encoding="utf-8")
         staging.replace(folder / CONFIG)  # whole or not there: a folder without it is no run

@@ -1,6 +1,7 @@
 """YAML as people write it: safe, and with 1e-3 a number."""
 
 import re
+from pathlib import Path
 from typing import Any
 
 import yaml
@@ -76,3 +77,18 @@ def parse_yaml(text: str) -> Any:
 def to_yaml(data: Any, **options: Any) -> str:
     """Return YAML that `parse_yaml` reads back into equal data, its keys in order; options are those of `yaml.dump`."""
     return yaml.dump(data, Dumper=_Dumper, sort_keys=False, **options)
+
+
+def read_text(path: Path) -> str:
+    """Return the text of a YAML or JSON file.
+
+    Raises:
+        ConfigError: it is not UTF-8.
+    """
+    try:
+        return path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise ConfigError(
+            f"{path} is not UTF-8 text (byte {error.object[error.start]:#04x} at {error.start}): is it YAML, "
+            "and saved as UTF-8?"
+        ) from None

@@ -13,9 +13,9 @@ import yaml
 import training
 import zoo
 from training import Callback, Dataset, Run, Split, TrainConfig, TrainingInterrupted
-from training.callbacks import Call, EpochEnd, Rollback
+from training.callbacks import Call, EpochEnd, Rollback, Start
 from training.experiment import TrainingDivergedError
-from zoo.errors import ConfigError, UnknownNameError
+from zoo.errors import ConfigError, ExportError, UnknownNameError
 
 
 class Interrupt(Callback):
@@ -269,6 +269,49 @@ def test_a_run_that_was_asked_to_stop_goes_on_where_it_stood(
     for got, expected in zip(resumed.history, whole.history, strict=True):
         assert got["metrics"] == expected["metrics"]
         assert got["learning_rate"] == expected["learning_rate"]
+
+
+def test_where_there_is_nothing_to_resume_a_new_run_begins_and_says_so(
+    blobs: Dataset, blobs_config: TrainConfig, tmp_path: Path
+) -> None:
+    notes: list[str] = []
+
+    class Watch(Callback):
+        def on_start(self, start: Start) -> None:
+            notes.extend(start.notes)
+
+    run = training.train(blobs_config, data=blobs, runs=tmp_path, resume=True, callbacks=[Watch()])
+
+    assert run.status == "finished"
+    assert notes[-1].startswith("resumed  nothing: there is no unfinished run of this very config")
+
+
+def test_a_repository_that_cannot_be_written_is_refused_before_training(
+    blobs: Dataset, blobs_recipe: dict[str, Any], tmp_path: Path
+) -> None:
+    (tmp_path / "file").write_text("in the way")
+    config = TrainConfig.parse(blobs_recipe | {"export": {"repository": str(tmp_path / "file" / "models")}})
+    with pytest.raises(ExportError, match=r"nothing can be written to .*file; choose another"):
+        training.train(config, data=blobs, runs=tmp_path / "runs")
+    assert not (tmp_path / "runs").exists()
+
+
+def test_a_folder_for_runs_that_cannot_be_made_is_named(
+    blobs: Dataset, blobs_config: TrainConfig, tmp_path: Path
+) -> None:
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(ConfigError, match=r"cannot make .*: Not a directory; choose another folder for runs"):
+        training.train(blobs_config, data=blobs, runs=tmp_path / "file")
+
+
+def test_damaged_files_of_a_run_are_named(blobs: Dataset, blobs_config: TrainConfig, tmp_path: Path) -> None:
+    run = training.train(blobs_config, data=blobs, runs=tmp_path)
+    run.best_weights.write_bytes(run.best_weights.read_bytes()[:100])
+    with pytest.raises(ConfigError, match=r"best\.weights\.h5 is damaged"):
+        run.model()
+    (run.folder / "config.yaml").write_bytes(b"\xff{{")
+    with pytest.raises(ConfigError, match=r"config\.yaml is not UTF-8 text"):
+        Run.load(run.folder)
 
 
 def test_what_cannot_be_resumed_says_why(blobs: Dataset, blobs_recipe: dict[str, Any], tmp_path: Path) -> None:

@@ -48,3 +48,10 @@ def test_a_recipe_that_is_no_mapping_is_refused(tmp_path: Path) -> None:
     path.write_text("- 1\n", encoding="utf-8")
     with pytest.raises(ConfigError, match="expected a mapping of sections, got list"):
         load_recipe(path)
+
+
+def test_a_file_that_is_no_text_is_refused_in_words(tmp_path: Path) -> None:
+    recipe = tmp_path / "picture.yaml"
+    recipe.write_bytes(b"name: a\n\x89PNG")
+    with pytest.raises(ConfigError, match=r"picture\.yaml is not UTF-8 text \(byte 0x89 at 8\)"):
+        load_recipe(recipe)

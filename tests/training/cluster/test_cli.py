@@ -113,7 +113,7 @@ def test_sigterm_at_one_worker_saves_and_stops_all(recipe: Path, tmp_path: Path)
     os.kill(int(children[1]), signal.SIGTERM)
     code, _, errors = finish(job)
     assert code == 128 + signal.SIGTERM
-    assert "go on with: zoo train --resume runs/small/" in errors
+    assert "start all workers again, with --resume" in errors
     assert only_run(tmp_path).status == "interrupted"
     assert list((only_run(tmp_path).folder / "checkpoints").glob("step-*.npz"))
 
