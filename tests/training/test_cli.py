@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 import zoo
+from training import list_recipes
 from training.cli import evaluate_command, main, train_command
 
 
@@ -65,7 +66,12 @@ def test_a_mistake_is_one_line_and_exit_code_2(
 
 def test_list_names_the_recipes(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--list"]) == 0
-    assert capsys.readouterr().out.startswith("digits_cnn  A small CNN")
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[0] for line in lines] == list_recipes()
+    assert any(line.split(maxsplit=1) == ["digits_cnn", FIRST_LINE] for line in lines)
+
+
+FIRST_LINE = "A small CNN with batch normalization on 8x8 handwritten digits."
 
 
 @pytest.mark.parametrize("command", [train_command, evaluate_command])

@@ -63,6 +63,11 @@ def test_what_keras_does_not_have_is_refused(fields: dict[str, Any], message: st
         OptimizerConfig.parse(fields)
 
 
+def test_a_momentum_of_nothing_is_none_whatever_the_optimizer() -> None:
+    assert OptimizerConfig.parse({"name": "adam", "momentum": 0.0}) == OptimizerConfig()
+    assert make(name="sgd", momentum=0).momentum == 0.0
+
+
 def test_a_lowered_rate_stays_lowered() -> None:
     optimizer = make(learning_rate=0.5, schedule="cosine", steps=4)
     lower_rate(optimizer, 0.5)

@@ -34,6 +34,14 @@ class OptimizerConfig(Config):
     ema: Annotated[float, Field(gt=0, lt=1)] | None = None
     """Momentum of an exponential moving average of the weights, such as 0.999, which is then evaluated and exported."""
 
+    @validator(mode="before")
+    @classmethod
+    def _no_momentum_is_none(cls, data: Any) -> Any:
+        """Leave out a momentum of 0: version 0.1 once wrote it out for every optimizer, into runs and artifacts."""
+        if isinstance(data, Mapping) and data.get("momentum") == 0:
+            return {name: value for name, value in data.items() if name != "momentum"}
+        return data
+
     @property
     def arguments(self) -> dict[str, Any]:
         """Return the optimizer's own arguments by name."""
