@@ -76,26 +76,40 @@ class Table:
         """Return a column as float64 or int64; true is 1, false is 0.
 
         Raises:
-            ConfigError: a value is no number; `hint` is said, too.
+            ConfigError: a value is no number (`hint` is said, too), or none that float32 can hold, such as infinity.
         """
         import pyarrow as pa
 
         found = self._column(column)
         kind = found.type
-        if self.is_text(column):
-            for row, value in enumerate(found.to_pylist()):
-                try:
-                    float(value)
-                except ValueError:
-                    raise ConfigError(
-                        f"{self.place(row, column)}: expected a number, got {shown(value)}{hint}"
-                    ) from None
-            return np.array([float(value) for value in found.to_pylist()])
         if pa.types.is_boolean(kind) or pa.types.is_integer(kind):
             return np.array(found.to_pylist(), np.int64)
-        if pa.types.is_floating(kind) or pa.types.is_decimal(kind):
-            return np.asarray(found.cast(pa.float64()).to_numpy(), np.float64)
-        raise ConfigError(f"{self.place(0, column)}: expected a number, got {shown(found[0].as_py())} ({kind}){hint}")
+        if self.is_text(column):
+            numbers = self._parsed(column, hint)
+        elif pa.types.is_floating(kind) or pa.types.is_decimal(kind):
+            numbers = np.asarray(found.cast(pa.float64()).to_numpy(), np.float64)
+        else:
+            got = f"{shown(found[0].as_py())} ({kind})"
+            raise ConfigError(f"{self.place(0, column)}: expected a number, got {got}{hint}")
+        with np.errstate(over="ignore"):
+            unusable = np.flatnonzero(~np.isfinite(numbers.astype(np.float32)))
+        if unusable.size:
+            first, most = unusable[0], np.finfo(np.float32).max
+            raise ConfigError(
+                f"{self.place(first, column)}: expected a number that float32 can hold (up to {most:.2g}), got "
+                f"{numbers[first]:g} ({unusable.size} are so); put another in its place, or empty the cell and set "
+                "data.missing: drop to leave such rows out"
+            )
+        return numbers
+
+    def _parsed(self, column: str, hint: str) -> np.ndarray:
+        texts = self._column(column).to_pylist()
+        for row, value in enumerate(texts):
+            try:
+                float(value)
+            except ValueError:
+                raise ConfigError(f"{self.place(row, column)}: expected a number, got {shown(value)}{hint}") from None
+        return np.array([float(value) for value in texts])
 
     def _column(self, name: str) -> Any:
         if name not in self.names:
@@ -115,13 +129,27 @@ def read_csv(file: Path, delimiter: str | None) -> Table:
     delimiter = delimiter or ("\t" if file.suffix.lower() == ".tsv" else ",")
     if not decoded(file).strip():  # refuses what is not UTF-8 with its line
         raise ConfigError(f"{file} is empty: expected a line with the names of the columns, and rows")
+    torn: list[Any] = []
+
+    def refuse(row: Any) -> str:
+        torn.append(row)
+        return "error"
+
     try:
         table = pyarrow.csv.read_csv(
             file,
             read_options=pyarrow.csv.ReadOptions(use_threads=False),  # rows then have their numbers in errors
-            parse_options=pyarrow.csv.ParseOptions(delimiter=delimiter, newlines_in_values=True),
+            parse_options=pyarrow.csv.ParseOptions(
+                delimiter=delimiter, newlines_in_values=True, invalid_row_handler=refuse
+            ),
         )
     except pa.ArrowInvalid as error:
+        if torn:  # pyarrow counts the line of names too
+            row, names, values = torn[0].number - 1, torn[0].expected_columns, torn[0].actual_columns
+            raise ConfigError(
+                f"{file}, row {row}: expected {names} values, one for each column, got {values}: {shown(torn[0].text)}; "
+                f"mend the row, or set data.delimiter, if {delimiter!r} is not what stands between values"
+            ) from None
         raise ConfigError(f"{file} is no table of values between {delimiter!r}: {error}") from None
     return _checked(file, table)
 

@@ -108,6 +108,16 @@ def test_rows_keep_their_numbers_when_others_are_left_out(tmp_path: Path) -> Non
     assert "row 3, column 'a': expected a number, got 'oh'" in refused(path, label="y", missing="drop")
 
 
+def test_a_number_that_is_none_has_the_row_of_the_file(tmp_path: Path) -> None:
+    path = tmp_path / "t.csv"
+    path.write_text("a,y\n,0\n1,0\n-inf,1\n")
+    assert f"{path}, row 3, column 'a': expected a number" in refused(path, label="y", missing="drop")
+    parquet = tmp_path / "t.parquet"
+    pyarrow.parquet.write_table(pa.table({"a": [None, 1.0, float("inf")], "y": [0, 1, 1]}), parquet)
+    assert f"{parquet}, row 3, column 'a': expected a number" in refused(parquet, label="y", missing="drop")
+    assert "got inf (1 are so)" in refused(parquet, label="y", missing="drop")
+
+
 @pytest.mark.parametrize(
     ("content", "fields", "message"),
     [
@@ -116,7 +126,12 @@ def test_rows_keep_their_numbers_when_others_are_left_out(tmp_path: Path) -> Non
         (HOUSES, {"label": "city", "columns": "rooms", "classes": ["Rome", "Bonn"]}, "row 2, column 'city': the class 'Os"),
         ("", {"label": "y"}, "t.csv is empty"),
         ("a,y\n", {"label": "y"}, "has the columns a, y but no rows"),
-        ("a,y\n1,2\n1,2,3\n", {"label": "y"}, "Expected 2 columns, got 3"),
+        ("a,y\n1,2\n1,2,3\n", {"label": "y"}, "row 2: expected 2 values, one for each column, got 3: '1,2,3'"),
+        ("a,b,y\n1,2,0\n\n1,", {"label": "y"}, "row 2: expected 3 values, one for each column, got 2: '1,'"),
+        ("a,y\n1,0\n2,1\ninf,0\n", {"label": "y"}, "row 3, column 'a': expected a number that float32 can hold"),
+        ("a,y\n1,0\n1,1e39\n", {"label": "y"}, "row 2, column 'y': expected a number that float32 can hold"),
+        ("a,y\n1,0\n'-inf',1\n", {"label": "y", "columns": "a"}, "row 2, column 'a': expected a number, got \"'-inf'\""),
+        ("a,y,w\n1,2,1\n1,2,inf\n", {"label": "y", "weight": "w"}, "row 2, column 'w': expected a number that float32"),
         ("a,a\n1,2\n", {"label": "a"}, "has two columns 'a'"),
         ("a,y\n1,x\n2,x\n", {"label": "y"}, "all rows are of the one class 'x'"),
         (b"a,y\n1,2\n\xff,3\n", {"label": "y"}, "t.csv, line 3: byte 0xff at position 8 is not UTF-8"),
