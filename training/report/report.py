@@ -12,6 +12,8 @@ from training.report.markup import Markup
 from training.report.overview import overview
 from training.report.page import page
 from training.run import Run
+from training.run_log import BEST_WEIGHTS
+from zoo.errors import ConfigError, ZooError
 
 if TYPE_CHECKING:
     from training.report.sections import Draw
@@ -49,9 +51,14 @@ def write_report(run: Run | str | Path, *, data: Dataset | None = None) -> Repor
 
     Raises:
         UnknownNameError: there is no such run.
-        ConfigError: what lies there cannot be read.
+        ConfigError: what lies there cannot be read; or the run ended before its first epoch: nothing is to tell.
     """
     run = run if isinstance(run, Run) else Run.load(run)
+    if not run.history and not run.best_weights.exists():
+        raise ConfigError(
+            f"{run.folder} has no finished epoch and no {BEST_WEIGHTS} ({run.status}): there is nothing to report; train on "
+            f"with `zoo train --resume {run.folder}`"
+        )
     heads: Sequence[tuple[str, Mapping[str, Markup]]] = ()
     drawings: list[Draw] = []
     notes: list[str] = []
@@ -84,7 +91,7 @@ def _heads(run: Run, data: Dataset | None) -> tuple[list[tuple[str, Mapping[str,
     from training.reproducibility import dtype_policy
 
     if not run.best_weights.exists():
-        return [], []
+        raise ConfigError(f"{run.folder} has no {BEST_WEIGHTS}; what was logged of the run is shown")
     data = data or load_data(run.config.data)
     with dtype_policy(run.config.train.precision):
         model = run.model()
@@ -110,4 +117,6 @@ def _write(path: Path, content: bytes) -> None:
 
 
 def _reason(error: Exception) -> str:
+    if isinstance(error, ZooError):
+        return str(error).partition("\n")[0]
     return f"{type(error).__name__}: {str(error).partition(chr(10))[0]}"

@@ -16,6 +16,7 @@ from PIL import Image
 
 from training import Dataset, Run
 from training.report import try_to_report, write_report
+from zoo.errors import ConfigError
 
 MakeRun = Callable[[str], tuple[Run, Dataset]]
 ALLOWED = {
@@ -140,6 +141,28 @@ def test_without_its_data_a_run_still_has_curves(make_run: MakeRun) -> None:
     assert "Predictions" not in text
 
 
+def test_without_its_weights_a_run_still_has_curves_and_that_is_said(make_run: MakeRun, tmp_path: Path) -> None:
+    run, data = make_run("classes")
+    folder = tmp_path / "run"
+    shutil.copytree(run.folder, folder)
+    (folder / "best.weights.h5").unlink()
+    report = write_report(folder, data=data)
+    [note] = report.notes
+    assert note.startswith(f"There are no predictions in this report: {folder} has no best.weights.h5")
+    text = Page(report.page.read_text(encoding="utf-8")).text
+    assert "Learning" in text
+    assert note in text
+
+
+def test_a_run_that_ended_before_its_first_epoch_has_nothing_to_report(make_run: MakeRun, tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    folder.mkdir()
+    shutil.copy(make_run("classes")[0].folder / "config.yaml", folder)
+    with pytest.raises(ConfigError, match=r"no finished epoch and no best.weights.h5 \(unfinished\): .* --resume"):
+        write_report(folder)
+    assert [item.name for item in folder.iterdir()] == ["config.yaml"]
+
+
 def test_warnings_are_in_the_report(make_run: MakeRun) -> None:
     run, data = make_run("values")
     text = Page(write_report(replace(run, warnings=("gradients vanish <here>",)), data=data).page.read_text()).text
@@ -157,8 +180,6 @@ def test_any_number_of_epochs_and_values_that_are_no_numbers_can_be_shown(
     bad = {"train": {"loss": None, "accuracy": 0.5}, "validation": {"loss": None, "accuracy": None}}
     records = [{**record, "epoch": i, "metrics": bad if i % 2 else record["metrics"]} for i in range(1, epochs + 1)]
     (folder / "metrics.jsonl").write_text("".join(json.dumps(r) + "\n" for r in records))
-    if not epochs:
-        (folder / "best.weights.h5").unlink()
     report = write_report(folder, data=data)
     page = Page(report.page.read_text(encoding="utf-8"))
     assert any("01 January 2026, 12:00 UTC" in text for text in page.text)
