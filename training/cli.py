@@ -126,10 +126,15 @@ def _train(arguments: argparse.Namespace) -> int:
 def _train_once(config: "TrainConfig", arguments: argparse.Namespace, cluster: "Cluster | None") -> int:
     from rich.console import Console
 
+    from training.cluster.again import how_to_go_on
+    from training.cluster.leaving import FAILED_PATIENCE_SECONDS, leave_in_order
     from training.cluster.lost import WorkerLostError
+    from training.cluster.multi_worker import joined_cluster
     from training.experiment import TrainingInterrupted, train
     from training.profile import Profile
     from training.progress import ProgressView
+    from zoo.cli import MISUSED
+    from zoo.errors import ZooError
 
     chief = cluster is None or cluster.is_chief
     profile = Profile(arguments.profile) if arguments.profile is not None else None
@@ -149,17 +154,23 @@ def _train_once(config: "TrainConfig", arguments: argparse.Namespace, cluster: "
                 _summarise(run)
                 if profile and profile.spent:
                     print(f"\n{profile.spent.table()}", end="")
+            leave_in_order()
         except TrainingInterrupted as interrupted:
             if chief:
                 command = f"zoo train --resume {interrupted.folder}"
-                how = "start all workers again, with --resume" if cluster else f"go on with: {command}"
+                how = how_to_go_on() if cluster else f"go on with: {command}"
                 print(f"\n{interrupted}; {how}", file=sys.stderr)
+            leave_in_order()
             code = signals.exit_code
         except KeyboardInterrupt:
             code = signals.exit_code
-        except WorkerLostError as error:
+        except ZooError as error:
+            if joined_cluster() is None:
+                raise
             print(f"zoo: error: {error}", file=sys.stderr)
-            code = WORKER_LOST
+            code = WORKER_LOST if isinstance(error, WorkerLostError) else MISUSED
+            if code == MISUSED:
+                leave_in_order(seconds=FAILED_PATIENCE_SECONDS)
     if cluster is not None:
         sys.stdout.flush()
         sys.stderr.flush()

@@ -5,6 +5,7 @@ import re
 import tensorflow as tf
 
 from training.cluster.addresses import Cluster
+from training.cluster.again import how_to_go_on, is_launched
 from zoo.errors import ZooError
 
 _OF_PEERS = (
@@ -33,7 +34,5 @@ def tell_of_loss(error: tf.errors.OpError, cluster: Cluster) -> str:
     tasks = {int(number) for number in _TASK.findall(str(error))} - {cluster.task}
     named = [f"worker {task} ({cluster.workers[task]})" for task in sorted(tasks) if task < len(cluster.workers)]
     who = " or ".join(named) if named else "another worker"
-    return (
-        f"{who} is gone or no longer answers, and worker {cluster.task} cannot go on alone: start all workers again with "
-        "--resume (`zoo launch` does so by itself)"
-    )
+    what = f"{who} is gone or no longer answers, and worker {cluster.task} cannot go on alone"
+    return what if is_launched() else f"{what}: {how_to_go_on()} (`zoo launch` does so by itself)"
