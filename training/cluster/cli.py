@@ -77,7 +77,19 @@ def _command(given: Sequence[str]) -> list[str]:
         raise ConfigError(
             f"expected `zoo train ...` after --, got {' '.join(words)!r:.60}: that is what trains in processes"
         )
+    for word in (word.partition("=")[0] for word in words):
+        if word in _ALONE:
+            raise ConfigError(f"zoo launch starts several processes, and {_ALONE[word]}")
     return [sys.executable, "-m", "training", *words[1:]]
+
+
+_ALONE = {
+    "--folds": "folds are trained one after the other in one: give `zoo train ... --folds` alone",
+    "--list": "recipes are listed by one: give `zoo train --list` alone",
+    "--cluster": "chooses their addresses itself: leave --cluster out",
+    "--task": "numbers them itself: leave --task out",
+}
+"""What of `zoo train` is not for processes that this starts."""
 
 
 def _resumes(command: Sequence[str]) -> bool:

@@ -14,6 +14,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from training.cluster.addresses import TF_CONFIG, Cluster, free_addresses
+from training.cluster.again import LAUNCHED
+from training.cluster.errors_heard import ErrorsHeard
 
 WORKER_LOST = 75
 """Exit code of a process that cannot go on because another is gone, and of a job that was given up (EX_TEMPFAIL)."""
@@ -83,7 +85,8 @@ class Supervisor:
             if not _is_worth_another_try(code):
                 return code
             if self._starts == self._job.restarts:
-                self._say(f"giving up after {self._starts} new start{'' if self._starts == 1 else 's'}")
+                starts = f"{self._starts} new start{'' if self._starts == 1 else 's'}"
+                self._say(f"giving up after {starts}; the same command with --resume goes on")
                 return WORKER_LOST
             pause = BACKOFF_SECONDS[min(self._starts, len(BACKOFF_SECONDS) - 1)]
             self._starts += 1
@@ -125,6 +128,7 @@ class Supervisor:
                 done = True
                 processes.finish()
                 deadline = time.monotonic() + STOP_SECONDS
+        processes.tell_errors()
         return failed or 0
 
     def _replace(self, processes: "_Processes", place: int, code: int) -> bool:
@@ -132,6 +136,7 @@ class Supervisor:
         if not processes.is_replaceable(place) or self._signals or self._starts == self._job.restarts:
             return False
         self._starts += 1
+        processes.tell_errors()
         self._say(
             f"{processes.name(place)} {_how(code)}: starting it again (new start {self._starts} of {self._job.restarts})"
         )
@@ -157,6 +162,7 @@ class _Processes:
     say: Callable[[str], None]
     events: "queue.SimpleQueue[tuple[_Processes, int] | None]"
     alive: dict[int, "subprocess.Popen[str]"] = field(default_factory=dict)
+    errors: ErrorsHeard = field(default_factory=ErrorsHeard)
 
     def __post_init__(self) -> None:
         for place in range(len(self.clusters)):
@@ -173,13 +179,12 @@ class _Processes:
 
     def start(self, place: int) -> None:
         """Start a process, the chief on the terminal, the others' lines behind their names."""
-        heard = None if place == 0 else subprocess.PIPE
         process = subprocess.Popen(
             self.command,
-            env={**os.environ, TF_CONFIG: self.clusters[place].to_tf_config()},
+            env={**os.environ, TF_CONFIG: self.clusters[place].to_tf_config(), LAUNCHED: "1"},
             stdin=subprocess.DEVNULL,
-            stdout=heard,
-            stderr=None if heard is None else subprocess.STDOUT,
+            stdout=None if place == 0 else subprocess.PIPE,
+            stderr=subprocess.PIPE if place == 0 else subprocess.STDOUT,
             text=True,
             errors="replace",
             process_group=0,  # Ctrl-C at the terminal reaches the supervisor, which passes it on
@@ -206,11 +211,21 @@ class _Processes:
             if self.clusters[place].servers:
                 process.terminate()
 
+    def tell_errors(self) -> None:
+        """Tell what others than the chief had to say from an error on, where it is not what the chief said."""
+        for place, line in self.errors.taken():
+            self.say(f"[{self.name(place)}] {line}")
+
     def _follow(self, process: "subprocess.Popen[str]", place: int) -> None:
-        if process.stdout is not None:
+        if process.stderr is not None:
+            with process.stderr as of_chief:
+                while chunk := os.read(of_chief.fileno(), 1 << 16):
+                    os.write(2, chunk)  # as it comes: it may be half a line that is written over
+                    self.errors.hear_chief(chunk)
+        elif process.stdout is not None:
             with process.stdout as lines:
                 for line in lines:
-                    if line.strip():
+                    if line.strip() and not self.errors.keeps(place, line.rstrip()):
                         self.say(f"[{self.name(place)}] {line.rstrip()}")
         process.wait()
         self.events.put((self, place))

@@ -113,7 +113,7 @@ def test_sigterm_at_one_worker_saves_and_stops_all(recipe: Path, tmp_path: Path)
     os.kill(int(children[1]), signal.SIGTERM)
     code, _, errors = finish(job)
     assert code == 128 + signal.SIGTERM
-    assert "start all workers again, with --resume" in errors
+    assert "give the same command again, with --resume" in errors
     assert only_run(tmp_path).status == "interrupted"
     assert list((only_run(tmp_path).folder / "checkpoints").glob("step-*.npz"))
 
@@ -127,6 +127,13 @@ def test_workers_with_different_recipes_refuse(recipe: Path, tmp_path: Path) -> 
         assert "differs from the chief in config.seed (4, the chief has 3)" in errors
         assert errors.count("\n") == 1
     assert not (tmp_path / "runs").exists()
+
+
+def test_what_no_worker_can_do_is_said_once(recipe: Path, tmp_path: Path) -> None:
+    job = start("launch", "--", "train", str(recipe), "--set", "data.name=nothing", folder=tmp_path)
+    code, output, errors = finish(job)
+    assert (code, output) == (2, "")
+    assert errors.count("unknown data set 'nothing'") == 1
 
 
 def test_a_missing_worker_is_named(recipe: Path, tmp_path: Path) -> None:
@@ -144,6 +151,8 @@ def test_a_missing_worker_is_named(recipe: Path, tmp_path: Path) -> None:
     [
         (["launch"], "what to launch?"),
         (["launch", "--", "serve"], "expected `zoo train ...` after --"),
+        (["launch", "--", "train", "wine_mlp", "--folds=3"], "give `zoo train ... --folds` alone"),
+        (["launch", "--", "train", "wine_mlp", "--task", "0"], "leave --task out"),
         (["train", "digits_cnn", "--task", "0"], "give --cluster"),
         (["train", "digits_cnn", "--cluster", "a:1,b:2"], "--task 0 to 1"),
         (["train", "digits_cnn", "--cluster", "a,b:2", "--task", "0"], "'a' is not the address of a worker"),

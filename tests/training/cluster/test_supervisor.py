@@ -69,12 +69,38 @@ def test_a_killed_worker_ends_the_others_and_all_start_again(tmp_path: Path, kil
 def test_it_gives_up_after_so_many_new_starts(tmp_path: Path) -> None:
     code, said, _ = run(job("sys.exit(75) if name == 'worker1' else signal.pause()", tmp_path, restarts=1))
     assert code == WORKER_LOST
-    assert said[-1] == "giving up after 1 new start"
+    assert said[-1] == "giving up after 1 new start; the same command with --resume goes on"
 
 
 def test_a_refusal_is_not_tried_again(tmp_path: Path) -> None:
     code, said, _ = run(job("sys.exit(2) if name == 'worker1' else signal.pause()", tmp_path))
     assert (code, said) == (2, ["worker 1 ended with exit code 2: ending the others"])
+
+
+def test_an_error_of_all_is_told_once(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    body = "sys.stderr.write('zoo: error: there is no data set\\n  known: a, b\\n'); sys.exit(2)"
+    code, said, _ = run(job(body, tmp_path, processes=3))
+    assert code == 2
+    assert not [line for line in said if line.startswith("[")]
+    assert capfd.readouterr().err == "zoo: error: there is no data set\n  known: a, b\n"
+
+
+def test_an_error_that_the_chief_does_not_have_is_told(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    body = """\
+if name == "worker0": signal.pause()
+sys.stderr.write("zoo: error: there is no file\\n  at home\\n")
+sys.exit(2)
+"""
+    code, said, _ = run(job(body, tmp_path, processes=3))
+    assert code == 2
+    told = sorted(line.partition("] ")[2] for line in said if line.startswith("["))
+    assert told == ["  at home", "zoo: error: there is no file"], "and of the two that have it, one alone"
+    assert capfd.readouterr().err == ""
+
+
+def test_half_a_line_of_the_chief_is_shown_as_it_comes(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    assert run(job("sys.stderr.write('10%\\r20%') if name == 'worker0' else None", tmp_path))[0] == 0
+    assert capfd.readouterr().err == "10%\r20%"
 
 
 def stopped(of: Job, signals: Sequence[int], folder: Path) -> tuple[int, list[str]]:
