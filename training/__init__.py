@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from training.recipe import list_recipes, load_recipe
     from training.report import write_report
     from training.run import Run
+    from training.run_export import export_run
 
 __getattr__ = lazy_names(
     __name__,
@@ -36,6 +37,7 @@ __getattr__ = lazy_names(
         "training.recipe": ("list_recipes", "load_recipe"),
         "training.report": ("write_report",),
         "training.run": ("Run",),
+        "training.run_export": ("export_run",),
     },
 )
 
@@ -51,6 +53,7 @@ __all__ = [
     "WorkerLostError",
     "cross_validate",
     "evaluate",
+    "export_run",
     "list_recipes",
     "load_recipe",
     "quick",

@@ -1,4 +1,4 @@
-"""`zoo train` and `zoo evaluate`; `python -m training` is the former."""
+"""`zoo train`, `zoo evaluate` and `zoo export`; `python -m training` is the former."""
 
 import argparse
 import json
@@ -39,6 +39,11 @@ _EVALUATE_EPILOG = """\
 examples:
   zoo evaluate runs/digits_cnn                       the newest run of digits_cnn on its test split
   zoo evaluate runs/digits_cnn/20260101T120000Z-1a2b3c4d --split validation
+"""
+_EXPORT_EPILOG = """\
+examples:
+  zoo export runs/digits_cnn                         the best weights of the newest run of digits_cnn, once more
+  zoo export runs/digits_cnn/20260101T120000Z-1a2b3c4d --to other_models --name digits
 """
 
 
@@ -106,6 +111,21 @@ def evaluate_command(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("folder", metavar="RUN", help="a run's folder, or that of a recipe's runs for the newest")
     parser.add_argument("--split", default="test", help="which rows (default: %(default)s)")
     parser.set_defaults(run=_evaluate)
+
+
+def export_command(parser: argparse.ArgumentParser) -> None:
+    """Export a trained run as a new version of a model."""
+    parser.description = "Export the best weights of a run, as training does at its end: a new version of the model."
+    parser.epilog = _EXPORT_EPILOG
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.add_argument("folder", metavar="RUN", help="a run's folder, or that of a recipe's runs for the newest")
+    parser.add_argument(
+        "--to",
+        metavar="REPOSITORY",
+        help="a folder of models (default: that of the run's recipe, or saved_models where it exports nothing)",
+    )
+    parser.add_argument("--name", help="of the served model (default: that of the run's recipe)")
+    parser.set_defaults(run=_export)
 
 
 def _train(arguments: argparse.Namespace) -> int:
@@ -264,10 +284,14 @@ def _summarise(run: "Run") -> None:
     if run.artifact is None:
         print(f"next       zoo evaluate {run.folder}")
         return
-    repository = _shown(run.artifact.parent.parent)
-    print(f"model      {_shown(run.artifact)}")
-    print(f"next       zoo serve{'' if str(repository) == 'saved_models' else f' {repository}'}")
+    _tell_of_model(run.artifact)
     print(f"           zoo evaluate {run.folder} --split validation")
+
+
+def _tell_of_model(artifact: Path) -> None:
+    repository = _shown(artifact.parent.parent)
+    print(f"model      {_shown(artifact)}")
+    print(f"next       zoo serve{'' if str(repository) == 'saved_models' else f' {repository}'}")
 
 
 def _shown(path: Path) -> Path:
@@ -295,6 +319,16 @@ def _evaluate(arguments: argparse.Namespace) -> int:
 
     for name, value in evaluate(arguments.folder, arguments.split).items():
         print(f"{name} {value:.6f}")
+    return 0
+
+
+def _export(arguments: argparse.Namespace) -> int:
+    from zoo.tensorflow_noise import silence_tensorflow
+
+    silence_tensorflow()
+    from training.run_export import export_run
+
+    _tell_of_model(export_run(arguments.folder, repository=arguments.to, name=arguments.name))
     return 0
 
 

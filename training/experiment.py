@@ -24,7 +24,7 @@ from training.compatibility import check_data
 from training.config import TrainConfig
 from training.data import Dataset, load_data
 from training.evaluation import Evaluation
-from training.exporting import check_target, export_best
+from training.exporting import check_target, export_trained
 from training.facts import write_facts
 from training.loop import Loop
 from training.objectives import make_objectives, metric_names
@@ -159,7 +159,7 @@ def _train(config: TrainConfig, parts: "_Parts", folder: Path, *, resume: bool, 
             metrics[split] = evaluation.measure()
         best = trainer.position.best_epoch
         artifact = on_chief(
-            strategy, lambda: export_best(config, data, metrics, folder, epoch=best)
+            strategy, lambda: export_trained(config, data, metrics, folder, epoch=best)
         )  # the others wait for it
         status = "finished"
     except DivergedError as error:
@@ -261,7 +261,7 @@ def _start(
 def _open_folder(
     config: TrainConfig, runs: str | Path, resume: str | Path | Literal[True] | None, held: contextlib.ExitStack
 ) -> Path:
-    check_target(config)
+    check_target(config.export)
     folder = _folder(config, runs, resume)
     held.enter_context(lock_run(folder))
     return folder

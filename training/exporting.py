@@ -7,7 +7,7 @@ from pathlib import Path
 
 import zoo
 from training.checkpoint import BestWeights
-from training.config import TrainConfig
+from training.config import ExportConfig, TrainConfig
 from training.data import Dataset
 from training.reproducibility import dtype_policy
 from training.run_log import BEST_WEIGHTS
@@ -17,25 +17,41 @@ from zoo.heads import OUTPUT_OF_KIND, output_name
 Metrics = Mapping[str, Mapping[str, float]]
 
 
-def export_best(
+def export_trained(
     config: TrainConfig, data: Dataset, metrics: Metrics, folder: Path, *, epoch: int | None
 ) -> Path | None:
+    """Export the best weights of a run that was just trained, where its config says so; None is exported elsewhere.
+
+    For the arguments see `export_best`.
+
+    Raises:
+        ExportError: as `export_best`, with what to do about it: the run is as good as before.
+    """
+    if config.export is None:
+        return None
+    check_converged(config, metrics, epoch, folder)
+    try:
+        return export_best(config, config.export, data, metrics, folder)
+    except ExportError as error:
+        raise ExportError(
+            f"{error}; the run is trained and kept: once that is mended, `zoo export {folder}` exports it (--to another "
+            "repository, --name another name)"
+        ) from None
+
+
+def export_best(config: TrainConfig, target: ExportConfig, data: Dataset, metrics: Metrics, folder: Path) -> Path:
     """Export the best weights of a run, in a model that knows nothing of the strategy it was trained under.
 
     Args:
-        config: of the run; None is exported and returned where it exports nothing.
+        config: of the run.
+        target: where to.
         data: examples and facts for the passport.
         metrics: by split, of the best weights.
         folder: of the run.
-        epoch: the best one, for the error.
 
     Raises:
-        ExportError: a metric is no number, or `zoo.export` refuses.
+        ExportError: `zoo.export` refuses.
     """
-    target = config.export
-    if target is None:
-        return None
-    _check_converged(config, metrics, epoch, folder)
     with dtype_policy(config.train.precision):
         model = zoo.build(config.model)
     BestWeights(folder / BEST_WEIGHTS).restore(model)
@@ -56,15 +72,15 @@ def export_best(
     )
 
 
-def check_target(config: TrainConfig) -> None:
+def check_target(target: ExportConfig | None) -> None:
     """Refuse, before anything is trained, a repository below which nothing can be written.
 
     Raises:
         ExportError: that is so.
     """
-    if config.export is None:
+    if target is None:
         return
-    repository = Path(config.export.repository).absolute()
+    repository = Path(target.repository).absolute()
     there = next(path for path in (repository, *repository.parents) if path.exists())
     if not there.is_dir() or not os.access(there, os.W_OK | os.X_OK):
         raise ExportError(
@@ -72,10 +88,12 @@ def check_target(config: TrainConfig) -> None:
         )
 
 
-def _check_converged(
-    config: TrainConfig, metrics: Mapping[str, Mapping[str, float]], epoch: int | None, folder: Path
-) -> None:
-    """Refuse to export weights whose metrics are not finite."""
+def check_converged(config: TrainConfig, metrics: Metrics, epoch: int | None, folder: Path) -> None:
+    """Refuse to export weights whose metrics are not finite.
+
+    Raises:
+        ExportError: one of them is not; `epoch` is that of the weights.
+    """
     for split, measured in metrics.items():
         for name, value in measured.items():
             if not math.isfinite(value):

@@ -50,6 +50,19 @@ def read_log(path: Path) -> tuple[list[dict[str, Any]], dict[str, Any], tuple[st
     return epochs, ends[-1] if ends else {}, tuple(warnings)
 
 
+def log_export(path: Path, artifact: Path) -> None:
+    """Note in a `metrics.jsonl` that a run was exported after its end; nothing where it has no end, or an export already.
+
+    A run that failed although its best weights were measured lacked only that: it is then finished.
+    """
+    _, end, _ = read_log(path)
+    if not end or end.get("artifact"):
+        return
+    status = "finished" if end.get("status") == "failed" and end.get("metrics") else end.get("status")
+    with path.open("a", encoding="utf-8") as file:
+        file.write(json.dumps({**end, "status": status, "artifact": str(artifact)}) + "\n")
+
+
 def _is_json(line: str) -> bool:
     """Tell whether a last line without an end is whole: a killed process may leave the beginning of one."""
     try:
