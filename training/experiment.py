@@ -17,6 +17,7 @@ from training.broadcast import check_same, chief_first, is_chief, on_chief
 from training.callbacks import Callback, End, JsonLog, Start, tell
 from training.checkpoint import BestWeights, Checkpoints
 from training.checkup import Checkup
+from training.class_coverage import find_uncovered_classes
 from training.class_weights import make_class_weights
 from training.cluster.addresses import Cluster
 from training.cluster.joining import join_cluster, naming_losses
@@ -244,6 +245,7 @@ def _start(
     parts: _Parts, config: TrainConfig, folder: Path, *, notes: tuple[str, ...], checkup: Checkup | None
 ) -> Start:
     step, stopping = parts.trainer.position.step, config.train.early_stopping
+    uncovered = () if step or checkup is None else find_uncovered_classes(config, parts.data)
     images = len(config.model.input_specs()[INPUT_NAME].shape) == 3 and not config.model.gives_sequence()
     return Start(
         config.name,
@@ -254,7 +256,9 @@ def _start(
         first_step=step,
         unit="images" if images else "examples",
         patience=None if stopping is None else stopping.patience,
-        warnings=() if checkup is None else checkup.before(current_rate(parts.optimizer), started=step > 0),
+        warnings=()
+        if checkup is None
+        else (*uncovered, *checkup.before(current_rate(parts.optimizer), started=step > 0)),
     )
 
 
