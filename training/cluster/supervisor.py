@@ -4,6 +4,7 @@ Workers that train in step cannot go on without one of them, nor take one back i
 run goes on from its newest checkpoint. Workers of parameter servers can be replaced one by one.
 """
 
+import contextlib
 import os
 import queue
 import signal
@@ -12,6 +13,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import IO
 
 from training.cluster.addresses import TF_CONFIG, Cluster, free_addresses
 from training.cluster.again import LAUNCHED
@@ -217,18 +219,28 @@ class _Processes:
             self.say(f"[{self.name(place)}] {line}")
 
     def _follow(self, process: "subprocess.Popen[str]", place: int) -> None:
-        if process.stderr is not None:
-            with process.stderr as of_chief:
-                while chunk := os.read(of_chief.fileno(), 1 << 16):
+        try:
+            if process.stderr is not None:
+                self._pass_on(process.stderr)
+            elif process.stdout is not None:
+                self._relay(process.stdout, place)
+        finally:  # whoever listened may be gone: that a process ended has to be known all the same
+            process.wait()
+            self.events.put((self, place))
+
+    def _pass_on(self, of_chief: IO[str]) -> None:
+        with of_chief:
+            while chunk := os.read(of_chief.fileno(), 1 << 16):
+                with contextlib.suppress(OSError):
                     os.write(2, chunk)  # as it comes: it may be half a line that is written over
-                    self.errors.hear_chief(chunk)
-        elif process.stdout is not None:
-            with process.stdout as lines:
-                for line in lines:
-                    if line.strip() and not self.errors.keeps(place, line.rstrip()):
+                self.errors.hear_chief(chunk)
+
+    def _relay(self, lines: IO[str], place: int) -> None:
+        with lines:
+            for line in lines:
+                if line.strip() and not self.errors.keeps(place, line.rstrip()):
+                    with contextlib.suppress(OSError):
                         self.say(f"[{self.name(place)}] {line.rstrip()}")
-        process.wait()
-        self.events.put((self, place))
 
 
 def _is_worth_another_try(code: int) -> bool:

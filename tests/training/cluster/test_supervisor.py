@@ -103,6 +103,14 @@ def test_half_a_line_of_the_chief_is_shown_as_it_comes(tmp_path: Path, capfd: py
     assert capfd.readouterr().err == "10%\r20%"
 
 
+def test_a_listener_that_left_does_not_keep_the_job_from_ending(tmp_path: Path) -> None:
+    def gone(line: str) -> None:
+        raise BrokenPipeError
+
+    body = "print('hello', flush=True); sys.stderr.write('hello' * 10_000)"
+    assert Supervisor(job(body, tmp_path), gone).run() == 0
+
+
 def stopped(of: Job, signals: Sequence[int], folder: Path) -> tuple[int, list[str]]:
     """Run a job whose processes open a pipe when they are ready, and stop it then."""
     pipes = [folder / f"worker{number}" for number in range(of.processes)]
