@@ -38,6 +38,7 @@ from training.static_shapes import check_static
 from training.strategy import BatchPlan, alone, check_pieces, make_strategy
 from training.tensorboard import TensorBoardLog
 from training.trainer import DivergedError, StoppedError, Trainer
+from training.variance_shift import find_variance_shift
 from zoo.config import INPUT_NAME
 from zoo.errors import ConfigError, UnknownNameError, ZooError, did_you_mean
 from zoo.preprocessing import adapt
@@ -339,7 +340,7 @@ def _notes(parts: _Parts, config: TrainConfig) -> tuple[str, ...]:
     ]
     if config.train.accumulation > 1:
         notes.append(f"         computed in {config.train.accumulation} pieces, one after the other")
-    return tuple(notes)
+    return (*notes, *(f"note     {text}" for text in find_variance_shift(parts.model)))
 
 
 def _advice(error: DivergedError, config: TrainConfig, trainer: Trainer, folder: Path) -> str:

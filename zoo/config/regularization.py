@@ -32,10 +32,12 @@ class RegularizationConfig(Config):
     orthogonal: NonNegativeFloat = 0.0
     """Penalty on the mean absolute cosine between the weights of two units, added to the loss."""
     dropout: Fraction = 0.0
-    """Fraction of features zeroed in training (Srivastava et al., 2014)."""
+    """Fraction of features zeroed in training (Srivastava et al., 2014). With normalization `batch` it comes after one
+    normalization and before the next, whose running variances are then too large for evaluation (Li et al., 2018): see that
+    validation keeps up with training, or choose `group` or `layer`."""
     spatial_dropout: Fraction = 0.0
     """Fraction of whole feature maps zeroed in training (Tompson et al., 2015): after each convolution, or of what recurrent
-    layers read."""
+    layers read. Before a batch normalization it shifts variances as `dropout` does."""
     recurrent_dropout: Fraction = 0.0
     """Fraction of the recurrent state zeroed in training, the same at every step (Gal and Ghahramani, 2016)."""
     stochastic_depth: Fraction = 0.0
