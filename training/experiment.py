@@ -11,9 +11,7 @@ from typing import Literal
 import keras
 import tensorflow as tf
 
-import zoo
-from training.augmentation import make_augmentation
-from training.broadcast import check_same, chief_first, is_chief, on_chief
+from training.broadcast import is_chief, on_chief
 from training.callbacks import Callback, End, JsonLog, Start, tell
 from training.checkpoint import BestWeights, Checkpoints
 from training.checkup import Checkup
@@ -28,20 +26,19 @@ from training.evaluation import Evaluation
 from training.exporting import check_target, export_trained
 from training.facts import write_facts
 from training.loop import Loop
-from training.objectives import make_objectives, metric_names
-from training.optimizers import current_rate, make_optimizer
-from training.reproducibility import dtype_policy, make_reproducible
+from training.objectives import make_objectives
+from training.optimizers import current_rate
+from training.preparation import prepare
+from training.reproducibility import dtype_policy
 from training.run import Run, find_unfinished, make_folder
 from training.run_lock import lock_run
 from training.run_log import BEST_WEIGHTS, CHECKPOINTS
-from training.static_shapes import check_static
-from training.strategy import BatchPlan, alone, check_pieces, make_strategy
+from training.strategy import BatchPlan, alone, make_strategy
 from training.tensorboard import TensorBoardLog
 from training.trainer import DivergedError, StoppedError, Trainer
 from training.variance_shift import find_variance_shift
 from zoo.config import INPUT_NAME
-from zoo.errors import ConfigError, UnknownNameError, ZooError, did_you_mean
-from zoo.preprocessing import adapt
+from zoo.errors import ConfigError, UnknownNameError, ZooError
 
 Metrics = Mapping[str, float]
 
@@ -191,55 +188,25 @@ class _Parts:
 
 
 def _prepare(config: TrainConfig, data: Dataset | None, cluster: Cluster | None) -> _Parts:
-    strategy = make_strategy(config.strategy, cluster)
-    data = data or chief_first(strategy, lambda: load_data(config.data))
-    check_same(strategy, {"config": config.content_hash(), "data": data.fingerprint} if cluster else {})
-    check_data(data, config.model, config.losses())
-    objectives = make_objectives(config, make_class_weights(config, data))
-    _check_monitor(config.train.monitor, metric_names(objectives))
-    learnt_from = data.split("train")
-    plan = BatchPlan(
-        len(learnt_from),
-        config.train.batch_size,
-        strategy.num_replicas_in_sync,
-        drop_remainder=config.train.drop_remainder,
-        pieces=config.train.accumulation,
-    )
-    if config.strategy.kind == "tpu":
-        check_static(plan)
-    # Not before the data are there: a data set that is prepared the first time draws random numbers too.
-    make_reproducible(config.seed, deterministic=config.train.deterministic)
-    with strategy.scope(), dtype_policy(config.train.precision):
-        model = zoo.build(config.model)
-        adapt(model, learnt_from.named_inputs())
-        optimizer = make_optimizer(config.optimizer, steps=plan.steps * config.train.epochs, steps_per_epoch=plan.steps)
-    check_pieces(plan, model)
-    loop = Loop(
-        strategy,
-        model,
-        objectives,
-        optimizer,
-        accumulation=config.train.accumulation,
-        jit=config.train.jit,
-        ema=config.optimizer.ema,
-    )
+    made = prepare(config, data, cluster)
+    static = config.strategy.kind == "tpu"
     evaluations = {
-        split: Evaluation(loop, strategy, data, split=split, config=config.train, static=config.strategy.kind == "tpu")
+        split: Evaluation(made.loop, made.strategy, made.data, split=split, config=config.train, static=static)
         for split in ("validation", "test")
-        if split in data.splits or split == "validation"
+        if split in made.data.splits or split == "validation"
     }
     trainer = Trainer(
-        loop,
-        strategy,
-        optimizer,
-        split=learnt_from,
-        plan=plan,
+        made.loop,
+        made.strategy,
+        made.optimizer,
+        split=made.rows,
+        plan=made.plan,
         validation=evaluations["validation"],
         config=config.train,
         seed=config.seed,
-        augmentation=make_augmentation(config.data.augmentation, learnt_from, seed=config.seed),
+        augmentation=made.augmentation,
     )
-    return _Parts(strategy, data, model, loop, optimizer, plan, trainer, evaluations)
+    return _Parts(made.strategy, made.data, made.model, made.loop, made.optimizer, made.plan, trainer, evaluations)
 
 
 def _start(
@@ -349,8 +316,3 @@ def _advice(error: DivergedError, config: TrainConfig, trainer: Trainer, folder:
         f"{error}{tries}: lower optimizer.learning_rate (it is {config.optimizer.learning_rate:g}), warm up "
         f"(optimizer.schedule.warmup_epochs) or set optimizer.global_clipnorm. The run is kept in {folder}"
     )
-
-
-def _check_monitor(monitor: str, names: Sequence[str]) -> None:
-    if monitor not in names:
-        raise ConfigError(f"train.monitor {monitor!r} is not measured; {did_you_mean(monitor, names)}")

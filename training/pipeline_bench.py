@@ -9,20 +9,13 @@ from typing import Any, Literal
 
 import tensorflow as tf
 
-import zoo
-from training.augmentation import make_augmentation
 from training.batches import distribute_batches
-from training.class_weights import make_class_weights
-from training.compatibility import check_data
 from training.config import TrainConfig
-from training.data import Dataset, load_data
+from training.data import Dataset
 from training.loop import Loop
-from training.objectives import make_objectives
-from training.optimizers import make_optimizer
-from training.reproducibility import dtype_policy, make_reproducible
-from training.strategy import BatchPlan, check_pieces, make_strategy
+from training.preparation import prepare
+from training.strategy import BatchPlan
 from zoo.errors import ConfigError
-from zoo.preprocessing import adapt
 
 ROUNDS = 5
 """Each round measures all three one after the other, so that what else the machine does hits all of them."""
@@ -80,23 +73,13 @@ def bench_pipeline(config: TrainConfig, *, seconds: float = 10.0, data: Dataset 
         raise ConfigError(
             f"strategy {config.strategy.kind}: measure the pipeline of one worker, with strategy: default"
         )
-    strategy = make_strategy(config.strategy)
-    make_reproducible(config.seed, deterministic=config.train.deterministic)
-    data = data or load_data(config.data)
-    check_data(data, config.model, config.losses())
-    rows = data.split("train")
-    plan = BatchPlan(
-        len(rows),
-        config.train.batch_size,
-        strategy.num_replicas_in_sync,
-        drop_remainder=config.train.drop_remainder,
-        pieces=config.train.accumulation,
-    )
-    augmentation = make_augmentation(config.data.augmentation, rows, seed=config.seed)
-    loop = _make_loop(config, strategy, data, plan)
+    made = prepare(config, data)
+    rows, plan, loop = made.rows, made.plan, made.loop
 
     def batches(*, one_step: bool = False) -> Iterator[Any]:
-        return distribute_batches(strategy, rows, plan, seed=config.seed, augmentation=augmentation, one_step=one_step)
+        return distribute_batches(
+            made.strategy, rows, plan, seed=config.seed, augmentation=made.augmentation, one_step=one_step
+        )
 
     calls = {
         "pipeline": _drain(batches()),
@@ -114,23 +97,6 @@ def bench_pipeline(config: TrainConfig, *, seconds: float = 10.0, data: Dataset 
             speed = _steps_per_second(call, steps, seconds / ROUNDS / len(calls))
             found[name].append(speed * (full if name == "step" else mean))
     return PipelineBench(config, plan, **{name: statistics.median(speeds) for name, speeds in found.items()})
-
-
-def _make_loop(config: TrainConfig, strategy: tf.distribute.Strategy, data: Dataset, plan: BatchPlan) -> Loop:
-    with strategy.scope(), dtype_policy(config.train.precision):
-        model = zoo.build(config.model)
-        adapt(model, data.split("train").named_inputs())
-        optimizer = make_optimizer(config.optimizer, steps=plan.steps * config.train.epochs, steps_per_epoch=plan.steps)
-    check_pieces(plan, model)
-    return Loop(
-        strategy,
-        model,
-        make_objectives(config, make_class_weights(config, data)),
-        optimizer,
-        accumulation=config.train.accumulation,
-        jit=config.train.jit,
-        ema=config.optimizer.ema,
-    )
 
 
 def _drain(batches: Iterator[Any]) -> Callable[[int], object]:
