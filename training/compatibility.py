@@ -104,7 +104,7 @@ def _check_numbers(what: str, array: Any) -> None:
     rows = np.flatnonzero(~np.isfinite(array).reshape(len(array), -1).all(axis=1))
     if rows.size:
         raise ConfigError(
-            f"{what} hold NaN or infinity in {rows.size} of {len(array)} rows, first in row {rows[0]}: "
+            f"{what} hold NaN or infinity in {rows.size} of {len(array)} rows, first in row {rows[0]} (counted from 0): "
             "drop these rows, or put numbers in their place"
         )
 

@@ -36,6 +36,12 @@ def read_arrays(config: ArraysConfig, path: str, known: tuple[str, ...] | None, 
     for name, array in arrays.items():
         if array.ndim == 0:
             raise ConfigError(f"{path}: the array {name!r} is the one value {array!r:.60}, expected an entry per row")
+        if array.dtype.kind == "f" and not np.isfinite(array).all():
+            rows = np.flatnonzero(~np.isfinite(array).reshape(len(array), -1).all(axis=1))
+            raise ConfigError(
+                f"{path}: the array {name!r} holds NaN or infinity in {rows.size} of {len(array)} rows, first in "
+                f"{name}[{rows[0]}]: drop these rows, or put numbers in their place"
+            )
         if array.dtype.kind == "U":  # as other readers give text
             arrays[name] = array.astype(object)
 

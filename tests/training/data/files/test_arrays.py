@@ -31,6 +31,18 @@ def test_a_file_and_a_folder_give_the_same(tmp_path: Path) -> None:
         np.testing.assert_array_equal(split.weights, W)
 
 
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_a_number_that_is_none_has_its_place_in_the_file(tmp_path: Path, value: float) -> None:
+    x = X.copy()
+    x[4, 1] = value
+    np.savez(tmp_path / "a.npz", x=x, y=Y)
+    config = {"kind": "arrays", "files": str(tmp_path / "a.npz"), "inputs": "x", "labels": "y"}
+    with pytest.raises(
+        ConfigError, match=r"a\.npz: the array 'x' holds NaN or infinity in 1 of 6 rows, first in x\[4\]"
+    ):
+        load_data(ArraysConfig.parse({**config, "hold_out": {"validation": 0.5}}))
+
+
 def test_one_file_may_hold_several_splits(tmp_path: Path) -> None:
     np.savez(tmp_path / "a.npz", x_train=X, y_train=Y, x_test=X[:2], y_test=Y[:2])
     config = {"kind": "arrays", "files": str(tmp_path / "a.npz"), "inputs": "x_{split}", "labels": "y_{split}"}
