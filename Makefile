@@ -58,6 +58,7 @@ format: $(VENV)/.dev  ## Format the code and mend what can be mended by machine.
 
 bench: $(VENV)/.dev  ## Measure training, serving and generation against their peers; writes benchmarks/results/.
 	$(BIN)/python benchmarks/training_speed.py
+	$(BIN)/python benchmarks/strategy_overhead.py
 	$(BIN)/python benchmarks/serving_speed.py
 	$(BIN)/python benchmarks/generation_speed.py
 

@@ -7,12 +7,12 @@ and .json.
 import gc
 import json
 import os
-import resource
 import statistics
 import subprocess
 import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from zoo.tensorflow_noise import silence_tensorflow
@@ -127,7 +127,8 @@ def print_memory(side: str, model: str) -> None:
     train = MAKERS[side](zoo.ModelConfig.parse(fields), load_rows(fields))
     train()
     train()
-    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+    status = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
+    print(int(status["VmHWM"].split()[0]) / 1024)  # getrusage's would be that of the process that started this one
 
 
 def report(machine: dict[str, str], rows: int, results: dict[str, Any]) -> str:

@@ -46,6 +46,9 @@ def build(architecture: str | ModelConfig, /, **fields: Any) -> keras.Model:
     }
     single = len(inputs) == 1
     features = get(config.architecture).backbone(seen[INPUT_NAME] if single else seen, config)
+    if config.input_skip:
+        flat = keras.layers.Flatten(name="flat_inputs")(seen[INPUT_NAME])
+        features = keras.layers.Concatenate(name="features_and_inputs")([features, flat])
     model = keras.Model(
         inputs[INPUT_NAME] if single else inputs, head_outputs(features, config), name=config.architecture
     )

@@ -1,3 +1,5 @@
+from typing import Any
+
 import keras
 import numpy as np
 import pytest
@@ -71,3 +73,31 @@ def test_a_stream_answers_in_the_units_of_its_labels_too() -> None:
     rows = np.random.default_rng(0).normal(size=(1, 4, 2)).astype("float32")
 
     np.testing.assert_allclose(Stream(model).step(rows)["value"], model(rows)["value"], rtol=1e-6)
+
+
+def test_heads_see_the_input_beside_the_features_where_it_skips() -> None:
+    """By hand: a hidden unit that is dead leaves a linear model of what preprocessing gives."""
+    model = zoo.build(
+        "mlp",
+        input_shape=(2,),
+        units=[1],
+        input_skip=True,
+        preprocessing=[{"kind": "rescaling", "scale": 0.5}],
+        head={"kind": "linear"},
+    )
+    model.set_weights([np.zeros((2, 1)), np.array([-1.0]), np.array([[7.0], [2.0], [-3.0]]), np.array([0.25])])
+
+    assert model(np.array([[4.0, 6.0]]))["value"].numpy().tolist() == [[2 * 2.0 - 3 * 3.0 + 0.25]]
+
+
+@pytest.mark.parametrize(
+    ("architecture", "fields", "fault"),
+    [
+        ("lstm", {"input_shape": (None, 2)}, r"shape \[None, 2\] has no fixed number of values"),
+        ("lstm", {"input_shape": (4, 2), "pooling": "none"}, "answers for every step"),
+        ("gru", {"input_shape": (4,), "vocabulary_size": 9}, "token ids, which are no quantities"),
+    ],
+)
+def test_what_a_linear_head_cannot_take_does_not_skip(architecture: str, fields: dict[str, Any], fault: str) -> None:
+    with pytest.raises(ConfigError, match=f"input_skip.*{fault}"):
+        zoo.build(architecture, head={"kind": "linear"}, input_skip=True, **fields)

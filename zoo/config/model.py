@@ -42,6 +42,9 @@ class ModelConfig(Config):
     """What keeps the model from memorising."""
     preprocessing: Preprocessing = ()
     """Steps between what a client sends and what the backbone sees, in order."""
+    input_skip: bool = False
+    """Whether heads see the preprocessed input too, flattened, beside the features: a linear model and the backbone, learnt
+    together (Wide & Deep, Cheng et al., 2016; the autoregressive part of LSTNet, Lai et al., 2018)."""
     head: HeadConfig | None = None
     """What the model answers."""
     heads: Annotated[dict[HeadName, HeadConfig], Field(min_length=1)] | None = None
@@ -81,6 +84,21 @@ class ModelConfig(Config):
                     f"input_shape: axis {axis} of {list(spec.shape)}, which the backbone sees, must have a fixed size: "
                     f"{self.architecture} takes null {self._where_free()}"
                 )
+        return self
+
+    @model_validator(mode="after")
+    def _input_can_skip(self) -> Self:
+        if self.input_skip:
+            spec = self.backbone_spec()
+            if self.gives_sequence():
+                fault = f"this {self.architecture} answers for every step of a sequence"
+            elif spec.dtype != "float32":
+                fault = f"this {self.architecture} takes token ids, which are no quantities"
+            elif None in spec.shape:
+                fault = f"an input of shape {list(spec.shape)} has no fixed number of values: replace null by a size"
+            else:
+                return self
+            raise ValueError(f"input_skip gives the values of the input to a linear head, but {fault}")
         return self
 
     @model_validator(mode="after")
