@@ -72,26 +72,12 @@ def make_pieces(
 
     For the arguments see `distribute_batches`.
     """
-    with tf.device("/cpu:0"):
-        inputs = tf.nest.map_structure(_as_tensor, split.inputs)
-        labels = {name: _as_tensor(array) for name, array in split.named_labels().items()}
-        weights = () if split.weights is None else (tf.constant(split.weights, tf.float32),)
+    tensors = tensors_of(split)
     first_epoch, steps_into = divmod(first_step, plan.steps)
     local = len(replicas)
 
-    def gathered(rows: tf.Tensor) -> tuple[Any, ...]:
-        return tf.nest.map_structure(lambda array: tf.gather(array, rows), (inputs, labels, weights))
-
-    def changed(augmentation: Augmentation, step: tf.Tensor, places: tf.Tensor, rows: tf.Tensor) -> tuple[Any, ...]:
-        found, *rest = gathered(rows)
-        images = found[INPUT_NAME] if isinstance(found, dict) else found
-        images = augmentation.change(images, step=step, places=places, batch_size=plan.batch_size)
-        return {**found, INPUT_NAME: images} if isinstance(found, dict) else images, *rest
-
     def of_epoch(epoch: tf.Tensor) -> tf.data.Dataset:
-        order = tf.range(plan.rows, dtype=tf.int64)
-        if seed is not None:
-            order = tf.random.experimental.stateless_shuffle(order, seed=tf.stack([np.int64(seed), epoch]))
+        order = epoch_order(plan.rows, seed, epoch)
         begin = tf.where(epoch == first_epoch, np.int64(steps_into * local), np.int64(0))
 
         def piece(index: tf.Tensor) -> tuple[Any, ...]:
@@ -100,17 +86,56 @@ def make_pieces(
             size = tf.minimum(np.int64(plan.batch_size), plan.rows - start)
             places = _places(size, plan, replicas.start + index % local)
             rows = tf.ensure_shape(tf.gather(order, start + places), [plan.share])
-            return gathered(rows) if augmentation is None else (epoch * plan.steps + step, places, rows)
+            return gathered(tensors, rows) if augmentation is None else (epoch * plan.steps + step, places, rows)
 
         return tf.data.Dataset.range(begin, plan.steps * local).map(piece)
 
     endless = tf.data.Dataset.counter(first_epoch).flat_map(of_epoch)
     if augmentation is not None:
+        of_step = partial(_changed_rows, tensors, augmentation, plan.batch_size)
         # Gathering alone is quicker in one thread: handing over to others costs more than it saves.
-        endless = endless.map(partial(changed, augmentation), num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
+        endless = endless.map(of_step, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
     # Told that there is no end, TensorFlow does not guard every step against one.
     endless = endless.apply(tf.data.experimental.assert_cardinality(tf.data.INFINITE_CARDINALITY))
     return endless.prefetch(tf.data.AUTOTUNE).with_options(_options())
+
+
+def tensors_of(split: Split) -> tuple[Any, ...]:
+    """Return inputs, labels by head and weights of all rows of a split, in the memory of this machine."""
+    with tf.device("/cpu:0"):
+        inputs = tf.nest.map_structure(_as_tensor, split.inputs)
+        labels = {name: _as_tensor(array) for name, array in split.named_labels().items()}
+        weights = () if split.weights is None else (tf.constant(split.weights, tf.float32),)
+    return inputs, labels, weights
+
+
+def epoch_order(rows: int, seed: int | None, epoch: Any) -> tf.Tensor:
+    """Return in which order an epoch, counted from 0, takes the rows: (rows,) of int64; with no seed, as they are."""
+    order = tf.range(rows, dtype=tf.int64)
+    if seed is None:
+        return order
+    return tf.random.experimental.stateless_shuffle(order, seed=tf.stack([np.int64(seed), tf.cast(epoch, tf.int64)]))
+
+
+def gathered(tensors: tuple[Any, ...], rows: tf.Tensor) -> tuple[Any, ...]:
+    """Return some rows of `tensors_of`."""
+    return tf.nest.map_structure(lambda array: tf.gather(array, rows), tensors)
+
+
+def changed(
+    batch: tuple[Any, ...], augmentation: Augmentation, *, step: tf.Tensor, places: tf.Tensor, batch_size: int
+) -> tuple[Any, ...]:
+    """Return some rows of a step's batch with their images changed. For the arguments see `Augmentation.change`."""
+    found, *rest = batch
+    images = found[INPUT_NAME] if isinstance(found, dict) else found
+    images = augmentation.change(images, step=step, places=places, batch_size=batch_size)
+    return {**found, INPUT_NAME: images} if isinstance(found, dict) else images, *rest
+
+
+def _changed_rows(
+    tensors: tuple[Any, ...], augmentation: Augmentation, size: int, step: tf.Tensor, places: tf.Tensor, rows: tf.Tensor
+) -> tuple[Any, ...]:
+    return changed(gathered(tensors, rows), augmentation, step=step, places=places, batch_size=size)
 
 
 def _places(size: tf.Tensor, plan: BatchPlan, replica: tf.Tensor) -> tf.Tensor:

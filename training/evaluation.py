@@ -6,7 +6,6 @@ from typing import Any
 
 import tensorflow as tf
 
-from training.batches import distribute_batches
 from training.config import LoopConfig
 from training.data import Dataset
 from training.loop import Loop
@@ -32,7 +31,6 @@ class Evaluation:
         With `static`, all batches have one shape; rows that fill the last one up count for nothing.
         """
         self._loop = loop
-        self._strategy = strategy
         self._split = data.split(split)
         rows, replicas = len(self._split), strategy.num_replicas_in_sync
         if static and rows:
@@ -45,7 +43,7 @@ class Evaluation:
     @cached_property
     def _batches(self) -> Iterator[Any]:
         # Endless, and each measurement takes whole epochs. Made when needed: it copies the rows into TensorFlow.
-        return distribute_batches(self._strategy, self._split, self._plan)
+        return self._loop.batches(self._split, self._plan)
 
     def measure(self) -> dict[str, float]:
         """Return loss and metrics of the model's weights as they are."""

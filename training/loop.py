@@ -12,10 +12,14 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from training.augmentation import Augmentation
 from training.averaging import AveragedWeights
+from training.batches import distribute_batches
 from training.broadcast import count_workers
+from training.data import Split
 from training.loss_scale import LossScale
 from training.objectives import Ledger, Objective, Totals, count
+from training.strategy import BatchPlan
 from zoo.config import INPUT_NAME
 from zoo.errors import ConfigError
 from zoo.heads import training_model
@@ -75,12 +79,26 @@ class Loop:
                 self.average = AveragedWeights(model, ema) if ema is not None else None
                 self.scale = LossScale() if _computes_in(model, "float16") else None
         if jit:
-            _check_jit(model, several=several)
+            check_jit(model, several=several)
         self._differentiated = (
             tf.function(self._differentiate, jit_compile=True, autograph=False) if jit else self._differentiate
         )
         self._train_call = tf.function(self._train_steps)
         self._evaluate_call = tf.function(self._evaluate_steps)
+
+    def batches(
+        self,
+        split: Split,
+        plan: BatchPlan,
+        *,
+        seed: int | None = None,
+        first_step: int = 0,
+        augmentation: Augmentation | None = None,
+    ) -> Iterator[Any]:
+        """Return the endless batches of a split that `train` and `evaluate` take; see `distribute_batches`."""
+        return distribute_batches(
+            self._strategy, split, plan, seed=seed, first_step=first_step, augmentation=augmentation
+        )
 
     def train(self, batches: Iterator[Any], steps: int, *, stop: bool = False) -> tuple[np.ndarray, bool]:
         """Take so many optimizer steps in one call.
@@ -241,7 +259,8 @@ def _computes_in(model: keras.Model, dtype: str) -> bool:
     return any(layer.compute_dtype == dtype for layer in model._flatten_layers())  # noqa: SLF001
 
 
-def _check_jit(model: keras.Model, *, several: bool) -> None:
+def check_jit(model: keras.Model, *, several: bool) -> None:
+    """Refuse to compile what XLA cannot. Raises ConfigError."""
     if any(tensor.dtype == "string" for tensor in tf.nest.flatten(model.input)):
         raise ConfigError("train.jit: XLA computes numbers, but this model reads text: leave it out")
     if several and any(isinstance(layer, keras.layers.BatchNormalization) for layer in model._flatten_layers()):  # noqa: SLF001

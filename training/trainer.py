@@ -10,7 +10,6 @@ import keras
 import tensorflow as tf
 
 from training.augmentation import Augmentation
-from training.batches import distribute_batches
 from training.broadcast import is_chief, share_text, share_variables
 from training.callbacks import Call, EpochEnd, Rollback
 from training.checkpoint import BestWeights, Checkpoints
@@ -143,8 +142,7 @@ class Trainer:
                 raise StoppedError
 
     def _batches(self) -> Iterator[Any]:
-        return distribute_batches(
-            self._strategy,
+        return self._loop.batches(
             self._split,
             self._plan,
             seed=self._seed,
