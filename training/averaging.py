@@ -29,6 +29,11 @@ class AveragedWeights:
         for average, weight in zip(self.variables, self._model.trainable_variables, strict=True):
             average.assign(average.value * self._momentum + weight.value * (1 - self._momentum))
 
+    def move(self) -> None:
+        """Do as `update` does by one addition to each average, so that of several workers' at once none is lost."""
+        for average, weight in zip(self.variables, self._model.trainable_variables, strict=True):
+            average.value.assign_sub((average.value - weight.value) * (1 - self._momentum))
+
     @contextlib.contextmanager
     def in_place(self) -> Iterator[None]:
         """Let the model have the average for its weights, for a while."""

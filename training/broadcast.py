@@ -18,7 +18,7 @@ Result = TypeVar("Result")
 def is_chief(strategy: tf.distribute.Strategy) -> bool:
     """Tell whether this process writes files and talks: the first worker, or the only process there is."""
     resolver = strategy.cluster_resolver
-    if resolver is None or resolver.task_type is None:
+    if resolver is None or not resolver.task_type:  # none, or the coordinator of parameter servers
         return True
     return resolver.task_type == "chief" or (resolver.task_type == "worker" and not resolver.task_id)
 
@@ -44,9 +44,9 @@ def share_text(strategy: tf.distribute.Strategy, text: str | None) -> str | None
 
 
 def count_workers(strategy: tf.distribute.Strategy) -> int:
-    """Return how many processes train together in step."""
+    """Return how many processes train together in step; workers of parameter servers do not."""
     spec = None if strategy.cluster_resolver is None else strategy.cluster_resolver.cluster_spec()
-    if spec is None:
+    if spec is None or "ps" in spec.as_dict():
         return 1
     return max(1, sum(len(spec.as_dict().get(job, ())) for job in ("chief", "worker")))
 

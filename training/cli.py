@@ -81,7 +81,9 @@ def train_command(parser: argparse.ArgumentParser) -> None:
         metavar="RUN",
         help="go on with this run, or with the newest of this recipe and --runs that is not finished (else start one)",
     )
-    parser.add_argument("--strategy", metavar="KIND", help="default, one_device, mirrored, multi_worker or tpu")
+    parser.add_argument(
+        "--strategy", metavar="KIND", help="default, one_device, mirrored, multi_worker, parameter_server or tpu"
+    )
     parser.add_argument(
         "--no-report", action="store_true", help="write no report.html and report.png into the run's folder"
     )

@@ -11,6 +11,7 @@ from typing import Literal
 import keras
 import tensorflow as tf
 
+from training.asynchronous.coordination import coordinating, serve_chief, serves
 from training.broadcast import is_chief, on_chief
 from training.callbacks import Callback, End, JsonLog, Start, tell
 from training.checkpoint import BestWeights, Checkpoints
@@ -18,6 +19,7 @@ from training.checkup import Checkup
 from training.class_coverage import find_uncovered_classes
 from training.class_weights import make_class_weights
 from training.cluster.addresses import Cluster
+from training.cluster.attendance import Attendance
 from training.cluster.joining import join_cluster, naming_losses
 from training.compatibility import check_data
 from training.config import TrainConfig
@@ -83,8 +85,9 @@ def train(
             is not finished (a new run, where there is none). With `train.deterministic` the weights in the end are, bit for
             bit, those of a run that was never interrupted.
         should_stop: is asked after every call whether to save the state and stop; any worker's answer stops all of them.
-        cluster: the processes of strategy `multi_worker`, and which of them this is; None reads TF_CONFIG. Call `train` in
-            each of them with the same config. Only the chief, the first, writes files and calls callbacks.
+        cluster: the processes of strategy `multi_worker` or `parameter_server`, and which of them this is; None reads
+            TF_CONFIG. Call `train` in each of them with the same config. Only the chief writes files and calls callbacks;
+            the workers and servers of `parameter_server` serve until it is through.
         report: write `report.html` and `report.png` into the run's folder at the end, as `training.write_report` does.
 
     Returns:
@@ -97,7 +100,7 @@ def train(
         TrainingDivergedError: the loss blew up and lower learning rates did not help; the run's folder is kept.
         ExportError: the best weights give metrics that are no numbers, or `zoo.export` refuses.
         TrainingInterrupted: on request, or Ctrl-C; the run can be resumed.
-        WorkerLostError: another worker is gone: start all of them again, with `resume`.
+        WorkerLostError: another process is gone that this one needs: start all of them again, with `resume`.
     """
     if not isinstance(config, TrainConfig):
         raise ConfigError(
@@ -107,15 +110,23 @@ def train(
     _refuse_other_data(data)
     started = time.perf_counter()
     cluster = join_cluster(config, cluster)
-    with naming_losses(cluster), contextlib.ExitStack() as held:
-        parts = _prepare(config, data, cluster)
+    if cluster is not None and serves(config, cluster):
+        if not serve_chief(config, cluster, should_stop):
+            raise TrainingInterrupted(Path(runs) / config.name)
+        return Run(Path(runs) / config.name, config, status="finished")
+    with (
+        naming_losses(cluster),
+        contextlib.ExitStack() as held,
+        coordinating(config, cluster) as attendance,
+    ):
+        parts = _prepare(config, data, cluster, attendance)
         folder = on_chief(parts.strategy, lambda: _open_folder(config, runs, resume, held)) or Path(runs) / config.name
         watch = _Watch(started, callbacks, should_stop)
         run = _train(config, parts, folder, resume=bool(resume), watch=watch)
-    if report:
-        from training.report import try_to_report
+        if report:
+            from training.report import try_to_report
 
-        with naming_losses(cluster):  # the others wait: the chief's TensorFlow would complain of workers that left
+            # The others wait: the chief's TensorFlow would complain of those that left.
             on_chief(parts.strategy, lambda: try_to_report(run, parts.data))
     return run
 
@@ -187,8 +198,10 @@ class _Parts:
     """By split."""
 
 
-def _prepare(config: TrainConfig, data: Dataset | None, cluster: Cluster | None) -> _Parts:
-    made = prepare(config, data, cluster)
+def _prepare(
+    config: TrainConfig, data: Dataset | None, cluster: Cluster | None, attendance: Attendance | None
+) -> _Parts:
+    made = prepare(config, data, cluster, attendance)
     static = config.strategy.kind == "tpu"
     evaluations = {
         split: Evaluation(made.loop, made.strategy, made.data, split=split, config=config.train, static=static)

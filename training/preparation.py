@@ -6,10 +6,12 @@ import keras
 import tensorflow as tf
 
 import zoo
+from training.asynchronous.loop import AsynchronousLoop
 from training.augmentation import Augmentation, make_augmentation
 from training.broadcast import check_same, chief_first
 from training.class_weights import make_class_weights
 from training.cluster.addresses import Cluster
+from training.cluster.attendance import Attendance
 from training.compatibility import check_data
 from training.config import TrainConfig
 from training.data import Dataset, Split, load_data
@@ -38,13 +40,19 @@ class Preparation:
     loop: Loop
 
 
-def prepare(config: TrainConfig, data: Dataset | None = None, cluster: Cluster | None = None) -> Preparation:
+def prepare(
+    config: TrainConfig,
+    data: Dataset | None = None,
+    cluster: Cluster | None = None,
+    attendance: Attendance | None = None,
+) -> Preparation:
     """Prepare to take the steps of a config.
 
     Args:
         config: the experiment.
         data: rows to learn from, in place of the data set that the config names.
-        cluster: the processes of `multi_worker`, of which this is one, after they met.
+        cluster: the processes of `multi_worker` or `parameter_server`, of which this is one, after they met.
+        attendance: who is there of parameter servers and their workers, where this coordinates them.
 
     Raises:
         ConfigError: parts of the config do not fit each other, the data or the machine.
@@ -63,6 +71,7 @@ def prepare(config: TrainConfig, data: Dataset | None = None, cluster: Cluster |
         strategy.num_replicas_in_sync,
         drop_remainder=config.train.drop_remainder,
         pieces=config.train.accumulation,
+        workers=None if attendance is None or cluster is None else len(cluster.workers),
     )
     if config.strategy.kind == "tpu":
         check_static(plan)
@@ -73,15 +82,20 @@ def prepare(config: TrainConfig, data: Dataset | None = None, cluster: Cluster |
         adapt(model, rows.named_inputs())
         optimizer = make_optimizer(config.optimizer, steps=plan.steps * config.train.epochs, steps_per_epoch=plan.steps)
     check_pieces(plan, model)
-    loop = Loop(
-        strategy,
-        model,
-        objectives,
-        optimizer,
-        accumulation=config.train.accumulation,
-        jit=config.train.jit,
-        ema=config.optimizer.ema,
-    )
+    train, ema = config.train, config.optimizer.ema
+    if attendance is None:
+        loop = Loop(strategy, model, objectives, optimizer, accumulation=train.accumulation, jit=train.jit, ema=ema)
+    else:
+        loop = AsynchronousLoop(
+            strategy,
+            model,
+            objectives,
+            optimizer,
+            accumulation=train.accumulation,
+            jit=train.jit,
+            ema=ema,
+            attendance=attendance,
+        )
     augmentation = make_augmentation(config.data.augmentation, rows, seed=config.seed)
     return Preparation(strategy, data, rows, augmentation, plan, model, optimizer, loop)
 

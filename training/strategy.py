@@ -14,6 +14,7 @@ import tensorflow as tf
 
 from training.cluster.addresses import EXAMPLE, Cluster
 from training.cluster.multi_worker import make_multi_worker
+from training.cluster.parameter_servers import check_cluster, make_parameter_server
 from training.config import StrategyConfig
 from training.tpu import make_tpu
 from zoo.errors import ConfigError
@@ -34,7 +35,7 @@ def make_strategy(config: StrategyConfig, cluster: Cluster | None = None) -> tf.
 
     Args:
         config: which one.
-        cluster: the processes of `multi_worker`, of which this is one.
+        cluster: the processes of `multi_worker` or `parameter_server`, of which this is one.
 
     Call it before anything else of TensorFlow: on a machine without GPUs, `mirrored` divides the CPU into logical devices,
     which is only possible before TensorFlow has started its devices.
@@ -52,9 +53,7 @@ def make_strategy(config: StrategyConfig, cluster: Cluster | None = None) -> tf.
     if config.kind == "tpu":
         return make_tpu(config.tpu, seconds=config.timeout)
     if config.kind == "parameter_server":
-        raise ConfigError(
-            "strategy parameter_server cannot be trained with in this version: use multi_worker, whose workers keep step"
-        )
+        return make_parameter_server(check_cluster(cluster))
     devices = _gpu_names(gpus, config.replicas) if gpus else _cpu_names(config.replicas or LOGICAL_CPUS)
     if devices not in _mirrored:
         if _mirrored:
@@ -185,6 +184,8 @@ class BatchPlan:
     """Whether an epoch ends before the rows that do not fill a batch."""
     pieces: int = 1
     """Into how many pieces a batch is cut, one after the other, before it is shared out."""
+    workers: int | None = None
+    """Of how many one takes a batch, on its own; None where all that there are take each batch together."""
 
     def __post_init__(self) -> None:
         if self.rows < 1:
@@ -225,7 +226,10 @@ class BatchPlan:
     def describe(self) -> str:
         """Return the plan as one line for people."""
         full = min(self.batch_size, self.rows)
-        text = f"{self.rows} rows in global batches of {full}{self._over(full)}, {self.steps} steps per epoch"
+        taken = f"{full}{self._over(full)}"
+        if self.workers is not None:
+            taken += f", each handled by one of {self.workers} worker{'' if self.workers == 1 else 's'}"
+        text = f"{self.rows} rows in global batches of {taken}, {self.steps} steps per epoch"
         if self.drop_remainder and self.rows % self.batch_size:
             text += f", {self.rows % self.batch_size} rows left out of each"
         if self.last_batch != full:

@@ -65,9 +65,25 @@ class Cluster:
         return self._mine[self.task]
 
     @property
+    def name(self) -> str:
+        """Return what to call this process."""
+        return (
+            "the chief"
+            if self.job == "chief"
+            else f"{'parameter server' if self.job == 'ps' else 'worker'} {self.task}"
+        )
+
+    @property
     def is_chief(self) -> bool:
         """Tell whether this process writes files and talks."""
         return self.job == "chief" or (self.job == "worker" and self.task == 0 and self.coordinator is None)
+
+    def others(self) -> dict[str, str]:
+        """Return the addresses of workers and parameter servers by what to call them."""
+        return {
+            **{f"worker {number}": address for number, address in enumerate(self.workers)},
+            **{f"parameter server {number}": address for number, address in enumerate(self.servers)},
+        }
 
     def in_step(self) -> Self:
         """Return the cluster whose workers train in step: a chief, where there is one, is the first of them."""

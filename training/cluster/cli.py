@@ -7,12 +7,14 @@ from collections.abc import Sequence
 
 EPILOG = """\
 Everything after -- is the command of every process, `zoo train ...` or just `train ...`. Each gets TF_CONFIG, so that a
-recipe that names no strategy trains with multi_worker. What the chief prints is shown as it is; lines of the others begin
-with their name. When a process is killed or crashes, all are ended and started
-again with --resume. Ctrl-C or SIGTERM: all save their state and end; a second time: at once.
+recipe that names no strategy trains with multi_worker, or with --parameter-servers, parameter_server. What the chief prints
+is shown as it is; lines of the others begin with their name. When a process is killed or crashes, all are ended and started
+again with --resume; of parameter_server, a worker is started again alone. Ctrl-C or SIGTERM: the state is saved and all
+end; a second time: at once.
 
 examples:
   zoo launch --processes 2 -- zoo train digits_cnn
+  zoo launch --processes 2 --parameter-servers 1 -- zoo train digits_cnn
   zoo launch --processes 2 --restarts 10 -- train digits_cnn --deterministic
 
 exit codes:
@@ -26,6 +28,13 @@ def launch_command(parser: argparse.ArgumentParser) -> None:
     parser.epilog = EPILOG
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.add_argument("--processes", type=_count, default=2, metavar="N", help="workers (default: %(default)s)")
+    parser.add_argument(
+        "--parameter-servers",
+        type=_count_or_none,
+        default=0,
+        metavar="N",
+        help="processes that hold the model; with any, a chief is started too (default: %(default)s)",
+    )
     parser.add_argument(
         "--restarts",
         type=_count_or_none,
@@ -48,6 +57,7 @@ def _launch(arguments: argparse.Namespace) -> int:
         command=command,
         again=again,
         processes=arguments.processes,
+        servers=arguments.parameter_servers,
         restarts=arguments.restarts,
     )
     supervisor = Supervisor(job, lambda line: print(line, file=sys.stderr, flush=True))

@@ -12,6 +12,7 @@ from training.cluster.addresses import Cluster
 from training.cluster.lost import WorkerLostError, is_loss, tell_of_loss
 from training.cluster.meeting import meet
 from training.cluster.multi_worker import joined_cluster
+from training.cluster.parameter_servers import check_cluster
 from training.config import TrainConfig
 from zoo.errors import ConfigError
 
@@ -26,8 +27,10 @@ def join_cluster(config: TrainConfig, cluster: Cluster | None = None) -> Cluster
     Raises:
         ConfigError: there is none, it cannot be read, or a worker is missing or different.
     """
+    if config.strategy.kind == "parameter_server":
+        return check_cluster(cluster or Cluster.from_environment())
     if config.strategy.kind != "multi_worker":
-        if cluster is not None and config.strategy.kind != "parameter_server":  # make_strategy speaks of that
+        if cluster is not None:
             raise ConfigError(
                 f"a cluster was given, but strategy is {config.strategy.kind!r}: choose strategy: multi_worker"
             )
@@ -43,11 +46,16 @@ def join_cluster(config: TrainConfig, cluster: Cluster | None = None) -> Cluster
     return cluster
 
 
+def versions() -> dict[str, str]:
+    """Return the versions that have to be equal in all processes."""
+    found = {"keras-zoo": version("keras-zoo"), "keras": keras.__version__, "tensorflow": tf.__version__}
+    return {**found, "python": platform.python_version()}
+
+
 def _facts(config: TrainConfig, cluster: Cluster) -> dict[str, object]:
     """Return what has to be equal on all workers."""
-    versions = {"keras-zoo": version("keras-zoo"), "keras": keras.__version__, "tensorflow": tf.__version__}
     return {
-        "versions": {**versions, "python": platform.python_version()},
+        "versions": versions(),
         "workers": list(cluster.workers),
         "config": config.to_dict(),
         "content hash": config.content_hash(),
@@ -60,6 +68,6 @@ def naming_losses(cluster: Cluster | None) -> Iterator[None]:
     try:
         yield
     except tf.errors.OpError as error:
-        if cluster is None or len(cluster.workers) == 1 or not is_loss(error):
+        if cluster is None or cluster.servers or len(cluster.workers) == 1 or not is_loss(error):
             raise
         raise WorkerLostError(tell_of_loss(error, cluster)) from None

@@ -40,10 +40,10 @@ def meet(cluster: Cluster, facts: Facts, *, seconds: float) -> None:
         return
     deadline = time.monotonic() + seconds
     if cluster.is_chief:
-        with _listen(cluster) as server:
+        with listen_at(cluster) as server:
             _Chief(cluster, facts, server).gather(deadline, seconds)
     else:
-        _listen(cluster).close()  # to see that the port is free
+        listen_at(cluster).close()  # to see that the port is free
         _ask_chief(cluster, facts, deadline, seconds)
 
 
@@ -85,7 +85,7 @@ class _Chief:
             try:
                 connection = stack.enter_context(self.server.accept()[0])
                 connection.settimeout(max(0.1, min(5, deadline - time.monotonic())))
-                heard = _read(connection)
+                heard = read_message(connection)
                 task = heard["task"]
             except (OSError, ValueError, KeyError, TypeError):
                 continue  # nobody's time is up yet, or somebody else knocked
@@ -94,7 +94,7 @@ class _Chief:
             if task in found:
                 return f"two workers say that they are worker {task}: give each its own --task (TF_CONFIG: task.index)"
             found[task] = connection
-            different = _difference(self.facts, heard.get("facts", {}))
+            different = first_difference(self.facts, heard.get("facts", {}))
             if different:
                 who = f"worker {task} ({self.cluster.workers[task]})"
                 return (
@@ -120,7 +120,7 @@ def _ask_chief(cluster: Cluster, facts: Facts, deadline: float, seconds: float) 
                 told = {"task": cluster.task, "facts": facts}
                 connection.sendall(json.dumps(told).encode() + b"\n")
                 connection.settimeout(left + 5)  # the chief tells in time who is missing
-                answer = _read(connection)
+                answer = read_message(connection)
         except (OSError, ValueError) as error:
             reason = str(error) or type(error).__name__
             time.sleep(min(RETRY_SECONDS, max(0.0, deadline - time.monotonic())))
@@ -134,7 +134,8 @@ def _ask_chief(cluster: Cluster, facts: Facts, deadline: float, seconds: float) 
     )
 
 
-def _listen(cluster: Cluster) -> socket.socket:
+def listen_at(cluster: Cluster) -> socket.socket:
+    """Return a socket that listens at the address of this process. Raises ConfigError."""
     port = split_address(cluster.address)[1]
     try:
         if socket.has_dualstack_ipv6():
@@ -142,12 +143,12 @@ def _listen(cluster: Cluster) -> socket.socket:
         return socket.create_server(("", port))
     except OSError as error:
         raise ConfigError(
-            f"worker {cluster.task} cannot listen at its address {cluster.address} ({error.strerror}): "
-            "is it already running?"
+            f"{cluster.name} cannot listen at its address {cluster.address} ({error.strerror}): is it already running?"
         ) from None
 
 
-def _read(connection: socket.socket) -> dict[str, Any]:
+def read_message(connection: socket.socket) -> dict[str, Any]:
+    """Return what the other side says, one object of JSON. Raises OSError or ValueError."""
     text = b""
     while not text.endswith(b"\n"):
         piece = connection.recv(65536)
@@ -160,11 +161,11 @@ def _read(connection: socket.socket) -> dict[str, Any]:
     return found
 
 
-def _difference(mine: Any, theirs: Any, path: str = "") -> str:
+def first_difference(mine: Any, theirs: Any, path: str = "") -> str:
     """Return the first thing that differs, in words; empty where all is equal."""
     if isinstance(mine, Mapping) and isinstance(theirs, Mapping):
         for name in sorted({*mine, *theirs}):
-            found = _difference(mine.get(name), theirs.get(name), f"{path}.{name}".lstrip("."))
+            found = first_difference(mine.get(name), theirs.get(name), f"{path}.{name}".lstrip("."))
             if found:
                 return found
         return ""

@@ -134,7 +134,12 @@ class Supervisor:
         return failed or 0
 
     def _replace(self, processes: "_Processes", place: int, code: int) -> bool:
-        """Start a worker of parameter servers again, which the others can do without for a while."""
+        """Start a worker of parameter servers again, which the others can do without for a while.
+
+        Not one that refused, nor one that lost the chief: with that, all start again.
+        """
+        if code >= 0 and code not in _STOPPED:
+            return False
         if not processes.is_replaceable(place) or self._signals or self._starts == self._job.restarts:
             return False
         self._starts += 1

@@ -16,13 +16,15 @@ class StrategyConfig(Config):
 
     kind: StrategyKind = "default"
     """`default`: what TensorFlow would use; `mirrored`: all GPUs of this machine; `multi_worker`: several processes, which
-    TF_CONFIG or `--cluster` names; `tpu`: a TPU; `parameter_server` is refused in this version."""
+    TF_CONFIG or `--cluster` names; `tpu`: a TPU; `parameter_server`: workers that do not wait for each other, and servers
+    that hold the model, which TF_CONFIG names."""
     replicas: Size | None = None
     """How many devices `mirrored` uses; null is every GPU, or two logical CPUs where there is none."""
     tpu: str | None = None
     """The name or address of the TPU; null is the one of this machine."""
     timeout: PositiveFloat = 120.0
-    """How many seconds the workers of `multi_worker` wait for each other at the start, and for a TPU's address."""
+    """How many seconds the processes of `multi_worker` and `parameter_server` wait for each other at the start, and for a
+    TPU's address; also how long `parameter_server` waits for a worker to come back when none is left."""
 
     @validator(mode="before")
     @classmethod

@@ -157,6 +157,11 @@ def test_a_missing_worker_is_named(recipe: Path, tmp_path: Path) -> None:
         (["train", "digits_cnn", "--cluster", "a:1,b:2"], "--task 0 to 1"),
         (["train", "digits_cnn", "--cluster", "a,b:2", "--task", "0"], "'a' is not the address of a worker"),
         (["train", "digits_cnn", "--strategy", "multi_worker"], "zoo launch --processes 2"),
+        (["train", "digits_cnn", "--strategy", "parameter_server"], "zoo launch --processes 2 --parameter-servers 1"),
+        (
+            ["train", "digits_cnn", "--strategy", "parameter_server", "--cluster", "a:1,b:2", "--task", "0"],
+            "no parameter servers (ps)",
+        ),
         (
             ["train", "digits_cnn", "--strategy", "mirrored", "--cluster", "a:1,b:2", "--task", "0"],
             "choose strategy: multi_worker",

@@ -174,3 +174,15 @@ signal.pause()
     os.mkfifo(tmp_path / "back")
     code, said, _ = run(job(body, tmp_path, servers=1))
     assert (code, said) == (0, ["worker 1 was killed by SIGKILL: starting it again (new start 1 of 2)"])
+
+
+@pytest.mark.parametrize(("code", "end"), [(2, 2), (WORKER_LOST, WORKER_LOST)])
+def test_a_worker_of_parameter_servers_that_refused_or_lost_the_chief_is_not_replaced(
+    tmp_path: Path, code: int, end: int
+) -> None:
+    found, said, _ = run(
+        job(f"sys.exit({code}) if name == 'worker1' else signal.pause()", tmp_path, servers=1, restarts=0)
+    )
+    assert found == end
+    assert "ending the others" in said[0]
+    assert not any("starting it again" in line for line in said)

@@ -1,0 +1,1 @@
+"""Training with parameter servers: workers that take steps without waiting for each other."""
