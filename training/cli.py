@@ -186,13 +186,15 @@ def _train_once(config: "TrainConfig", arguments: argparse.Namespace, cluster: "
             code = signals.exit_code
         except KeyboardInterrupt:
             code = signals.exit_code
+        except WorkerLostError as error:
+            print(f"zoo: error: {error}", file=sys.stderr)
+            code = WORKER_LOST
         except ZooError as error:
             if joined_cluster() is None:
                 raise
             print(f"zoo: error: {error}", file=sys.stderr)
-            code = WORKER_LOST if isinstance(error, WorkerLostError) else MISUSED
-            if code == MISUSED:
-                leave_in_order(seconds=FAILED_PATIENCE_SECONDS)
+            leave_in_order(seconds=FAILED_PATIENCE_SECONDS)
+            code = MISUSED
     if cluster is not None:
         sys.stdout.flush()
         sys.stderr.flush()
