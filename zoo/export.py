@@ -112,7 +112,7 @@ def export(
             name=directory.name,
             created=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
             signatures=_with_ranges(signatures, {**_ranges(examples, rows), **facts.input_ranges}, classes),
-            golden=Golden(SERVING, _tensors(rows), _tensors(replayed)),
+            golden={SERVING: Golden(_tensors(rows), _tensors(replayed))},
             tolerance=Tolerance(),
             libraries=_libraries(),
             files=hash_files(folder),

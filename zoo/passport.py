@@ -4,13 +4,18 @@ Standard library only, so that a server can read passports without Keras.
 """
 
 import dataclasses
+import hashlib
 import json
 from collections.abc import Mapping
 from typing import Any
 
 from zoo.errors import ArtifactError
+from zoo.typed_json import read
 
-FORMAT = 1
+FORMAT = 2
+"""What is written. Format 1, which had one set of golden answers and nothing after `metrics`, is read for ever."""
+_APART = ("hash", "measured")
+"""Keys that are no part of what the hash is of."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -57,20 +62,136 @@ class Tensor:
 class Golden:
     """Inputs of a signature and the outputs it gave at export."""
 
-    signature: str
     inputs: Mapping[str, Tensor]
     outputs: Mapping[str, Tensor]
 
 
 @dataclasses.dataclass(frozen=True)
+class ModelFacts:
+    """How large a model is."""
+
+    parameters: int
+    trainable: int
+    bytes: int
+    """Of the weights in memory."""
+    multiply_adds: int | None = None
+    """Products per example, as `zoo summary` counts them; None where a layer is not known."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Statistics:
+    """What the training data held in one input, per feature (the last axis) where there are few, else over all values."""
+
+    rows: int
+    minimum: tuple[float, ...] = ()
+    maximum: tuple[float, ...] = ()
+    mean: tuple[float, ...] = ()
+    deviation: tuple[float, ...] = ()
+    """The standard deviation, of the whole population."""
+    distinct: int | None = None
+    """Different values: of strings and of ids alone."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Uncertainty:
+    """What the confidence of one output is worth, measured on rows that chose nothing."""
+
+    method: str
+    """`temperature+aps`, `temperature+lac`, `split` or `rolling`: see docs/artifact.md."""
+    level: float
+    """The share of rows whose label is to be in the set or interval."""
+    rows: int
+    """Of the calibration split."""
+    threshold: tuple[float, ...]
+    """The conformal quantile: one number, or one per unit."""
+    temperature: float | None = None
+    """What logits are divided by."""
+    calibration_error: tuple[float, float] | None = None
+    """Expected calibration error (15 bins) on held-out rows before and after the temperature."""
+    coverage: float | None = None
+    """The share of held-out rows whose label is in the set or interval."""
+    coverage_interval: tuple[float, float] | None = None
+    """95 % interval of that (Clopper and Pearson, 1934)."""
+    held_out_rows: int = 0
+    size: float | None = None
+    """Mean size of a set, or width of an interval, on held-out rows."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Variant:
+    """The same model in another file: smaller, or faster to load, and never worse than it says here."""
+
+    file: str
+    """Its path inside the version folder."""
+    kind: str
+    """`litert` or `onnx`."""
+    precision: str
+    """`float32`, `int8` (weights) or `int8_full` (weights and activations)."""
+    bytes: int
+    signature: str
+    """Of the SavedModel, whose outputs it has but for labels, which are `class_names` at `class_id`."""
+    inputs: Mapping[str, TensorFacts]
+    outputs: Mapping[str, TensorFacts]
+    error: float
+    """Largest distance of a number from the SavedModel's, over the rows that were compared."""
+    flips: float
+    """Share of those rows whose class is another."""
+    rows: int
+    tolerance: Tolerance
+    """What `zoo verify` and servers hold it to."""
+    tensors: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    """What inputs and outputs are called in the file, where they have other names."""
+
+
+@dataclasses.dataclass(frozen=True)
+class WarmUp:
+    """Requests that a server runs before it answers others."""
+
+    file: str
+    batch_sizes: tuple[int, ...]
+    requests: int
+
+
+@dataclasses.dataclass(frozen=True)
+class Parent:
+    """The version whose weights training began with."""
+
+    name: str
+    version: int | None
+    hash: str | None
+    """Its passport's; None of format 1."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Latency:
+    """Milliseconds of one call of a signature."""
+
+    median: float
+    high: float
+    """The 90th percentile."""
+    calls: int
+
+
+@dataclasses.dataclass(frozen=True)
+class Measured:
+    """What one machine measured: no part of the hash."""
+
+    machine: Mapping[str, str]
+    signature: str
+    latency: Mapping[str, Latency]
+    """By batch size."""
+
+
+@dataclasses.dataclass(frozen=True)
 class Passport:
-    """What a stranger needs to serve, check and reproduce an artifact."""
+    """What a stranger needs to serve, check, explain and reproduce an artifact."""
 
     name: str
     created: str
     """UTC, ISO 8601."""
     signatures: Mapping[str, SignatureFacts]
-    golden: Golden
+    golden: Mapping[str, Golden]
+    """By signature."""
     tolerance: Tolerance
     libraries: Mapping[str, str]
     files: Mapping[str, str]
@@ -81,76 +202,66 @@ class Passport:
     """The recipe, or the model's config, as it was run; None for a model from elsewhere."""
     config_hash: str | None = None
     data: Mapping[str, Any] | None = None
-    """Name, version, fingerprint, licence and split sizes of the data it learnt from."""
+    """Name, version, fingerprint, licence, citation and split sizes of the data it learnt from."""
     metrics: Mapping[str, Mapping[str, float]] = dataclasses.field(default_factory=dict)
     """By split: what was measured on it."""
+    intervals: Mapping[str, Mapping[str, tuple[float, float]]] = dataclasses.field(default_factory=dict)
+    """By split: the 95 % confidence interval of every metric."""
+    statistics: Mapping[str, Statistics] = dataclasses.field(default_factory=dict)
+    """By input: what the training data held."""
+    model: ModelFacts | None = None
+    weights: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    """Where in the SavedModel's checkpoint each variable of the Keras model lies, by its path in the model."""
+    uncertainty: Mapping[str, Uncertainty] = dataclasses.field(default_factory=dict)
+    """By output."""
+    variants: Mapping[str, Variant] = dataclasses.field(default_factory=dict)
+    warm_up: WarmUp | None = None
+    parent: Parent | None = None
+    measured: Measured | None = None
+    hash: str | None = None
+    """`sha256:<hex>` of everything but `hash` and `measured`; None of format 1."""
     format: int = FORMAT
 
     def to_json(self) -> str:
-        """Return the text of passport.json."""
-        return json.dumps(dataclasses.asdict(self), indent=1, sort_keys=True, allow_nan=False) + "\n"
+        """Return the text of passport.json, with the hash of what it says."""
+        data = dataclasses.asdict(self)
+        data["hash"] = _hash_of(data) if self.format > 1 else None
+        return json.dumps(data, indent=1, sort_keys=True, allow_nan=False) + "\n"
 
     @classmethod
     def from_json(cls, text: str) -> "Passport":
         """Read the text of a passport.json.
 
         Raises:
-            ArtifactError: it is not a passport, or one of a newer format than this version reads.
+            ArtifactError: it is not a passport, one of a newer format than this version reads, or one that was edited.
         """
         try:
             data = json.loads(text)
             found = data["format"]
-            if found != FORMAT:
+            if found == 1:
+                data = _from_format_1(data)
+            elif found != FORMAT:
                 raise ArtifactError(
-                    f"the passport has format {_cut(repr(found))}, this version of keras-zoo reads format {FORMAT}: "
+                    f"the passport has format {_cut(repr(found))}, this version of keras-zoo reads formats 1 to {FORMAT}: "
                     "upgrade keras-zoo"
                 )
-            return cls(
-                name=_typed(data["name"], str),
-                created=_typed(data["created"], str),
-                signatures={
-                    key: SignatureFacts(_facts(value["inputs"]), _facts(value["outputs"]))
-                    for key, value in data["signatures"].items()
-                },
-                golden=Golden(
-                    _typed(data["golden"]["signature"], str),
-                    _tensors(data["golden"]["inputs"]),
-                    _tensors(data["golden"]["outputs"]),
-                ),
-                tolerance=Tolerance(**{key: float(value) for key, value in data["tolerance"].items()}),
-                libraries=_typed(data["libraries"], dict),
-                files={path: _typed(sha, str) for path, sha in data["files"].items()},
-                class_names={key: tuple(_typed(names, list)) for key, names in data["class_names"].items()},
-                config=_typed(data["config"], dict | None),
-                config_hash=_typed(data["config_hash"], str | None),
-                data=_typed(data["data"], dict | None),
-                metrics=_typed(data["metrics"], dict),
-            )
+            elif data["hash"] != _hash_of(data):
+                raise ArtifactError("the passport was edited: it is not what its hash is of")
+            return read(cls, data)
         except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
             raise ArtifactError(f"this is not a passport: {type(error).__name__}: {_cut(str(error), 200)}") from None
 
 
-def _facts(data: Mapping[str, Any]) -> dict[str, TensorFacts]:
-    return {
-        name: TensorFacts(_typed(f["dtype"], str), _tuple(f["shape"]), _tuple(f["range"])) for name, f in data.items()
-    }
+def _from_format_1(data: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a passport of format 1 as one of today, with what it did not know left out."""
+    golden = {data["golden"]["signature"]: data["golden"]}
+    return {**{key: value for key, value in data.items() if key not in _APART}, "golden": golden}
 
 
-def _tensors(data: Mapping[str, Any]) -> dict[str, Tensor]:
-    return {
-        name: Tensor(_typed(t["dtype"], str), _tuple(t["shape"]), _typed(t["base64"], str | None), _tuple(t["strings"]))
-        for name, t in data.items()
-    }
-
-
-def _tuple(value: Any) -> Any:
-    return None if value is None else tuple(_typed(value, list))
-
-
-def _typed(value: Any, kind: Any) -> Any:
-    if not isinstance(value, kind):
-        raise TypeError(f"expected {getattr(kind, '__name__', kind)}, got {_cut(repr(value))}")
-    return value
+def _hash_of(data: Mapping[str, Any]) -> str:
+    core = {key: value for key, value in data.items() if key not in _APART}
+    canonical = json.dumps(core, sort_keys=True, separators=(",", ":"))
+    return "sha256:" + hashlib.sha256(canonical.encode()).hexdigest()
 
 
 def _cut(text: str, length: int = 60) -> str:

@@ -9,7 +9,7 @@ import numpy as np
 
 from zoo.artifact import hash_files, list_versions, read_passport
 from zoo.errors import ArtifactError
-from zoo.export import read_schema
+from zoo.export import SERVING, read_schema
 from zoo.passport import Passport, TensorFacts
 from zoo.tensors import differences, read_tensor
 
@@ -91,18 +91,25 @@ def _answer_checks(version: Path, passport: Passport) -> list[Check]:
     signatures = Check("signatures", tuple(_schema_faults(loaded.signatures, passport)))
     if signatures.faults:
         return [signatures]
-    golden = passport.golden
+    return [signatures, *(_golden_check(loaded.signatures, name, passport) for name in passport.golden)]
+
+
+def _golden_check(signatures: Mapping[str, Any], name: str, passport: Passport) -> Check:
+    import tensorflow as tf
+
+    golden = passport.golden[name]
+    what = "golden answers" if name == SERVING else f"golden answers of {name}"
     try:
-        rows = {name: read_tensor(tensor) for name, tensor in golden.inputs.items()}
-        expected = {name: read_tensor(tensor) for name, tensor in golden.outputs.items()}
+        rows = {key: read_tensor(tensor) for key, tensor in golden.inputs.items()}
+        expected = {key: read_tensor(tensor) for key, tensor in golden.outputs.items()}
     except (TypeError, ValueError) as error:
-        return [signatures, Check("golden answers", (f"the golden tensors cannot be read: {error}",))]
-    faults = _golden_input_faults(rows, passport)
+        return Check(what, (f"the golden tensors cannot be read: {error}",))
+    faults = _golden_input_faults(name, rows, passport)
     if not faults:
-        answers = loaded.signatures[golden.signature](**{name: tf.constant(array) for name, array in rows.items()})
-        faults = differences({name: x.numpy() for name, x in answers.items()}, expected, passport.tolerance)
+        answers = signatures[name](**{key: tf.constant(array) for key, array in rows.items()})
+        faults = differences({key: x.numpy() for key, x in answers.items()}, expected, passport.tolerance)
     count = len(next(iter(rows.values()), ()))
-    return [signatures, Check(f"golden answers ({count} rows)", tuple(faults))]
+    return Check(f"{what} ({count} rows)", tuple(faults))
 
 
 def _schema_faults(signatures: Mapping[str, Any], passport: Passport) -> Iterator[str]:
@@ -122,20 +129,20 @@ def _spec(facts: TensorFacts | None) -> str:
     return "missing" if facts is None else f"{facts.dtype} {facts.shape}"
 
 
-def _golden_input_faults(rows: Mapping[str, np.ndarray], passport: Passport) -> list[str]:
+def _golden_input_faults(name: str, rows: Mapping[str, np.ndarray], passport: Passport) -> list[str]:
     """Hold golden inputs against the schema before TensorFlow sees them: it aborts on some inputs of a wrong rank."""
-    signature = passport.signatures.get(passport.golden.signature)
+    signature = passport.signatures.get(name)
     if signature is None:
-        return [f"the golden inputs are for {passport.golden.signature!r}, which is no signature"]
+        return [f"the golden inputs are for {name!r}, which is no signature"]
     if rows.keys() != signature.inputs.keys():
         return [f"the golden inputs are {', '.join(rows)}, the signature takes {', '.join(signature.inputs)}"]
     faults = []
-    for name, array in rows.items():
-        facts = signature.inputs[name]
+    for key, array in rows.items():
+        facts = signature.inputs[key]
         dtype = "string" if array.dtype == object else array.dtype.name
         fits = array.ndim == len(facts.shape) and all(
             axis in (None, size) for axis, size in zip(facts.shape, array.shape, strict=True)
         )
         if dtype != facts.dtype or not fits:
-            faults.append(f"golden input {name!r} is {dtype} {array.shape}, the signature takes {_spec(facts)}")
+            faults.append(f"golden input {key!r} is {dtype} {array.shape}, the signature takes {_spec(facts)}")
     return faults

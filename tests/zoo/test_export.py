@@ -521,15 +521,16 @@ def test_the_passport_holds_the_hash_of_every_other_file(artifact: Path, passpor
 
 
 def test_the_golden_rows_are_the_first_eight_examples(passport: Passport, examples: np.ndarray) -> None:
-    np.testing.assert_array_equal(read_tensor(passport.golden.inputs["inputs"]), examples[:8])
+    np.testing.assert_array_equal(read_tensor(passport.golden[SERVING].inputs["inputs"]), examples[:8])
 
 
 def test_the_golden_answers_replay(artifact: Path, passport: Passport) -> None:
-    got = signature(artifact)(inputs=read_tensor(passport.golden.inputs["inputs"]))
+    got = signature(artifact)(inputs=read_tensor(passport.golden[SERVING].inputs["inputs"]))
 
-    assert got.keys() == passport.golden.outputs.keys()
-    np.testing.assert_allclose(got["probabilities"], read_tensor(passport.golden.outputs["probabilities"]), atol=1e-6)
-    assert got["label"].tolist() == read_tensor(passport.golden.outputs["label"]).tolist()
+    expected = passport.golden[SERVING].outputs
+    assert got.keys() == expected.keys()
+    np.testing.assert_allclose(got["probabilities"], read_tensor(expected["probabilities"]), atol=1e-6)
+    assert got["label"].tolist() == read_tensor(expected["label"]).tolist()
 
 
 def test_the_passport_names_the_classes(passport: Passport) -> None:

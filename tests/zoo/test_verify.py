@@ -1,4 +1,5 @@
 import base64
+import hashlib
 import json
 import os
 from collections.abc import Callable
@@ -10,11 +11,16 @@ import pytest
 
 import zoo
 from zoo.artifact import PASSPORT
+from zoo.errors import ArtifactError
 
 
 def edit_passport(version: Path, edit: Callable[[dict[str, Any]], object]) -> None:
+    """Edit a passport and give it the hash that goes with what it then says, as docs/artifact.md has it."""
     document = json.loads((version / PASSPORT).read_text())
     edit(document)
+    core = {key: value for key, value in document.items() if key not in {"hash", "measured"}}
+    canonical = json.dumps(core, sort_keys=True, separators=(",", ":"))
+    document["hash"] = "sha256:" + hashlib.sha256(canonical.encode()).hexdigest()
     (version / PASSPORT).write_text(json.dumps(document))
 
 
@@ -62,7 +68,7 @@ def test_what_was_tampered_with_is_not_run(copied: Path) -> None:
 
 def test_an_edited_golden_output_is_named(copied: Path) -> None:
     def edit(passport: dict[str, Any]) -> None:
-        tensor = passport["golden"]["outputs"]["probabilities"]
+        tensor = passport["golden"]["serving_default"]["outputs"]["probabilities"]
         numbers = np.frombuffer(base64.b64decode(tensor["base64"]), dtype="<f4").copy()
         numbers[0] += 0.5
         tensor["base64"] = base64.b64encode(numbers.tobytes()).decode()
@@ -73,7 +79,9 @@ def test_an_edited_golden_output_is_named(copied: Path) -> None:
 
 
 def test_an_edited_golden_label_is_named(copied: Path) -> None:
-    edit_passport(copied, lambda p: p["golden"]["outputs"]["label"]["strings"].__setitem__(0, "tulip"))
+    edit_passport(
+        copied, lambda p: p["golden"]["serving_default"]["outputs"]["label"]["strings"].__setitem__(0, "tulip")
+    )
 
     assert faults_of(copied) == {"golden answers (8 rows)": ("label: 12.5% of 8 classes differ",)}
 
@@ -117,28 +125,46 @@ def test_an_edited_schema_is_named(copied: Path, edit: Callable[[dict[str, Any]]
             lambda g: g["inputs"].update(other=g["inputs"].pop("inputs")),
             "the golden inputs are other, the signature takes inputs",
         ),
-        (lambda g: g.update(signature="regress"), "the golden inputs are for 'regress', which is no signature"),
     ],
 )
 def test_golden_inputs_that_do_not_fit_are_named_and_not_run(
     copied: Path, edit: Callable[[dict[str, Any]], object], fault: str
 ) -> None:
-    edit_passport(copied, lambda passport: edit(passport["golden"]))
+    edit_passport(copied, lambda passport: edit(passport["golden"]["serving_default"]))
 
     assert [fault for faults in faults_of(copied).values() for fault in faults] == [fault]
 
 
 @pytest.mark.parametrize("change", [{"base64": "????"}, {"dtype": "float33"}, {"shape": [1, 2, 3]}])
 def test_golden_tensors_that_cannot_be_read_are_named(copied: Path, change: dict[str, Any]) -> None:
-    edit_passport(copied, lambda passport: passport["golden"]["outputs"]["probabilities"].update(change))
+    edit_passport(
+        copied, lambda passport: passport["golden"]["serving_default"]["outputs"]["probabilities"].update(change)
+    )
 
     (fault,) = faults_of(copied)["golden answers"]
     assert fault.startswith("the golden tensors cannot be read: ")
 
 
+def test_golden_answers_of_what_is_no_signature_are_named(copied: Path) -> None:
+    edit_passport(copied, lambda passport: passport["golden"].update(regress=passport["golden"]["serving_default"]))
+
+    faults = faults_of(copied)
+    assert faults == {
+        "golden answers of regress (8 rows)": ("the golden inputs are for 'regress', which is no signature",)
+    }
+
+
+def test_an_edited_passport_is_refused(copied: Path) -> None:
+    text = (copied / PASSPORT).read_text()
+    (copied / PASSPORT).write_text(text.replace('"absolute": 1e-05', '"absolute": 1.0'))
+
+    with pytest.raises(ArtifactError, match="was edited"):
+        zoo.verify(copied)
+
+
 def test_a_wider_tolerance_in_the_passport_is_used(copied: Path) -> None:
     def edit(passport: dict[str, Any]) -> None:
-        passport["golden"]["outputs"]["label"]["strings"][0] = "tulip"
+        passport["golden"]["serving_default"]["outputs"]["label"]["strings"][0] = "tulip"
         passport["tolerance"]["label_flips"] = 0.125
 
     edit_passport(copied, edit)
