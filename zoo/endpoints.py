@@ -9,9 +9,7 @@ import keras
 import numpy as np
 
 from zoo.errors import ExportError
-from zoo.heads import logits_name, logits_of
-from zoo.passport import Tolerance
-from zoo.tensors import differences
+from zoo.passport import SignatureFacts
 
 if TYPE_CHECKING:
     import tensorflow as tf
@@ -78,24 +76,17 @@ class NamedModel:
         """Answer as the model does at inference."""
         return self._call(self.model, inputs, self._output_keys, self.outputs)
 
-    def logits(self, outputs: Collection[str]) -> Endpoint | None:
-        """Return a function that answers what these outputs of probabilities may be before their activation, or None.
+    def output_of(self, key: str) -> str:
+        """Return the name of the output that the model itself gives under a key."""
+        return self.outputs[self._output_keys.index(key)]
 
-        Logits are found by the names of layers, which in a model from elsewhere can mean anything: see `are_logits`.
-        """
-        names = dict(zip(self._output_keys, self.outputs, strict=False))  # a model without keys has no known logits
-        found = {
-            logits_name(names[key]): tensor
-            for key, tensor in logits_of(self.model).items()
-            if names[key] in outputs and self._computes(tensor)
-        }
-        if not found:
-            return None
-        keys = list(found)
-        model = keras.Model(_structure(self.model, "input"), found)
+    def part(self, tensors: Mapping[str, keras.KerasTensor]) -> Endpoint:
+        """Return a function that answers tensors of the model that `computes` holds of, by the names given here."""
+        keys = list(tensors)
+        model = keras.Model(_structure(self.model, "input"), dict(tensors))
         return lambda inputs: self._call(model, inputs, keys, keys)
 
-    def _computes(self, tensor: object) -> bool:
+    def computes(self, tensor: object) -> bool:
         """Tell whether a layer's output is one tensor that follows from the model's inputs."""
         if not isinstance(tensor, keras.KerasTensor):
             return False
@@ -114,18 +105,11 @@ class NamedModel:
         return {name: _full_precision(value) for name, value in zip(names, values, strict=True)}
 
 
-def are_logits(logits: np.ndarray, probabilities: np.ndarray, choice: Classes) -> bool:
-    """Tell whether the softmax of the logits (the sigmoid, of independent classes and of one unit) is the probabilities."""
-    if logits.shape != probabilities.shape:
-        return False
-    x = logits.astype(np.float64)
-    with np.errstate(over="ignore"):
-        if choice.exclusive and x.shape[-1] > 1:
-            powers = np.exp(x - x.max(axis=-1, keepdims=True))
-            expected = powers / powers.sum(axis=-1, keepdims=True)
-        else:
-            expected = 1 / (1 + np.exp(-x))
-    return not differences({"": probabilities}, {"": expected}, Tolerance())
+def run(endpoint: Endpoint, rows: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Return the answers to rows of input by name."""
+    import tensorflow as tf
+
+    return {name: value.numpy() for name, value in endpoint({k: tf.constant(v) for k, v in rows.items()}).items()}
 
 
 def with_classes(endpoint: Endpoint, classes: Mapping[str, Classes]) -> Endpoint:
@@ -191,13 +175,14 @@ def find_classes(
             )
         kind = kinds.get(output) or _kind_of(answers[output])
         classes[output] = Classes(labels, exclusive=units == 1 or kind == "softmax")
-    _refuse_taken_names(answers, classes)
+    refuse_taken_names(answers, classes, ("class_id", "label"))
     return classes
 
 
-def _refuse_taken_names(outputs: Collection[str], classes: Mapping[str, Classes]) -> None:
+def refuse_taken_names(outputs: Collection[str], classes: Mapping[str, Classes], added: Sequence[str]) -> None:
+    """Raise ExportError where the model has an output with the name of what is added to one of exclusive classes."""
     for output in (output for output, choice in classes.items() if choice.exclusive):
-        for name in (sibling(output, "class_id"), sibling(output, "label")):
+        for name in (sibling(output, each) for each in added):
             if name in outputs:
                 raise ExportError(
                     f"the model's own output {name!r} has the name of what is added to {output!r}: "
@@ -235,6 +220,17 @@ def _names(what: str, found: Sequence[str], given: Sequence[str] | None) -> list
         if not _IDENTIFIER.fullmatch(name):
             raise ExportError(f"{what} {name!r}: a name has letters, digits and '_' only; pass {what}_names=[...]")
     return names
+
+
+def refuse_unstable(named: NamedModel, signatures: Mapping[str, SignatureFacts]) -> None:
+    """Raise ExportError where a signature, or what it takes or gives, has a name that may be another one tomorrow."""
+    for signature, facts in signatures.items():
+        for name in {signature, *facts.inputs, *facts.outputs} - {*named.inputs, *named.outputs}:
+            if _UNSTABLE.fullmatch(name) or not _IDENTIFIER.fullmatch(name):
+                raise ExportError(
+                    f"signature {signature!r}: {name!r} is no stable name, which has letters, digits and '_' and is not "
+                    "one that Keras numbers anew in every process: rename it"
+                )
 
 
 def _full_precision(value: "tf.Tensor") -> "tf.Tensor":

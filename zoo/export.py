@@ -14,17 +14,15 @@ import numpy as np
 from zoo.artifact import PASSPORT, hash_files, write_version
 from zoo.errors import ExportError
 from zoo.golden import golden_rows, refuse_not_finite, refuse_not_text
-from zoo.passport import Golden, Passport, SignatureFacts, TensorFacts, Tolerance
-from zoo.tensors import differences, write_tensor
+from zoo.passport import Golden, Passport, SignatureFacts, Tensor, TensorFacts, Tolerance
+from zoo.saved_model import replay, save
+from zoo.tensors import write_tensor
 
 if TYPE_CHECKING:
     import keras
 
     from zoo.config import Config, ModelConfig
-    from zoo.endpoints import Classes, Endpoint, NamedModel
 
-SERVING = "serving_default"
-LOGITS = "logits"
 _MODEL_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
 
 
@@ -78,8 +76,11 @@ def export(
             names do not fit, an answer is not finite, strings are not UTF-8, the exported model does not answer as the model
             does, or the disk refuses. Nothing is left behind then.
     """
-    from zoo.endpoints import NamedModel, find_classes, with_classes
+    import tensorflow as tf
+
+    from zoo.endpoints import NamedModel, find_classes, refuse_unstable, run, with_classes
     from zoo.preprocessing import needs_adapting
+    from zoo.signatures import Subject, signatures_of
 
     directory = Path(directory).absolute()
     facts = facts or ExportFacts()
@@ -94,25 +95,22 @@ def export(
             "zoo.adapt(model, rows), or load the weights of a model that has"
         )
     rows = golden_rows(named, examples)
-    outputs = _run(named, rows)
+    outputs = run(named, rows)
     refuse_not_finite(outputs)
     classes = find_classes(outputs, class_names, _kinds(facts))
-    serve = with_classes(named, classes)
-    logits = _true_logits(named, rows, outputs, classes)
-    endpoints = {SERVING: serve} if logits is None else {SERVING: serve, LOGITS: logits}
-    answers = _run(serve, rows)
+    serve = tf.function(with_classes(named, classes), input_signature=[named.specs()], autograph=False)
+    signatures = signatures_of(Subject(named, classes, rows, outputs, serve))
 
     def write(folder: Path) -> None:
-        _save(named, endpoints, folder)
-        signatures, replayed = _reload(folder, rows)
-        faults = differences(replayed, answers, Tolerance())
-        if faults:
-            raise ExportError(f"the exported model does not answer as the model does: {'; '.join(faults)}")
+        save(model, signatures, folder)
+        schemas, answers = replay(folder, signatures)
+        refuse_unstable(named, schemas)
+        ranges = {**_ranges(examples, rows), **facts.input_ranges}
         passport = Passport(
             name=directory.name,
             created=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-            signatures=_with_ranges(signatures, {**_ranges(examples, rows), **facts.input_ranges}, classes),
-            golden={SERVING: Golden(_tensors(rows), _tensors(replayed))},
+            signatures={s.name: _with_ranges(schemas[s.name], {**ranges, **s.ranges}) for s in signatures},
+            golden={s.name: _golden(s.golden, answers[s.name]) for s in signatures if s.golden is not None},
             tolerance=Tolerance(),
             libraries=_libraries(),
             files=hash_files(folder),
@@ -136,71 +134,6 @@ def _json_of(passport: Passport) -> str:
         ) from None
 
 
-def _true_logits(
-    named: "NamedModel",
-    rows: Mapping[str, np.ndarray],
-    outputs: Mapping[str, np.ndarray],
-    classes: "Mapping[str, Classes]",
-) -> "Endpoint | None":
-    """Return a function that answers the logits of every output whose probabilities they give on the golden rows."""
-    from zoo.endpoints import are_logits, sibling
-
-    candidates = named.logits(classes)
-    if candidates is None:
-        return None
-    found = _run(candidates, rows)
-    return named.logits(
-        [
-            output
-            for output, choice in classes.items()
-            if sibling(output, LOGITS) in found and are_logits(found[sibling(output, LOGITS)], outputs[output], choice)
-        ]
-    )
-
-
-def _run(endpoint: "Endpoint", rows: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-    import tensorflow as tf
-
-    return {name: value.numpy() for name, value in endpoint({k: tf.constant(v) for k, v in rows.items()}).items()}
-
-
-def _save(named: "NamedModel", endpoints: "Mapping[str, Endpoint]", folder: Path) -> None:
-    import keras
-    import tensorflow as tf
-
-    archive = keras.export.ExportArchive()
-    for layer in named.model._flatten_layers():  # noqa: SLF001 - the only way to see nested layers
-        # The variables that endpoints use are saved as it is, and those of a tracked layer a second time. What has to be
-        # tracked is the layers with other resources: look-up tables.
-        if not layer.variables:
-            archive.track(layer)
-    for name, endpoint in endpoints.items():
-        archive.add_endpoint(name, tf.function(endpoint, input_signature=[named.specs()]))
-    try:
-        archive.write_out(str(folder), verbose=False)
-    except tf.errors.OpError as error:
-        raise ExportError(f"TensorFlow cannot write below {folder.parent}: {error.message}") from error
-
-
-def _reload(folder: Path, rows: Mapping[str, np.ndarray]) -> tuple[dict[str, SignatureFacts], dict[str, np.ndarray]]:
-    """Read back what was written: its signatures as they are on disk, and its answers to the golden rows."""
-    import tensorflow as tf
-
-    loaded = tf.saved_model.load(str(folder))
-    signatures = {name: read_schema(loaded.signatures[name]) for name in (SERVING, LOGITS) if name in loaded.signatures}
-    outputs = loaded.signatures[SERVING](**{name: tf.constant(value) for name, value in rows.items()})
-    return signatures, {name: value.numpy() for name, value in outputs.items()}
-
-
-def read_schema(signature: Any) -> SignatureFacts:
-    """Return the names, types and shapes of a signature that TensorFlow loaded."""
-
-    def facts(specs: Mapping[str, Any]) -> dict[str, TensorFacts]:
-        return {name: TensorFacts(spec.dtype.name, tuple(spec.shape)) for name, spec in specs.items()}
-
-    return SignatureFacts(facts(signature.structured_input_signature[1]), facts(signature.structured_outputs))
-
-
 def _ranges(
     examples: np.ndarray | Mapping[str, np.ndarray] | None, rows: Mapping[str, np.ndarray]
 ) -> dict[str, tuple[float, float]]:
@@ -212,25 +145,18 @@ def _ranges(
     return {name: (float(x.min()), float(x.max())) for name, x in arrays.items() if x.dtype.kind in "fiub"}
 
 
-def _with_ranges(
-    signatures: Mapping[str, SignatureFacts],
-    input_ranges: Mapping[str, tuple[float, float]],
-    classes: "Mapping[str, Classes]",
-) -> dict[str, SignatureFacts]:
-    from zoo.endpoints import sibling
-
-    ranges = dict(input_ranges)
-    for output, choice in classes.items():
-        ranges[output] = (0.0, 1.0)
-        ranges[sibling(output, "class_id")] = (0, len(choice.labels) - 1)
-
+def _with_ranges(facts: SignatureFacts, ranges: Mapping[str, tuple[float, float]]) -> SignatureFacts:
     def ranged(tensors: Mapping[str, TensorFacts]) -> dict[str, TensorFacts]:
-        return {name: TensorFacts(f.dtype, f.shape, ranges.get(name)) for name, f in tensors.items()}
+        return {name: replace(each, range=ranges.get(name)) for name, each in tensors.items()}
 
-    return {name: SignatureFacts(ranged(s.inputs), ranged(s.outputs)) for name, s in signatures.items()}
+    return SignatureFacts(ranged(facts.inputs), ranged(facts.outputs))
 
 
-def _tensors(arrays: Mapping[str, np.ndarray]) -> dict[str, Any]:
+def _golden(inputs: Mapping[str, np.ndarray], outputs: Mapping[str, np.ndarray]) -> Golden:
+    return Golden(_tensors(inputs), _tensors(outputs))
+
+
+def _tensors(arrays: Mapping[str, np.ndarray]) -> dict[str, Tensor]:
     for name, array in arrays.items():
         if array.dtype.kind in "OSU":
             refuse_not_text(f"the answers or examples of {name!r}", array)

@@ -14,6 +14,8 @@ from zoo.typed_json import read
 
 FORMAT = 2
 """What is written. Format 1, which had one set of golden answers and nothing after `metrics`, is read for ever."""
+SERVING = "serving_default"
+"""The signature that is called where none is named."""
 _APART = ("hash", "measured")
 """Keys that are no part of what the hash is of."""
 

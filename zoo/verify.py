@@ -9,8 +9,8 @@ import numpy as np
 
 from zoo.artifact import hash_files, list_versions, read_passport
 from zoo.errors import ArtifactError
-from zoo.export import SERVING, read_schema
-from zoo.passport import Passport, TensorFacts
+from zoo.passport import SERVING, Passport, TensorFacts
+from zoo.saved_model import read_schema
 from zoo.tensors import differences, read_tensor
 
 

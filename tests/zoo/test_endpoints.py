@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from zoo.endpoints import Classes, are_logits, find_classes, is_probabilities, sibling
+from zoo.endpoints import Classes, find_classes, is_probabilities, sibling
 from zoo.errors import ExportError
 
 SOFTMAX = np.array([[0.25, 0.75], [0.5, 0.5]])
@@ -68,25 +68,3 @@ def test_an_output_with_the_name_of_what_is_added_is_refused(own: str) -> None:
 def test_an_output_named_label_is_fine_where_nothing_of_that_name_is_added() -> None:
     assert find_classes({"probabilities": SIGMOIDS, "label": SOFTMAX}, None, {}).keys() == {"probabilities"}
     assert find_classes({"a_probabilities": SOFTMAX, "label": SOFTMAX}, None, {}).keys() == {"a_probabilities"}
-
-
-LOGITS = np.log(np.array([[1.0, 3.0], [2.0, 2.0]]))
-
-
-@pytest.mark.parametrize(
-    ("logits", "probabilities", "exclusive", "expected"),
-    [
-        (LOGITS, [[0.25, 0.75], [0.5, 0.5]], True, True),
-        (LOGITS + 700, [[0.25, 0.75], [0.5, 0.5]], True, True),
-        (LOGITS * 2, [[0.25, 0.75], [0.5, 0.5]], True, False),
-        (LOGITS, [[1 / 2, 3 / 4], [2 / 3, 2 / 3]], False, True),  # the sigmoid of log(x) is x / (1 + x)
-        (LOGITS, [[1 / 2, 3 / 4], [2 / 3, 2 / 3]], True, False),
-        (LOGITS[:, :1], [[1 / 2], [2 / 3]], True, True),
-        (LOGITS[:, :1], [[0.25, 0.75], [0.5, 0.5]], True, False),
-    ],
-)
-def test_logits_are_what_the_activation_makes_probabilities_of(
-    logits: np.ndarray, probabilities: list[list[float]], *, exclusive: bool, expected: bool
-) -> None:
-    classes = Classes(("no", "yes"), exclusive=exclusive)
-    assert are_logits(logits, np.array(probabilities), classes) is expected

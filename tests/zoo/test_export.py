@@ -180,7 +180,7 @@ def test_a_linear_head_has_its_value_and_nothing_else(tmp_path: Path) -> None:
     version = zoo.export(build(head={"kind": "linear"}), tmp_path / "m")
 
     assert specs(version) == {"value": ("float32", [None, 1])}
-    assert list(tf.saved_model.load(str(version)).signatures) == [SERVING]
+    assert "logits" not in tf.saved_model.load(str(version)).signatures
 
 
 @pytest.mark.parametrize("policy", ["mixed_float16", "mixed_bfloat16"])
@@ -426,7 +426,7 @@ def test_a_layer_that_is_named_logits_and_is_none_gives_no_signature(
 ) -> None:
     version = zoo.export(foreign(make), tmp_path / "m")
 
-    assert list(tf.saved_model.load(str(version)).signatures) == [SERVING]
+    assert "logits" not in tf.saved_model.load(str(version)).signatures
     assert zoo.verify(version).ok
 
 

@@ -1,0 +1,93 @@
+"""Signatures -> a SavedModel on the disk, and what is read back of it."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from zoo.errors import ExportError
+from zoo.passport import SignatureFacts, TensorFacts, Tolerance
+from zoo.tensors import differences
+
+if TYPE_CHECKING:
+    import keras
+
+    from zoo.signatures import Signature
+
+Answers = dict[str, dict[str, np.ndarray]]
+
+
+def save(model: "keras.Model", signatures: "Sequence[Signature]", folder: Path) -> None:
+    """Write the signatures, and the variables of the model that they share.
+
+    Raises:
+        ExportError: TensorFlow cannot write there.
+    """
+    import keras
+    import tensorflow as tf
+
+    archive = keras.export.ExportArchive()
+    for layer in model._flatten_layers():  # noqa: SLF001 - the only way to see nested layers
+        # The variables that signatures use are saved as it is, and those of a tracked layer a second time. What has to be
+        # tracked is the layers with other resources: look-up tables.
+        if not layer.variables:
+            archive.track(layer)
+    for signature in signatures:
+        archive.add_endpoint(
+            signature.name, tf.function(signature.function, input_signature=[dict(signature.inputs)], autograph=False)
+        )
+    try:
+        archive.write_out(str(folder), verbose=False)
+    except tf.errors.OpError as error:
+        raise ExportError(f"TensorFlow cannot write below {folder.parent}: {error.message}") from error
+    _set_method_names(folder, {signature.name: signature.method_name for signature in signatures})
+
+
+def _set_method_names(folder: Path, names: Mapping[str, str]) -> None:
+    """Give each signature its method name: TensorFlow writes that of Predict for all, and offers no other."""
+    from tensorflow.core.protobuf import saved_model_pb2
+    from tensorflow.python.saved_model import fingerprinting_utils
+
+    path = folder / "saved_model.pb"
+    saved = saved_model_pb2.SavedModel.FromString(path.read_bytes())
+    definitions = saved.meta_graphs[0].signature_def
+    if all(definitions[name].method_name == method for name, method in names.items()):
+        return
+    for name, method in names.items():
+        definitions[name].method_name = method
+    path.write_bytes(saved.SerializeToString(deterministic=True))
+    fingerprinting_utils.write_fingerprint(str(folder))
+
+
+def replay(folder: Path, signatures: "Sequence[Signature]") -> tuple[dict[str, SignatureFacts], Answers]:
+    """Read back what was written: the signatures as they are on the disk, and their answers to golden inputs.
+
+    Raises:
+        ExportError: an answer is not the one that the signature gives in this process.
+    """
+    import tensorflow as tf
+
+    loaded = tf.saved_model.load(str(folder)).signatures
+    answers = {}
+    for signature in signatures:
+        if signature.golden is None:
+            continue
+        inputs = {name: tf.constant(value) for name, value in signature.golden.items()}
+        expected = {name: value.numpy() for name, value in signature.function(inputs).items()}
+        got = {name: value.numpy() for name, value in loaded[signature.name](**inputs).items()}
+        if faults := differences(got, expected, Tolerance()):
+            raise ExportError(
+                f"the exported model does not answer {signature.name} as the model does: {'; '.join(faults)}"
+            )
+        answers[signature.name] = got
+    return {signature.name: read_schema(loaded[signature.name]) for signature in signatures}, answers
+
+
+def read_schema(signature: Any) -> SignatureFacts:
+    """Return the names, types and shapes of a signature that TensorFlow loaded."""
+
+    def facts(specs: Mapping[str, Any]) -> dict[str, TensorFacts]:
+        return {name: TensorFacts(spec.dtype.name, tuple(spec.shape)) for name, spec in specs.items()}
+
+    return SignatureFacts(facts(signature.structured_input_signature[1]), facts(signature.structured_outputs))
