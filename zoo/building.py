@@ -6,7 +6,7 @@ import keras
 
 from zoo.config import INPUT_NAME, ModelConfig
 from zoo.errors import ConfigError
-from zoo.heads import head_outputs
+from zoo.heads import FEATURES_AND_INPUTS, head_outputs
 from zoo.preprocessing import preprocess
 from zoo.registry import get
 from zoo.regularization import add_noise
@@ -48,7 +48,7 @@ def build(architecture: str | ModelConfig, /, **fields: Any) -> keras.Model:
     features = get(config.architecture).backbone(seen[INPUT_NAME] if single else seen, config)
     if config.input_skip:
         flat = keras.layers.Flatten(name="flat_inputs")(seen[INPUT_NAME])
-        features = keras.layers.Concatenate(name="features_and_inputs")([features, flat])
+        features = keras.layers.Concatenate(name=FEATURES_AND_INPUTS)([features, flat])
     model = keras.Model(
         inputs[INPUT_NAME] if single else inputs, head_outputs(features, config), name=config.architecture
     )

@@ -74,17 +74,24 @@ class NamedModel:
 
     def __call__(self, inputs: Tensors) -> "dict[str, tf.Tensor]":
         """Answer as the model does at inference."""
-        return self._call(self.model, inputs, self._output_keys, self.outputs)
+        return self.with_parts(inputs, {})[0]
+
+    def with_parts(
+        self, inputs: Tensors, parts: Mapping[str, keras.KerasTensor]
+    ) -> "tuple[dict[str, tf.Tensor], dict[str, tf.Tensor]]":
+        """Answer as the model does at inference; and tensors within it that `computes` holds of, by the names given here."""
+        model, outputs = self.model, _structure(self.model, "output")
+        if parts:
+            model = keras.Model(_structure(model, "input"), [outputs, dict(parts)])
+        packed = keras.tree.pack_sequence_as(_structure(self.model, "input"), [inputs[name] for name in self.inputs])
+        answers, found = model(packed, training=False) if parts else (model(packed, training=False), {})
+        values = [answers[key] for key in self._output_keys] if self._output_keys else keras.tree.flatten(answers)
+        named = zip(self.outputs, values, strict=True)
+        return {name: _full_precision(x) for name, x in named}, {name: _full_precision(x) for name, x in found.items()}
 
     def output_of(self, key: str) -> str:
         """Return the name of the output that the model itself gives under a key."""
         return self.outputs[self._output_keys.index(key)]
-
-    def part(self, tensors: Mapping[str, keras.KerasTensor]) -> Endpoint:
-        """Return a function that answers tensors of the model that `computes` holds of, by the names given here."""
-        keys = list(tensors)
-        model = keras.Model(_structure(self.model, "input"), dict(tensors))
-        return lambda inputs: self._call(model, inputs, keys, keys)
 
     def computes(self, tensor: object) -> bool:
         """Tell whether a layer's output is one tensor that follows from the model's inputs."""
@@ -95,14 +102,6 @@ class NamedModel:
         except ValueError:  # of a layer that was also called on something else
             return False
         return True
-
-    def _call(
-        self, model: keras.Model, inputs: Tensors, keys: Sequence[str], names: Sequence[str]
-    ) -> "dict[str, tf.Tensor]":
-        packed = keras.tree.pack_sequence_as(_structure(model, "input"), [inputs[name] for name in self.inputs])
-        outputs = model(packed, training=False)
-        values = [outputs[key] for key in keys] if keys else keras.tree.flatten(outputs)
-        return {name: _full_precision(value) for name, value in zip(names, values, strict=True)}
 
 
 def run(endpoint: Endpoint, rows: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:

@@ -13,7 +13,7 @@ import numpy as np
 
 from zoo.artifact import PASSPORT, hash_files, write_version
 from zoo.errors import ExportError
-from zoo.golden import golden_rows, refuse_not_finite, refuse_not_text
+from zoo.golden import golden_rows, refuse_not_finite
 from zoo.passport import Golden, Passport, SignatureFacts, Tensor, TensorFacts, Tolerance
 from zoo.saved_model import replay, save
 from zoo.tensors import write_tensor
@@ -76,9 +76,8 @@ def export(
             names do not fit, an answer is not finite, strings are not UTF-8, the exported model does not answer as the model
             does, or the disk refuses. Nothing is left behind then.
     """
-    import tensorflow as tf
-
-    from zoo.endpoints import NamedModel, find_classes, refuse_unstable, run, with_classes
+    from zoo.endpoints import NamedModel, find_classes, refuse_unstable, run
+    from zoo.full_precision import full_precision
     from zoo.preprocessing import needs_adapting
     from zoo.signatures import Subject, signatures_of
 
@@ -94,35 +93,35 @@ def export(
             f"the preprocessing of {model.name!r} has not seen the training data: call "
             "zoo.adapt(model, rows), or load the weights of a model that has"
         )
-    rows = golden_rows(named, examples)
-    outputs = run(named, rows)
-    refuse_not_finite(outputs)
-    classes = find_classes(outputs, class_names, _kinds(facts))
-    serve = tf.function(with_classes(named, classes), input_signature=[named.specs()], autograph=False)
-    signatures = signatures_of(Subject(named, classes, rows, outputs, serve))
+    with full_precision(model):
+        rows = golden_rows(named, examples)
+        outputs = run(named, rows)
+        refuse_not_finite(outputs)
+        classes = find_classes(outputs, class_names, _kinds(facts))
+        signatures = signatures_of(Subject(named, classes, rows, outputs))
 
-    def write(folder: Path) -> None:
-        save(model, signatures, folder)
-        schemas, answers = replay(folder, signatures)
-        refuse_unstable(named, schemas)
-        ranges = {**_ranges(examples, rows), **facts.input_ranges}
-        passport = Passport(
-            name=directory.name,
-            created=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-            signatures={s.name: _with_ranges(schemas[s.name], {**ranges, **s.ranges}) for s in signatures},
-            golden={s.name: _golden(s.golden, answers[s.name]) for s in signatures if s.golden is not None},
-            tolerance=Tolerance(),
-            libraries=_libraries(),
-            files=hash_files(folder),
-            class_names={output: choice.labels for output, choice in classes.items()},
-            data=facts.data,
-            metrics=facts.metrics,
-            **_config(facts),
-        )
-        (folder / PASSPORT).parent.mkdir(exist_ok=True)
-        (folder / PASSPORT).write_text(_json_of(passport), encoding="utf-8")
+        def write(folder: Path) -> None:
+            save(model, signatures, folder)
+            schemas, answers = replay(folder, signatures)
+            refuse_unstable(named, schemas)
+            ranges = {**_ranges(examples, rows), **facts.input_ranges}
+            passport = Passport(
+                name=directory.name,
+                created=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+                signatures={s.name: _with_ranges(schemas[s.name], {**ranges, **s.ranges}) for s in signatures},
+                golden={s.name: _golden(s.golden, answers[s.name]) for s in signatures if s.golden is not None},
+                tolerance=Tolerance(),
+                libraries=_libraries(),
+                files=hash_files(folder),
+                class_names={output: choice.labels for output, choice in classes.items()},
+                data=facts.data,
+                metrics=facts.metrics,
+                **_config(facts),
+            )
+            (folder / PASSPORT).parent.mkdir(exist_ok=True)
+            (folder / PASSPORT).write_text(_json_of(passport), encoding="utf-8")
 
-    return write_version(directory, write)
+        return write_version(directory, write)
 
 
 def _json_of(passport: Passport) -> str:
@@ -157,9 +156,6 @@ def _golden(inputs: Mapping[str, np.ndarray], outputs: Mapping[str, np.ndarray])
 
 
 def _tensors(arrays: Mapping[str, np.ndarray]) -> dict[str, Tensor]:
-    for name, array in arrays.items():
-        if array.dtype.kind in "OSU":
-            refuse_not_text(f"the answers or examples of {name!r}", array)
     return {name: write_tensor(array) for name, array in arrays.items()}
 
 

@@ -12,6 +12,9 @@ OUTPUT_OF_KIND = {"sigmoid": "probabilities", "softmax": "probabilities", "token
 ACTIVATION_OF_KIND = {"sigmoid": "sigmoid", "softmax": "softmax", "token": "softmax", "linear": "linear"}
 """What each kind of head applies to its logits."""
 
+FEATURES_AND_INPUTS = "features_and_inputs"
+"""What the layer is called that puts the input beside the features, for `input_skip`."""
+
 
 def output_name(head: str, kind: str) -> str:
     """Return the name of a head's output: `probabilities`, or `<head>_probabilities` for a named head."""
@@ -60,6 +63,27 @@ def logits_of(model: keras.Model) -> dict[str, keras.KerasTensor]:
         if output.endswith("probabilities") and layer is not None:
             logits[output] = layer.output
     return logits
+
+
+def features_of(model: keras.Model) -> keras.KerasTensor | None:
+    """Return the features of the backbone, (N, width) or (N, steps, width), that every head of the model stands on.
+
+    They are found by the names of layers, so also after a model was saved and loaded; None for a model that was built
+    otherwise. With `input_skip` they are those beside the input.
+    """
+    layers = {layer.name: layer for layer in model.layers}
+    found = []
+    for output in _named_outputs(model):
+        linear = output.removesuffix("value") + "features_to_value" if output.endswith("value") else logits_name(output)
+        if not isinstance(layers.get(linear), keras.layers.Dense):
+            return None
+        if not isinstance(layers.get(output), keras.layers.Activation):
+            return None
+        found.append(layers[linear].input)
+    if not found or any(features is not found[0] for features in found):
+        return None
+    joined = layers.get(FEATURES_AND_INPUTS)
+    return joined.input[0] if joined is not None and joined.output is found[0] else found[0]
 
 
 def logits_name(output: str) -> str:

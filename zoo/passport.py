@@ -58,6 +58,8 @@ class Tensor:
     shape: tuple[int, ...]
     base64: str | None = None
     strings: tuple[str, ...] | None = None
+    binary: tuple[str, ...] | None = None
+    """In place of `strings`, base64 of each, where they are not all text: images for one."""
 
 
 @dataclasses.dataclass(frozen=True)

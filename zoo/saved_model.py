@@ -24,21 +24,24 @@ def save(model: "keras.Model", signatures: "Sequence[Signature]", folder: Path) 
     Raises:
         ExportError: TensorFlow cannot write there.
     """
-    import keras
     import tensorflow as tf
 
-    archive = keras.export.ExportArchive()
-    for layer in model._flatten_layers():  # noqa: SLF001 - the only way to see nested layers
-        # The variables that signatures use are saved as it is, and those of a tracked layer a second time. What has to be
-        # tracked is the layers with other resources: look-up tables.
-        if not layer.variables:
-            archive.track(layer)
-    for signature in signatures:
-        archive.add_endpoint(
-            signature.name, tf.function(signature.function, input_signature=[dict(signature.inputs)], autograph=False)
-        )
+    # Keras's ExportArchive would trace and write every function twice: as a signature, and as an attribute.
+    functions = {
+        each.name: tf.function(
+            each.function, input_signature=[dict(each.inputs)], autograph=False
+        ).get_concrete_function()
+        for each in signatures
+    }
+    root = tf.Module()
+    root.weights = list({id(each): each for function in functions.values() for each in function.variables}.values())
+    root.tables = [
+        layer
+        for layer in model._flatten_layers()  # noqa: SLF001 - the only way to see nested layers
+        if not layer.variables  # the others hold no resources but weights
+    ]
     try:
-        archive.write_out(str(folder), verbose=False)
+        tf.saved_model.save(root, str(folder), signatures=functions)
     except tf.errors.OpError as error:
         raise ExportError(f"TensorFlow cannot write below {folder.parent}: {error.message}") from error
     _set_method_names(folder, {signature.name: signature.method_name for signature in signatures})

@@ -12,11 +12,14 @@ def write_tensor(array: np.ndarray) -> Tensor:
     """Write an array down exactly. Strings (object arrays of bytes or str) become a list, row by row.
 
     Raises:
-        UnicodeError: a string is not UTF-8.
+        UnicodeError: a str is not to be encoded.
     """
     if array.dtype.kind in "OSU":
-        texts = (item.decode() if isinstance(item, bytes) else str(item) for item in array.ravel().tolist())
-        return Tensor("string", array.shape, strings=tuple(texts))
+        items = [item if isinstance(item, bytes) else str(item).encode() for item in array.ravel().tolist()]
+        try:
+            return Tensor("string", array.shape, strings=tuple(item.decode() for item in items))
+        except UnicodeDecodeError:
+            return Tensor("string", array.shape, binary=tuple(base64.b64encode(item).decode() for item in items))
     little = np.ascontiguousarray(array, dtype=array.dtype.newbyteorder("<"))
     return Tensor(array.dtype.name, array.shape, base64=base64.b64encode(little.tobytes()).decode())
 
@@ -25,6 +28,8 @@ def read_tensor(tensor: Tensor) -> np.ndarray:
     """Return the array that was written down. Raises ValueError where the contents do not fit the shape."""
     if tensor.strings is not None:
         return np.array([text.encode() for text in tensor.strings], dtype=object).reshape(tensor.shape)
+    if tensor.binary is not None:
+        return np.array([base64.b64decode(item) for item in tensor.binary], dtype=object).reshape(tensor.shape)
     flat = np.frombuffer(base64.b64decode(tensor.base64 or ""), dtype=np.dtype(tensor.dtype).newbyteorder("<"))
     return flat.reshape(tensor.shape).astype(tensor.dtype)
 

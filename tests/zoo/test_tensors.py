@@ -42,6 +42,14 @@ def test_strings_are_read_as_bytes_as_tensorflow_gives_them() -> None:
     assert read_tensor(Tensor("string", (2,), strings=("a", "\u00fc"))).tolist() == [b"a", "\u00fc".encode()]
 
 
+def test_strings_that_are_no_text_are_base64() -> None:
+    array = np.array([[b"\xff\xd8", b"text"]], dtype=object)
+    written = write_tensor(array)
+
+    assert written == Tensor("string", (1, 2), binary=("/9g=", "dGV4dA=="))
+    assert read_tensor(written).tolist() == array.tolist()
+
+
 @pytest.mark.parametrize(
     "tensor",
     [

@@ -8,7 +8,13 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 
 from zoo.errors import ExportError
+from zoo.signatures.audio_bytes import audio_bytes
+from zoo.signatures.classify import classify
+from zoo.signatures.embed import embed
+from zoo.signatures.generation import generation
+from zoo.signatures.image_bytes import image_bytes
 from zoo.signatures.logits import LOGITS, logits
+from zoo.signatures.regress import regress
 from zoo.signatures.serving import PREDICT, predict, serving
 from zoo.signatures.signature import PREDICT_METHOD, Signature
 from zoo.signatures.subject import Subject
@@ -16,7 +22,7 @@ from zoo.signatures.subject import Subject
 __all__ = ["LOGITS", "MAKERS", "PREDICT", "PREDICT_METHOD", "Maker", "Signature", "Subject", "signatures_of"]
 
 Maker = Callable[[Subject], Iterable[Signature]]
-MAKERS: tuple[Maker, ...] = (serving, predict, logits)
+MAKERS: tuple[Maker, ...] = (serving, predict, logits, embed, classify, regress, image_bytes, audio_bytes, generation)
 
 
 def signatures_of(subject: Subject) -> list[Signature]:

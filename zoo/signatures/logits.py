@@ -27,25 +27,26 @@ def logits(subject: Subject) -> Iterator[Signature]:
     }
     if not candidates:
         return
-    found = run(named.part(candidates), subject.rows)
+    found = run(lambda inputs: named.with_parts(inputs, candidates)[1], subject.rows)
     true = {
         name: candidates[name]
         for output, choice in subject.classes.items()
         if (name := sibling(output, LOGITS)) in found and are_logits(found[name], subject.answers[output], choice)
     }
     if true:
-        yield Signature(LOGITS, named.part(true), named.specs(), golden=subject.few())
+        yield Signature(LOGITS, subject.part(true), named.specs(), golden=subject.few())
 
 
 def are_logits(logits: np.ndarray, probabilities: np.ndarray, choice: Classes) -> bool:
-    """Tell whether the softmax of the logits (the sigmoid, of independent classes and of one unit) is the probabilities."""
+    """Tell whether probabilities are the softmax of logits; or the sigmoid, of one unit and of independent classes."""
     if logits.shape != probabilities.shape:
         return False
     x = logits.astype(np.float64)
+    found = []
     with np.errstate(over="ignore"):
-        if choice.exclusive and x.shape[-1] > 1:
+        if x.shape[-1] > 1:
             powers = np.exp(x - x.max(axis=-1, keepdims=True))
-            expected = powers / powers.sum(axis=-1, keepdims=True)
-        else:
-            expected = 1 / (1 + np.exp(-x))
-    return not differences({"": probabilities}, {"": expected}, Tolerance())
+            found.append(powers / powers.sum(axis=-1, keepdims=True))
+        if x.shape[-1] == 1 or not choice.exclusive:
+            found.append(1 / (1 + np.exp(-x)))
+    return any(not differences({"": probabilities}, {"": expected}, Tolerance()) for expected in found)

@@ -1,11 +1,13 @@
 """The model that signatures are made of."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from typing import Any
 
+import keras
 import numpy as np
+import tensorflow as tf
 
-from zoo.endpoints import Classes, Endpoint, NamedModel
+from zoo.endpoints import Classes, Endpoint, NamedModel, Tensors, with_classes
 
 GOLDEN_ROWS = 2
 """Of every signature but `serving_default`."""
@@ -13,23 +15,53 @@ GOLDEN_BYTES = 2**16
 """A passport keeps no golden inputs of other signatures that take more."""
 
 
-@dataclass(frozen=True)
 class Subject:
-    """A model, what it answers, and what that means."""
+    """A model, what it answers, and what that means.
 
-    named: NamedModel
-    classes: Mapping[str, Classes]
-    """By output of probabilities."""
-    rows: Mapping[str, np.ndarray]
-    """Golden rows of input, by name."""
-    answers: Mapping[str, np.ndarray]
-    """What the model answers to them, without what signatures add."""
-    serve: Endpoint
-    """What `serving_default` answers. It is traced once, however many signatures call it."""
+    The graph of the model is written once, however many signatures call `serve` or have a part of it.
+    """
+
+    def __init__(
+        self,
+        named: NamedModel,
+        classes: Mapping[str, Classes],
+        rows: Mapping[str, np.ndarray],
+        answers: Mapping[str, np.ndarray],
+    ) -> None:
+        """Take what is known of a model.
+
+        Args:
+            named: the model.
+            classes: by output of probabilities.
+            rows: golden rows of input, by name.
+            answers: what the model answers to them, without what signatures add.
+        """
+        self.named = named
+        self.classes = classes
+        self.rows = rows
+        self.answers = answers
+        self._parts: dict[str, keras.KerasTensor] = {}
+        self._forward = tf.function(self._answer, input_signature=[named.specs()], autograph=False)
+        self._serve = with_classes(lambda inputs: self._forward(inputs)[0], classes)
+
+    def serve(self, inputs: Tensors) -> dict[str, tf.Tensor]:
+        """Answer as `serving_default` does."""
+        return self._serve(inputs)
+
+    def part(self, tensors: Mapping[str, keras.KerasTensor]) -> Endpoint:
+        """Return a function that answers these tensors of the model, by names of one's own.
+
+        Ask for it before anything is called: what is on the way to the outputs is answered along with them.
+        """
+        self._parts.update(tensors)
+        return lambda inputs: {name: self._forward(inputs)[1][name] for name in tensors}
 
     def few(self) -> dict[str, np.ndarray] | None:
         """Return the first golden rows, for a signature with the inputs of the model; None where they are large."""
         return few(self.rows)
+
+    def _answer(self, inputs: Tensors) -> tuple[dict[str, Any], dict[str, Any]]:
+        return self.named.with_parts(inputs, self._parts)
 
 
 def few(rows: Mapping[str, np.ndarray]) -> dict[str, np.ndarray] | None:
