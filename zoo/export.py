@@ -14,9 +14,10 @@ import numpy as np
 from zoo.artifact import PASSPORT, hash_files, write_version
 from zoo.errors import ExportError
 from zoo.golden import golden_rows, refuse_not_finite
-from zoo.passport import Golden, Passport, SignatureFacts, Tensor, TensorFacts, Tolerance
+from zoo.passport import SERVING, Golden, Passport, SignatureFacts, Tensor, TensorFacts, Tolerance
 from zoo.saved_model import replay, save
 from zoo.tensors import write_tensor
+from zoo.warm_up import write_warm_up
 
 if TYPE_CHECKING:
     import keras
@@ -79,7 +80,7 @@ def export(
     from zoo.endpoints import NamedModel, find_classes, refuse_unstable, run
     from zoo.full_precision import full_precision
     from zoo.preprocessing import needs_adapting
-    from zoo.signatures import Subject, signatures_of
+    from zoo.signatures import Subject, is_small, signatures_of
 
     directory = Path(directory).absolute()
     facts = facts or ExportFacts()
@@ -104,21 +105,26 @@ def export(
             save(model, signatures, folder)
             schemas, answers = replay(folder, signatures)
             refuse_unstable(named, schemas)
+            warm_up = write_warm_up(folder, directory.name, rows)
             ranges = {**_ranges(examples, rows), **facts.input_ranges}
             passport = Passport(
                 name=directory.name,
                 created=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
                 signatures={s.name: _with_ranges(schemas[s.name], {**ranges, **s.ranges}) for s in signatures},
-                golden={s.name: _golden(s.golden, answers[s.name]) for s in signatures if s.golden is not None},
+                golden={
+                    s.name: Golden(_tensors(s.golden), _tensors(answers[s.name]))
+                    for s in signatures
+                    if s.golden is not None and (s.name == SERVING or is_small(s.golden, answers[s.name]))
+                },
                 tolerance=Tolerance(),
                 libraries=_libraries(),
                 files=hash_files(folder),
                 class_names={output: choice.labels for output, choice in classes.items()},
                 data=facts.data,
                 metrics=facts.metrics,
+                warm_up=warm_up,
                 **_config(facts),
             )
-            (folder / PASSPORT).parent.mkdir(exist_ok=True)
             (folder / PASSPORT).write_text(_json_of(passport), encoding="utf-8")
 
         return write_version(directory, write)
@@ -149,10 +155,6 @@ def _with_ranges(facts: SignatureFacts, ranges: Mapping[str, tuple[float, float]
         return {name: replace(each, range=ranges.get(name)) for name, each in tensors.items()}
 
     return SignatureFacts(ranged(facts.inputs), ranged(facts.outputs))
-
-
-def _golden(inputs: Mapping[str, np.ndarray], outputs: Mapping[str, np.ndarray]) -> Golden:
-    return Golden(_tensors(inputs), _tensors(outputs))
 
 
 def _tensors(arrays: Mapping[str, np.ndarray]) -> dict[str, Tensor]:

@@ -39,7 +39,8 @@ def verify(path: str | Path) -> Report:
     """Check a version folder, or the newest version of a model folder.
 
     The files are held against their hashes in the passport, the signatures against its schema, and its golden inputs are
-    run again: the answers must agree with the golden outputs within the passport's tolerance.
+    run again: the answers must agree with the golden outputs within the passport's tolerance, and those of the other
+    signatures with those of `serving_default`.
 
     Raises:
         ArtifactError: there is no artifact at the path, or its passport cannot be read.
@@ -91,7 +92,17 @@ def _answer_checks(version: Path, passport: Passport) -> list[Check]:
     signatures = Check("signatures", tuple(_schema_faults(loaded.signatures, passport)))
     if signatures.faults:
         return [signatures]
-    return [signatures, *(_golden_check(loaded.signatures, name, passport) for name in passport.golden)]
+    answers = [_golden_check(loaded.signatures, name, passport) for name in passport.golden]
+    if any(check.faults for check in answers) or SERVING not in passport.golden:
+        return [signatures, *answers]
+    return [signatures, *answers, _parity_check(loaded.signatures, passport)]
+
+
+def _parity_check(signatures: Mapping[str, Any], passport: Passport) -> Check:
+    from zoo.signatures.parity import Parity
+
+    rows = {key: read_tensor(tensor) for key, tensor in passport.golden[SERVING].inputs.items()}
+    return Check("signatures agree", tuple(Parity(signatures, passport, rows).faults()))
 
 
 def _golden_check(signatures: Mapping[str, Any], name: str, passport: Passport) -> Check:

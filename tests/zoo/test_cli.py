@@ -207,12 +207,12 @@ def test_the_script_and_the_module_are_the_same_door() -> None:
 def test_verify_says_ok_check_by_check(artifact: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["verify", str(artifact)]) == 0
 
-    assert [line.split() for line in capsys.readouterr().out.splitlines()] == [
-        [str(artifact)],
-        ["ok", "files"],
-        ["ok", "signatures"],
-        ["ok", "golden", "answers", "(8", "rows)"],
-    ]
+    version, *checks = capsys.readouterr().out.splitlines()
+    assert version == str(artifact)
+    assert [check.split()[0] for check in checks] == ["ok"] * len(checks)
+    names = [" ".join(check.split()[1:]) for check in checks]
+    assert names[:2] == ["files", "signatures"]
+    assert {"golden answers (8 rows)", "signatures agree"} <= set(names)
 
 
 def test_verify_names_each_fault_and_exits_with_1(copied: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -34,6 +34,7 @@ def test_a_good_artifact_passes_every_check(artifact: Path) -> None:
     assert report.ok
     assert [check.name for check in report.checks[:2]] == ["files", "signatures"]
     answered = {check.name for check in report.checks[2:]}
+    assert report.checks[-1].name == "signatures agree"
     assert {"golden answers (8 rows)", "golden answers of predict (2 rows)"} <= answered
 
 

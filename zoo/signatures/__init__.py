@@ -17,9 +17,19 @@ from zoo.signatures.logits import LOGITS, logits
 from zoo.signatures.regress import regress
 from zoo.signatures.serving import PREDICT, predict, serving
 from zoo.signatures.signature import PREDICT_METHOD, Signature
-from zoo.signatures.subject import Subject
+from zoo.signatures.subject import Subject, is_small
 
-__all__ = ["LOGITS", "MAKERS", "PREDICT", "PREDICT_METHOD", "Maker", "Signature", "Subject", "signatures_of"]
+__all__ = [
+    "LOGITS",
+    "MAKERS",
+    "PREDICT",
+    "PREDICT_METHOD",
+    "Maker",
+    "Signature",
+    "Subject",
+    "is_small",
+    "signatures_of",
+]
 
 Maker = Callable[[Subject], Iterable[Signature]]
 MAKERS: tuple[Maker, ...] = (serving, predict, logits, embed, classify, regress, image_bytes, audio_bytes, generation)

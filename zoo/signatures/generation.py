@@ -13,7 +13,7 @@ from zoo.decoding import DecodingModels, decoding_models
 from zoo.endpoints import Tensors, run
 from zoo.errors import ConfigError
 from zoo.signatures.signature import Signature
-from zoo.signatures.subject import GOLDEN_BYTES, GOLDEN_ROWS, Subject
+from zoo.signatures.subject import GOLDEN_ROWS, Subject, is_small
 
 if TYPE_CHECKING:
     import keras
@@ -41,7 +41,7 @@ def generation(subject: Subject) -> Iterator[Signature]:
     prompt = _golden_prompt(subject, parts)
     step = run(steps.prefill, prompt)
     step = {"token": prompt["tokens"][:, 0], **{name: x for name, x in step.items() if name != "logits"}}
-    small = sum(array.nbytes for array in step.values()) <= GOLDEN_BYTES // 4  # it is in the passport three times
+    small = is_small(step)
     yield Signature(PREFILL, steps.prefill, steps.prefill_specs(), golden=prompt if small else None)
     yield Signature(DECODE, steps.decode, steps.decode_specs(), golden=step if small else None)
 

@@ -11,8 +11,8 @@ from zoo.endpoints import Classes, Endpoint, NamedModel, Tensors, with_classes
 
 GOLDEN_ROWS = 2
 """Of every signature but `serving_default`."""
-GOLDEN_BYTES = 2**16
-"""A passport keeps no golden inputs of other signatures that take more."""
+GOLDEN_BYTES = 2**14
+"""A passport keeps no golden inputs and answers of other signatures that take more."""
 
 
 class Subject:
@@ -67,7 +67,12 @@ class Subject:
 def few(rows: Mapping[str, np.ndarray]) -> dict[str, np.ndarray] | None:
     """Return the first rows of inputs by name; None where a passport should not hold so much."""
     first = {name: array[:GOLDEN_ROWS] for name, array in rows.items()}
-    return first if sum(_bytes(array) for array in first.values()) <= GOLDEN_BYTES else None
+    return first if is_small(first) else None
+
+
+def is_small(*tensors: Mapping[str, np.ndarray]) -> bool:
+    """Tell whether a passport should hold these tensors of a signature that is not `serving_default`."""
+    return sum(_bytes(array) for each in tensors for array in each.values()) <= GOLDEN_BYTES
 
 
 def _bytes(array: np.ndarray) -> int:
