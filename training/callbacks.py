@@ -109,6 +109,8 @@ class End:
     metrics: Mapping[str, Metrics] = field(default_factory=dict)
     """By split, of the best weights."""
     artifact: Path | None = None
+    intervals: Mapping[str, Mapping[str, tuple[float, float]]] = field(default_factory=dict)
+    """95 %, of what is finite in the metrics."""
 
 
 class Callback:

@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import math
 import os
 import sys
 from collections.abc import Mapping, Sequence
@@ -280,7 +281,9 @@ def _config(arguments: argparse.Namespace, cluster: "Cluster | None") -> "TrainC
 
 def _summarise(run: "Run") -> None:
     for split, metrics in run.metrics.items():
-        print(f"{split:<10} " + "  ".join(f"{name} {value:.4f}" for name, value in metrics.items()))
+        intervals = run.intervals.get(split, {})
+        values = (f"{name} {value:.4f}{_interval(intervals, name)}" for name, value in metrics.items())
+        print(f"{split:<10} " + "  ".join(values))
     print(f"best epoch {run.best_epoch} of {len(run.history)}, {run.seconds:.1f} s")
     print(f"run        {run.folder}")
     if (run.folder / "report.html").exists():
@@ -319,11 +322,21 @@ def _evaluate(arguments: argparse.Namespace) -> int:
     from zoo.tensorflow_noise import silence_tensorflow
 
     silence_tensorflow()
-    from training.experiment import evaluate
+    from training.experiment import measure
 
-    for name, value in evaluate(arguments.folder, arguments.split).items():
-        print(f"{name} {value:.6f}")
+    found = measure(arguments.folder, arguments.split)
+    for name, value in found.metrics.items():
+        print(f"{name} {value:.6f}{_interval(found.intervals, name)}")
     return 0
+
+
+def _interval(intervals: Mapping[str, tuple[float, float]], name: str) -> str:
+    """Return ` [low, high]` to two digits of its width, where there is an interval."""
+    if name not in intervals:
+        return ""
+    low, high = intervals[name]
+    digits = 4 if high <= low else min(max(1 - math.floor(math.log10(high - low)), 0), 6)
+    return f" [{low:.{digits}f}, {high:.{digits}f}]"
 
 
 def _export(arguments: argparse.Namespace) -> int:

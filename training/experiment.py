@@ -24,9 +24,10 @@ from training.cluster.joining import join_cluster, naming_losses
 from training.compatibility import check_data
 from training.config import TrainConfig
 from training.data import Dataset, load_data
-from training.evaluation import Evaluation
+from training.evaluation import Evaluation, Measurement
 from training.exporting import check_target, export_trained
 from training.facts import write_facts
+from training.intervals import Interval
 from training.loop import Loop
 from training.objectives import make_objectives
 from training.optimizers import current_rate
@@ -155,6 +156,7 @@ def _train(config: TrainConfig, parts: "_Parts", folder: Path, *, resume: bool, 
         watchers = (JsonLog(folder, after_step=trainer.position.step), TensorBoardLog(folder), *watch.callbacks)
     status, done, artifact = "failed", trainer.position.step // plan.steps, None
     metrics: dict[str, Metrics] = {}
+    intervals: dict[str, Mapping[str, Interval]] = {}
     try:
         notes = _notes(parts, config)
         if resume:
@@ -166,7 +168,8 @@ def _train(config: TrainConfig, parts: "_Parts", folder: Path, *, resume: bool, 
             done = epoch.epoch
         trainer.restore_best()
         for split, evaluation in parts.evaluations.items():
-            metrics[split] = evaluation.measure()
+            measured = evaluation.measure_with_intervals()
+            metrics[split], intervals[split] = measured.metrics, measured.intervals
         best = trainer.position.best_epoch
         artifact = on_chief(
             strategy, lambda: export_trained(config, data, metrics, folder, epoch=best)
@@ -179,7 +182,7 @@ def _train(config: TrainConfig, parts: "_Parts", folder: Path, *, resume: bool, 
         raise TrainingInterrupted(folder, trainer.position.step) from None
     finally:
         seconds, best = time.perf_counter() - watch.started, trainer.position.best_epoch
-        tell(watchers, End(status, done, best, seconds, metrics, artifact))
+        tell(watchers, End(status, done, best, seconds, metrics, artifact, intervals))
     return Run.load(folder) if chief else Run(folder, config, metrics=metrics, status=status, best_epoch=best)
 
 
@@ -280,6 +283,11 @@ def evaluate(run: Run | str | Path, split: str = "test", *, data: Dataset | None
         UnknownNameError: there is no such run or split.
         ConfigError: the run has no weights, or the rows do not fit the model.
     """
+    return dict(measure(run, split, data=data).metrics)
+
+
+def measure(run: Run | str | Path, split: str = "test", *, data: Dataset | None = None) -> Measurement:
+    """Return loss and metrics of a run's best weights on a split, with their confidence intervals. See `evaluate`."""
     _refuse_other_data(data)
     run = run if isinstance(run, Run) else Run.load(run)
     strategy = make_strategy(alone(run.config.strategy))
@@ -293,7 +301,7 @@ def evaluate(run: Run | str | Path, split: str = "test", *, data: Dataset | None
     with strategy.scope(), dtype_policy(run.config.train.precision):
         model = run.model()
     loop = Loop(strategy, model, make_objectives(run.config, make_class_weights(run.config, data)))
-    return Evaluation(loop, strategy, data, split=split, config=run.config.train).measure()
+    return Evaluation(loop, strategy, data, split=split, config=run.config.train).measure_with_intervals()
 
 
 def _refuse_other_data(data: object) -> None:

@@ -18,7 +18,7 @@ from training.batches import distribute_batches
 from training.broadcast import count_workers
 from training.data import Split
 from training.loss_scale import LossScale
-from training.objectives import Ledger, Objective, Totals, count
+from training.objectives import Ledger, Objective, count
 from training.strategy import BatchPlan
 from zoo.config import INPUT_NAME
 from zoo.errors import ConfigError
@@ -117,10 +117,15 @@ class Loop:
 
     def evaluate(self, batches: Iterator[Any], steps: int, steps_per_call: int) -> dict[str, float]:
         """Return loss and metrics over the examples of so many batches."""
-        totals = Totals(self.ledger)
-        for done in range(0, steps, steps_per_call):
-            totals.add(self._evaluate_call(batches, tf.constant(min(steps_per_call, steps - done))).numpy())
-        return totals.values()
+        return self.ledger.values(self.sums_by_call(batches, steps, steps_per_call).sum(axis=0))
+
+    def sums_by_call(self, batches: Iterator[Any], steps: int, steps_per_call: int) -> np.ndarray:
+        """Return what is measured of so many batches, as the ledger lays it out, call by call: (calls, width), float64."""
+        calls = [min(steps_per_call, steps - done) for done in range(0, steps, steps_per_call)]
+        return np.stack([np.asarray(self._measured(batches, count), np.float64) for count in calls])
+
+    def _measured(self, batches: Iterator[Any], steps: int) -> np.ndarray:
+        return self._evaluate_call(batches, tf.constant(steps)).numpy()
 
     def mean_loss(self, batch: Batch) -> tf.Tensor:
         """Return the mean loss of some rows as in training, with penalties and dropout, but on one replica."""

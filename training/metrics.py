@@ -1,7 +1,7 @@
 """Metrics as sums: what replicas and steps add up, and what the sums come to in the end."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import tensorflow as tf
@@ -26,13 +26,17 @@ class Metric:
     """From labels, outputs (logits where there are probabilities) and a weight per entry to the sums, (width,)."""
     value: Callable[[np.ndarray], float]
     """From the sums to what is reported."""
+    share: Callable[[np.ndarray], tuple[float, float]] | None = None
+    """From the sums to hits and how many they are of, where the value is a share of whole rows."""
 
 
 def make_metric(name: str, kind: str, units: int = 1) -> Metric:
     """Return a metric of a kind of head (`sigmoid`, `softmax`, `token` or `linear`) with so many units."""
-    if name == "accuracy" and kind == "sigmoid":
-        return _mean_of(name, _binary_hits)
-    return _r_squared(units) if name == "r2" else _METRICS[name]
+    if name == "r2":
+        return _r_squared(units)
+    metric = _mean_of(name, _binary_hits) if name == "accuracy" and kind == "sigmoid" else _METRICS[name]
+    several = kind == "sigmoid" and units > 1  # labels of one row are not independent of each other
+    return metric if several or name not in _SHARES else replace(metric, share=_SHARES[name])
 
 
 def is_better(metric: str, new: float, old: float | None, *, min_delta: float = 0.0) -> bool:
@@ -150,3 +154,10 @@ _METRICS = {
     )
 }
 """By name; `accuracy` of sigmoid heads and `r2` are made for the head."""
+
+_SHARES: dict[str, Callable[[np.ndarray], tuple[float, float]]] = {
+    "accuracy": lambda sums: (float(sums[0]), float(sums[1])),
+    "top5_accuracy": lambda sums: (float(sums[0]), float(sums[1])),
+    "precision": lambda sums: (float(sums[0]), float(sums[0] + sums[1])),
+    "recall": lambda sums: (float(sums[0]), float(sums[0] + sums[2])),
+}

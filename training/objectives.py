@@ -146,6 +146,17 @@ class Ledger:
                 at += metric.width
         return {"loss": total, **found}
 
+    def shares(self, sums: np.ndarray) -> dict[str, tuple[float, float]]:
+        """Return hits and how many they are of, by name, for every metric that is a share of whole rows."""
+        found, at = dict[str, tuple[float, float]](), 2
+        for objective in self.objectives:
+            at += 2
+            for metric in objective.metrics:
+                if metric.share is not None and not objective.per_step:
+                    found[scoped(objective.head, metric.name)] = metric.share(sums[at : at + metric.width])
+                at += metric.width
+        return found
+
 
 def metric_names(objectives: tuple[Objective, ...]) -> tuple[str, ...]:
     """Return the names of everything that is measured, `loss` first; several heads also have a loss each."""

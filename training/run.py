@@ -35,6 +35,8 @@ class Run:
     """By epoch: `epoch`, `step`, `seconds`, `examples_per_second`, `learning_rate`, `metrics` by split, `best`."""
     metrics: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     """By split, of the best weights; NaN where the value was not finite."""
+    intervals: Mapping[str, Mapping[str, tuple[float, float]]] = field(default_factory=dict)
+    """By split: the 95 % confidence interval of every metric that is finite."""
     status: str = "unfinished"
     """`finished`, `interrupted`, `failed` (an error ended it), or `unfinished` where the process died or still trains."""
     best_epoch: int | None = None
@@ -61,6 +63,7 @@ class Run:
             config=config,
             history=tuple(history),
             metrics=end.get("metrics", {}),
+            intervals=_intervals(end),
             status=end.get("status", "unfinished"),
             best_epoch=end.get("best_epoch"),
             seconds=end.get("seconds"),
@@ -89,6 +92,11 @@ class Run:
         except OSError as error:
             raise ConfigError(f"{self.best_weights} is damaged: {error}") from None
         return model
+
+
+def _intervals(end: Mapping[str, Any]) -> dict[str, dict[str, tuple[float, float]]]:
+    found: Mapping[str, Mapping[str, list[float]]] = end.get("intervals") or {}
+    return {split: {name: (low, high) for name, (low, high) in by_name.items()} for split, by_name in found.items()}
 
 
 def make_folder(config: TrainConfig, runs: str | Path) -> Path:

@@ -39,6 +39,7 @@ def test_the_json_log_has_a_line_per_epoch_and_one_for_the_end(tmp_path: Path) -
         "seconds": 3.0,
         "metrics": {"test": {"loss": 2.0}},
         "artifact": "models/m/1",
+        "intervals": {},
     }
 
 

@@ -22,7 +22,7 @@ from training.cluster.lost import WorkerLostError
 from training.config import TrainConfig
 from training.data import Split
 from training.loop import Batch, Loop, as_it_is, check_jit
-from training.objectives import Objective, Totals
+from training.objectives import Objective
 from training.strategy import BatchPlan
 from zoo.errors import ConfigError
 
@@ -121,12 +121,8 @@ class AsynchronousLoop(Loop):
         self._optimizer.iterations.assign(last + 1)
         return sums, stop or self._attendance.asks_to_stop
 
-    def evaluate(self, batches: Iterator[Any], steps: int, steps_per_call: int) -> dict[str, float]:
-        """Return loss and metrics over the examples of so many batches, measured by the workers."""
-        totals = Totals(self.ledger)
-        for done in range(0, steps, steps_per_call):
-            totals.add(self._run(batches, min(steps_per_call, steps - done), training=False)[0])
-        return totals.values()
+    def _measured(self, batches: Iterator[Any], steps: int) -> np.ndarray:
+        return self._run(batches, steps, training=False)[0]
 
     def _run(self, batches: Any, steps: int, *, training: bool) -> tuple[np.ndarray, int]:
         """Have steps taken. Returns the sums over all of them, and the number of the last."""

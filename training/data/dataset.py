@@ -23,6 +23,8 @@ class Dataset:
     citation: str = ""
     class_names: tuple[str, ...] = ()
     """The label of each class, where labels are classes."""
+    in_time: bool = False
+    """Whether rows are in the order of time, in each split and from train over validation and calibration to test."""
     description: str = field(default="", repr=False)
 
     def __post_init__(self) -> None:

@@ -65,6 +65,7 @@ def _load_files(config: FileConfigs) -> Dataset:
         licence=config.licence,
         citation=config.citation,
         class_names=known or (),
+        in_time=train.overlap is not None,
         description=f"{config.kind} from {', '.join(dict.fromkeys(config.paths().values()))}",
     )
 

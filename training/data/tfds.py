@@ -61,6 +61,7 @@ def _load(config: DataConfig) -> Dataset:
         licence=info.redistribution_info.license or "",
         citation=info.citation,
         class_names=tuple(label.names) if isinstance(label, tfds.features.ClassLabel) and label.names else (),
+        in_time=bool(info.disable_shuffling),
         description=info.description,
     )
 
