@@ -2,7 +2,6 @@
 
 import argparse
 import json
-import math
 import os
 import sys
 from collections.abc import Mapping, Sequence
@@ -296,8 +295,16 @@ def _summarise(run: "Run") -> None:
 
 
 def _tell_of_model(artifact: Path) -> None:
+    from zoo.artifact import read_passport
+    from zoo.uncertainty.words import uncertainty_in_words
+
     repository = _shown(artifact.parent.parent)
     print(f"model      {_shown(artifact)}")
+    found = read_passport(artifact).uncertainty
+    for output, uncertainty in found.items():
+        print(f"           {output}: {uncertainty_in_words(uncertainty)}")
+    if not found:
+        print("           how sure it is was not measured: that takes a `calibration` split (docs/artifact.md)")
     print(f"next       zoo serve{'' if str(repository) == 'saved_models' else f' {repository}'}")
 
 
@@ -331,12 +338,9 @@ def _evaluate(arguments: argparse.Namespace) -> int:
 
 
 def _interval(intervals: Mapping[str, tuple[float, float]], name: str) -> str:
-    """Return ` [low, high]` to two digits of its width, where there is an interval."""
-    if name not in intervals:
-        return ""
-    low, high = intervals[name]
-    digits = 4 if high <= low else min(max(1 - math.floor(math.log10(high - low)), 0), 6)
-    return f" [{low:.{digits}f}, {high:.{digits}f}]"
+    from zoo.uncertainty.words import interval_in_words
+
+    return f" {interval_in_words(intervals[name])}" if name in intervals else ""
 
 
 def _export(arguments: argparse.Namespace) -> int:

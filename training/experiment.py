@@ -172,7 +172,7 @@ def _train(config: TrainConfig, parts: "_Parts", folder: Path, *, resume: bool, 
             metrics[split], intervals[split] = measured.metrics, measured.intervals
         best = trainer.position.best_epoch
         artifact = on_chief(
-            strategy, lambda: export_trained(config, data, metrics, folder, epoch=best)
+            strategy, lambda: export_trained(config, data, metrics, folder, epoch=best, intervals=intervals)
         )  # the others wait for it
         status = "finished"
     except DivergedError as error:

@@ -9,16 +9,25 @@ import zoo
 from training.checkpoint import BestWeights
 from training.config import ExportConfig, TrainConfig
 from training.data import Dataset
+from training.intervals import Interval
 from training.reproducibility import dtype_policy
 from training.run_log import BEST_WEIGHTS
+from training.uncertainty import find_uncertainty
 from zoo.errors import ExportError
 from zoo.heads import OUTPUT_OF_KIND, output_name
 
 Metrics = Mapping[str, Mapping[str, float]]
+Intervals = Mapping[str, Mapping[str, Interval]]
 
 
 def export_trained(
-    config: TrainConfig, data: Dataset, metrics: Metrics, folder: Path, *, epoch: int | None
+    config: TrainConfig,
+    data: Dataset,
+    metrics: Metrics,
+    folder: Path,
+    *,
+    epoch: int | None,
+    intervals: Intervals | None = None,
 ) -> Path | None:
     """Export the best weights of a run that was just trained, where its config says so; None is exported elsewhere.
 
@@ -31,7 +40,7 @@ def export_trained(
         return None
     check_converged(config, metrics, epoch, folder)
     try:
-        return export_best(config, config.export, data, metrics, folder)
+        return export_best(config, config.export, data, metrics, folder, intervals=intervals)
     except ExportError as error:
         raise ExportError(
             f"{error}; the run is trained and kept: once that is mended, `zoo export {folder}` exports it (--to another "
@@ -39,7 +48,15 @@ def export_trained(
         ) from None
 
 
-def export_best(config: TrainConfig, target: ExportConfig, data: Dataset, metrics: Metrics, folder: Path) -> Path:
+def export_best(
+    config: TrainConfig,
+    target: ExportConfig,
+    data: Dataset,
+    metrics: Metrics,
+    folder: Path,
+    *,
+    intervals: Intervals | None = None,
+) -> Path:
     """Export the best weights of a run, in a model that knows nothing of the strategy it was trained under.
 
     Args:
@@ -48,6 +65,7 @@ def export_best(config: TrainConfig, target: ExportConfig, data: Dataset, metric
         data: examples and facts for the passport.
         metrics: by split, of the best weights.
         folder: of the run.
+        intervals: of the metrics, by split, where they were measured.
 
     Raises:
         ExportError: `zoo.export` refuses.
@@ -61,6 +79,8 @@ def export_best(config: TrainConfig, target: ExportConfig, data: Dataset, metric
         data=data.facts(),
         metrics=metrics,
         input_ranges=data.input_ranges(),
+        intervals=intervals or {},
+        uncertainty=find_uncertainty(config, model, data, target.coverage) if target.coverage is not None else {},
     )
     examples = data.split("test" if "test" in data.splits else "validation").inputs
     return zoo.export(

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from training.config import ExportConfig
 from training.data import Dataset, load_data
-from training.experiment import evaluate
+from training.experiment import measure
 from training.exporting import check_converged, check_target, export_best
 from training.facts import read_facts
 from training.run import Run
@@ -54,11 +54,13 @@ def export_run(
     check_target(target)
     with lock_run(run.folder):
         found = _data(run, data)
-        metrics = run.metrics or {
-            split: evaluate(run, split, data=found) for split in ("validation", "test") if split in found.splits
-        }
+        metrics, intervals = run.metrics, run.intervals
+        if not metrics:
+            measured = {name: measure(run, name, data=found) for name in ("validation", "test") if name in found.splits}
+            metrics = {name: each.metrics for name, each in measured.items()}
+            intervals = {name: each.intervals for name, each in measured.items()}
         check_converged(run.config, metrics, run.best_epoch, run.folder)
-        artifact = export_best(run.config, target, found, metrics, run.folder)
+        artifact = export_best(run.config, target, found, metrics, run.folder, intervals=intervals)
         log_export(run.folder / METRICS, artifact)
     return artifact
 

@@ -14,7 +14,7 @@ import numpy as np
 from zoo.artifact import PASSPORT, hash_files, write_version
 from zoo.errors import ExportError
 from zoo.golden import golden_rows, refuse_not_finite
-from zoo.passport import SERVING, Golden, Passport, SignatureFacts, Tensor, TensorFacts, Tolerance
+from zoo.passport import SERVING, Golden, Passport, SignatureFacts, Tensor, TensorFacts, Tolerance, Uncertainty
 from zoo.saved_model import replay, save
 from zoo.tensors import write_tensor
 from zoo.warm_up import write_warm_up
@@ -39,6 +39,11 @@ class ExportFacts:
     metrics: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     input_ranges: Mapping[str, tuple[float, float]] = field(default_factory=dict)
     """Smallest and largest value of each input in the data; without it, those of the examples."""
+    intervals: Mapping[str, Mapping[str, tuple[float, float]]] = field(default_factory=dict)
+    """By split: the 95 % confidence intervals of `metrics`."""
+    uncertainty: Mapping[str, Uncertainty] = field(default_factory=dict)
+    """By output: what `zoo.uncertainty` fitted to its answers; the model then answers `predict_set` and
+    `predict_interval`."""
 
 
 def export(
@@ -99,7 +104,7 @@ def export(
         outputs = run(named, rows)
         refuse_not_finite(outputs)
         classes = find_classes(outputs, class_names, _kinds(facts))
-        signatures = signatures_of(Subject(named, classes, rows, outputs))
+        signatures = signatures_of(Subject(named, classes, rows, outputs, facts.uncertainty))
 
         def write(folder: Path) -> None:
             save(model, signatures, folder)
@@ -122,6 +127,8 @@ def export(
                 class_names={output: choice.labels for output, choice in classes.items()},
                 data=facts.data,
                 metrics=facts.metrics,
+                intervals=facts.intervals,
+                uncertainty=facts.uncertainty,
                 warm_up=warm_up,
                 **_config(facts),
             )

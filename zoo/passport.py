@@ -101,19 +101,19 @@ class Uncertainty:
     """What the confidence of one output is worth, measured on rows that chose nothing."""
 
     method: str
-    """`temperature+aps`, `temperature+lac`, `split` or `rolling`: see docs/artifact.md."""
+    """`temperature`, `temperature+lac`, `temperature+lac+recent`, `split` or `recent`: see docs/artifact.md."""
     level: float
     """The share of rows whose label is to be in the set or interval."""
     rows: int
     """Of the calibration split."""
     threshold: tuple[float, ...]
-    """The conformal quantile: one number, or one per unit."""
+    """The conformal quantile: one number, or one per unit; of `temperature` none."""
     temperature: float | None = None
     """What logits are divided by."""
     calibration_error: tuple[float, float] | None = None
     """Expected calibration error (15 bins) on held-out rows before and after the temperature."""
     coverage: float | None = None
-    """The share of held-out rows whose label is in the set or interval."""
+    """The share of held-out rows whose label is in the set or interval; of several values, of the one with the least."""
     coverage_interval: tuple[float, float] | None = None
     """95 % interval of that (Clopper and Pearson, 1934)."""
     held_out_rows: int = 0

@@ -113,7 +113,9 @@ def test_the_command_says_where_the_model_is_and_how_to_serve_it(
     monkeypatch.chdir(tmp_path)
     training.train(config, data=load_data(DataConfig(name="sklearn_wine")))
     assert main(["export", "runs/wine", "--to", "models"]) == 0
-    assert capsys.readouterr().out.splitlines()[-2:] == ["model      models/wine/1", "next       zoo serve models"]
+    where, certainty, how = capsys.readouterr().out.splitlines()[-3:]
+    assert (where, how) == ("model      models/wine/1", "next       zoo serve models")
+    assert certainty.startswith("           probabilities: 90% sets hold")
     assert main(["export", "runs/wine", "--to", "models", "--name", "a b"]) == 2
     assert "zoo: error:" in capsys.readouterr().err
     assert main(["export", "runs/vine"]) == 2

@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from pydantic import StringConstraints
+from pydantic import Field, StringConstraints
 
 from zoo.config import Config
 
@@ -16,3 +16,6 @@ class ExportConfig(Config):
     repository: str = "saved_models"
     name: Name | None = None
     """The served model's name; None is the recipe's."""
+    coverage: Annotated[float, Field(gt=0, lt=1)] | None = 0.9
+    """The share of new rows whose label is to be in a prediction set or interval; these are fitted on the `calibration`
+    split of the data, where there is one. Null fits none."""

@@ -18,12 +18,15 @@ from zoo.signatures.regress import regress
 from zoo.signatures.serving import PREDICT, predict, serving
 from zoo.signatures.signature import PREDICT_METHOD, Signature
 from zoo.signatures.subject import Subject, is_small
+from zoo.signatures.uncertain import PREDICT_INTERVAL, PREDICT_SET, uncertain
 
 __all__ = [
     "LOGITS",
     "MAKERS",
     "PREDICT",
+    "PREDICT_INTERVAL",
     "PREDICT_METHOD",
+    "PREDICT_SET",
     "Maker",
     "Signature",
     "Subject",
@@ -32,7 +35,18 @@ __all__ = [
 ]
 
 Maker = Callable[[Subject], Iterable[Signature]]
-MAKERS: tuple[Maker, ...] = (serving, predict, logits, embed, classify, regress, image_bytes, audio_bytes, generation)
+MAKERS: tuple[Maker, ...] = (
+    serving,
+    predict,
+    logits,
+    embed,
+    classify,
+    regress,
+    image_bytes,
+    audio_bytes,
+    generation,
+    uncertain,
+)
 
 
 def signatures_of(subject: Subject) -> list[Signature]:

@@ -8,6 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from zoo.endpoints import Classes, Endpoint, NamedModel, Tensors, with_classes
+from zoo.passport import Uncertainty
 
 GOLDEN_ROWS = 2
 """Of every signature but `serving_default`."""
@@ -27,6 +28,7 @@ class Subject:
         classes: Mapping[str, Classes],
         rows: Mapping[str, np.ndarray],
         answers: Mapping[str, np.ndarray],
+        uncertainty: Mapping[str, Uncertainty] | None = None,
     ) -> None:
         """Take what is known of a model.
 
@@ -35,11 +37,13 @@ class Subject:
             classes: by output of probabilities.
             rows: golden rows of input, by name.
             answers: what the model answers to them, without what signatures add.
+            uncertainty: by output, what was fitted to its answers.
         """
         self.named = named
         self.classes = classes
         self.rows = rows
         self.answers = answers
+        self.uncertainty = uncertainty or {}
         self._parts: dict[str, keras.KerasTensor] = {}
         self._forward = tf.function(self._answer, input_signature=[named.specs()], autograph=False)
         self._serve = with_classes(lambda inputs: self._forward(inputs)[0], classes)
