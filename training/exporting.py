@@ -9,6 +9,7 @@ import zoo
 from training.checkpoint import BestWeights
 from training.config import ExportConfig, TrainConfig
 from training.data import Dataset
+from training.data.statistics import statistics_of
 from training.intervals import Interval
 from training.reproducibility import dtype_policy
 from training.run_log import BEST_WEIGHTS
@@ -80,6 +81,7 @@ def export_best(
         metrics=metrics,
         input_ranges=data.input_ranges(),
         intervals=intervals or {},
+        statistics=statistics_of(data.split("train")),
         uncertainty=find_uncertainty(config, model, data, target.coverage) if target.coverage is not None else {},
     )
     examples = data.split("test" if "test" in data.splits else "validation").inputs

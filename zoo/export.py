@@ -14,7 +14,18 @@ import numpy as np
 from zoo.artifact import PASSPORT, hash_files, write_version
 from zoo.errors import ExportError
 from zoo.golden import golden_rows, refuse_not_finite
-from zoo.passport import SERVING, Golden, Passport, SignatureFacts, Tensor, TensorFacts, Tolerance, Uncertainty
+from zoo.model_facts import model_facts
+from zoo.passport import (
+    SERVING,
+    Golden,
+    Passport,
+    SignatureFacts,
+    Statistics,
+    Tensor,
+    TensorFacts,
+    Tolerance,
+    Uncertainty,
+)
 from zoo.saved_model import replay, save
 from zoo.tensors import write_tensor
 from zoo.warm_up import write_warm_up
@@ -41,6 +52,8 @@ class ExportFacts:
     """Smallest and largest value of each input in the data; without it, those of the examples."""
     intervals: Mapping[str, Mapping[str, tuple[float, float]]] = field(default_factory=dict)
     """By split: the 95 % confidence intervals of `metrics`."""
+    statistics: Mapping[str, Statistics] = field(default_factory=dict)
+    """By input: what the training data held."""
     uncertainty: Mapping[str, Uncertainty] = field(default_factory=dict)
     """By output: what `zoo.uncertainty` fitted to its answers; the model then answers `predict_set` and
     `predict_interval`."""
@@ -128,7 +141,9 @@ def export(
                 data=facts.data,
                 metrics=facts.metrics,
                 intervals=facts.intervals,
+                statistics=facts.statistics,
                 uncertainty=facts.uncertainty,
+                model=model_facts(model),
                 warm_up=warm_up,
                 **_config(facts),
             )
