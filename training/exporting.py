@@ -81,6 +81,7 @@ def export_best(
         metrics=metrics,
         input_ranges=data.input_ranges(),
         intervals=intervals or {},
+        measure=target.measure,
         statistics=statistics_of(data.split("train")),
         uncertainty=find_uncertainty(config, model, data, target.coverage) if target.coverage is not None else {},
     )

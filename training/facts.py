@@ -5,12 +5,12 @@ import os
 import platform
 import subprocess
 import sys
-from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 from training.data import Dataset
+from zoo.machine import gpus, processor
 
 FACTS = "facts.json"
 _LIBRARIES = ("keras-zoo", "keras", "tensorflow", "tensorflow-datasets", "numpy")
@@ -43,29 +43,10 @@ def environment() -> dict[str, str]:
         except PackageNotFoundError:
             continue
     facts["system"] = platform.platform()
-    facts["processor"] = f"{_processor()}, {len(os.sched_getaffinity(0))} cores for this process"
-    facts |= _devices()
+    facts["processor"] = f"{processor()}, {len(os.sched_getaffinity(0))} cores for this process"
+    facts |= {"gpus": ", ".join(gpus())} if gpus() else {}
     commit = _commit(Path.cwd())
     return facts | ({"commit": commit} if commit else {})
-
-
-def _processor() -> str:
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-    except OSError:
-        lines = []
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.processor() or platform.machine()
-
-
-def _devices() -> Mapping[str, str]:
-    import tensorflow as tf
-
-    names = [
-        tf.config.experimental.get_device_details(gpu).get("device_name", gpu.name)
-        for gpu in tf.config.list_physical_devices("GPU")
-    ]
-    return {"gpus": ", ".join(names)} if names else {}
 
 
 def _commit(folder: Path) -> str | None:

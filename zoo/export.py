@@ -14,6 +14,7 @@ import numpy as np
 from zoo.artifact import PASSPORT, hash_files, write_version
 from zoo.errors import ExportError
 from zoo.golden import golden_rows, refuse_not_finite
+from zoo.measuring import measure_latency
 from zoo.model_facts import model_facts
 from zoo.passport import (
     SERVING,
@@ -54,6 +55,8 @@ class ExportFacts:
     """By split: the 95 % confidence intervals of `metrics`."""
     statistics: Mapping[str, Statistics] = field(default_factory=dict)
     """By input: what the training data held."""
+    measure: bool = True
+    """Whether to time answers on this machine."""
     uncertainty: Mapping[str, Uncertainty] = field(default_factory=dict)
     """By output: what `zoo.uncertainty` fitted to its answers; the model then answers `predict_set` and
     `predict_interval`."""
@@ -144,6 +147,7 @@ def export(
                 statistics=facts.statistics,
                 uncertainty=facts.uncertainty,
                 model=model_facts(model),
+                measured=measure_latency(folder, rows) if facts.measure else None,
                 warm_up=warm_up,
                 **_config(facts),
             )

@@ -19,3 +19,5 @@ class ExportConfig(Config):
     coverage: Annotated[float, Field(gt=0, lt=1)] | None = 0.9
     """The share of new rows whose label is to be in a prediction set or interval; these are fitted on the `calibration`
     split of the data, where there is one. Null fits none."""
+    measure: bool = True
+    """Whether to time the model's answers on this machine and write that into the passport."""
