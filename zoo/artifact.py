@@ -49,6 +49,27 @@ def read_passport(version: Path) -> Passport:
     return Passport.from_json(text)
 
 
+def find_version(path: Path) -> Path:
+    """Return a version folder, or the newest version of a model folder.
+
+    Raises:
+        ArtifactError: it is neither, or cannot be read.
+    """
+    try:
+        if not path.exists():
+            raise ArtifactError(f"there is nothing at {path}")
+        if (path / "saved_model.pb").exists():
+            return path
+        versions = list_versions(path)
+    except OSError as error:
+        raise ArtifactError(f"{path} cannot be read: {error}") from None
+    if versions:
+        return versions[max(versions)]
+    raise ArtifactError(
+        f"{path} is neither a version (it has no saved_model.pb) nor a model (it has no numbered folder)"
+    )
+
+
 def list_versions(model: Path) -> dict[int, Path]:
     """Return the version folders of a model by number, ascending; other names are no versions.
 

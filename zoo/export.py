@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from zoo.artifact import PASSPORT, hash_files, write_version
+from zoo.card import write_card
 from zoo.errors import ExportError
 from zoo.golden import golden_rows, refuse_not_finite
 from zoo.measuring import measure_latency
@@ -139,7 +140,7 @@ def export(
                 },
                 tolerance=Tolerance(),
                 libraries=_libraries(),
-                files=hash_files(folder),
+                files={},
                 class_names={output: choice.labels for output, choice in classes.items()},
                 data=facts.data,
                 metrics=facts.metrics,
@@ -151,7 +152,8 @@ def export(
                 warm_up=warm_up,
                 **_config(facts),
             )
-            (folder / PASSPORT).write_text(_json_of(passport), encoding="utf-8")
+            write_card(folder, Passport.from_json(_json_of(passport)))  # as whoever reads it will know it
+            (folder / PASSPORT).write_text(_json_of(replace(passport, files=hash_files(folder))), encoding="utf-8")
 
         return write_version(directory, write)
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from zoo.artifact import hash_files, list_versions, read_passport
+from zoo.artifact import find_version, hash_files, read_passport
 from zoo.errors import ArtifactError
 from zoo.passport import SERVING, Passport, TensorFacts
 from zoo.saved_model import read_schema
@@ -45,28 +45,12 @@ def verify(path: str | Path) -> Report:
     Raises:
         ArtifactError: there is no artifact at the path, or its passport cannot be read.
     """
-    try:
-        version = _find_version(Path(path))
-    except OSError as error:
-        raise ArtifactError(f"{path} cannot be read: {error}") from None
+    version = find_version(Path(path))
     passport = read_passport(version)
     files = Check("files", tuple(_file_faults(version, passport)))
     if files.faults:
         return Report(version, (files,))  # what was tampered with is not run
     return Report(version, (files, *_answer_checks(version, passport)))
-
-
-def _find_version(path: Path) -> Path:
-    if not path.exists():
-        raise ArtifactError(f"there is nothing at {path}")
-    if (path / "saved_model.pb").exists():
-        return path
-    versions = list_versions(path)
-    if versions:
-        return versions[max(versions)]
-    raise ArtifactError(
-        f"{path} is neither a version (it has no saved_model.pb) nor a model (it has no numbered folder)"
-    )
 
 
 def _file_faults(version: Path, passport: Passport) -> list[str]:
