@@ -82,3 +82,12 @@ def test_labels_that_do_not_fit_are_refused() -> None:
         calibrate_classes(np.zeros((3, 2)), np.zeros(2), 0.9)
     with pytest.raises(ConfigError, match="of one row or more"):
         calibrate_classes(np.zeros((0, 2)), np.zeros(0), 0.9)
+
+
+def test_sets_in_time_follow_what_the_model_has_become() -> None:
+    """The model gets worse in the end: what is likely enough sinks when the past is forgotten."""
+    logits, labels = drawn(400, 9)
+    labels[200:] = np.random.default_rng(10).integers(5, size=200)
+    even, recent = (calibrate_classes(logits, labels, 0.8, decay=decay) for decay in (1.0, 0.99))
+    assert recent.method == "temperature+lac+recent"
+    assert recent.threshold[0] > even.threshold[0]
