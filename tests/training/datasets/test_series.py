@@ -28,6 +28,7 @@ def test_splits_have_their_sizes_and_windows_their_steps(name: str, steps: int) 
     data = load_data(DataConfig(name=name))
     assert {split: len(rows) for split, rows in data.splits.items()} == CATALOGUE[name].splits
     assert joined(data, "inputs").shape[1:] == (steps, 1)
+    assert data.in_time
     assert data.licence.startswith("public domain")
 
 
