@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from training.signals import StopSignals
+from zoo.artifact import find_version
 
 if TYPE_CHECKING:
     from training.cluster.addresses import Cluster
@@ -27,6 +28,8 @@ examples:
   zoo train my_recipe.yaml --strategy mirrored       your own recipe, on every GPU
   zoo train wine_mlp --folds 5                       cross-validation: mean and standard error of every metric
   zoo train digits_cnn --deterministic               two runs give the same bits
+  zoo train --from saved_models/digits_cnn           train its newest version on, by its own recipe
+  zoo train my_recipe.yaml --from saved_models/digits_cnn/1     fine-tune it: what fits is taken, a new head begins anew
   zoo train digits_cnn --resume                      go on with the newest run of this that is not finished
   zoo train --resume runs/digits_cnn                 the same, with the recipe as it was then
   zoo train digits_cnn --cluster 10.0.0.1:2222,10.0.0.2:2222 --task 0     one of two workers; `zoo launch` starts them all
@@ -82,6 +85,12 @@ def train_command(parser: argparse.ArgumentParser) -> None:
         help="go on with this run, or with the newest of this recipe and --runs that is not finished (else start one)",
     )
     parser.add_argument(
+        "--from",
+        dest="parent",
+        metavar="PATH",
+        help="begin with the weights of this exported version (a model's folder: its newest); needs no recipe",
+    )
+    parser.add_argument(
         "--strategy", metavar="KIND", help="default, one_device, mirrored, multi_worker, parameter_server or tpu"
     )
     parser.add_argument(
@@ -134,12 +143,13 @@ def _train(arguments: argparse.Namespace) -> int:
     if arguments.list:
         return _list_recipes()
     cluster = _cluster(arguments)
-    if arguments.recipe is None:
+    parent = None if arguments.parent is None else find_version(Path(arguments.parent))
+    if arguments.recipe is None and (parent is None or arguments.resume):
         _recipe_of_resumed(arguments)
     from zoo.tensorflow_noise import silence_tensorflow
 
     silence_tensorflow()
-    config = _config(arguments, cluster)
+    config = _config(arguments, cluster, parent)
     if arguments.folds is not None:
         return _cross_validate(config, arguments)
     return _train_once(config, arguments, cluster)
@@ -250,9 +260,9 @@ def _recipe_of_resumed(arguments: argparse.Namespace) -> None:
     arguments.recipe, arguments.resume = str(folder / CONFIG), str(folder)
 
 
-def _config(arguments: argparse.Namespace, cluster: "Cluster | None") -> "TrainConfig":
+def _config(arguments: argparse.Namespace, cluster: "Cluster | None", parent: Path | None) -> "TrainConfig":
     from training.config import StrategyConfig, quick
-    from training.recipe import load_recipe
+    from training.recipe import load_recipe, recipe_of_version
 
     overrides = list(arguments.overrides)
     if arguments.seed is not None:
@@ -265,7 +275,12 @@ def _config(arguments: argparse.Namespace, cluster: "Cluster | None") -> "TrainC
         overrides.append(f"export.repository={json.dumps(arguments.repository)}")
     if arguments.no_export:
         overrides.append("export=null")
-    config = load_recipe(arguments.recipe, overrides)
+    if parent is not None:
+        overrides.append(f"parent={json.dumps(str(parent))}")
+    if arguments.recipe is None and parent is not None:
+        config = recipe_of_version(parent, overrides)
+    else:
+        config = load_recipe(arguments.recipe, overrides)
     if cluster is not None and config.strategy.kind == "default":
         strategy = {
             "kind": "parameter_server" if cluster.servers else "multi_worker",

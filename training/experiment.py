@@ -27,6 +27,7 @@ from training.data import Dataset, load_data
 from training.evaluation import Evaluation, Measurement
 from training.exporting import check_target, export_trained
 from training.facts import write_facts
+from training.inheritance import Inheritance
 from training.intervals import Interval
 from training.loop import Loop
 from training.objectives import make_objectives
@@ -152,7 +153,7 @@ def _train(config: TrainConfig, parts: "_Parts", folder: Path, *, resume: bool, 
         )
     resumed = resume and trainer.restore()
     if chief:
-        write_facts(folder, data)
+        write_facts(folder, data, parent=None if parts.inheritance is None else parts.inheritance.parent)
         watchers = (JsonLog(folder, after_step=trainer.position.step), TensorBoardLog(folder), *watch.callbacks)
     status, done, artifact = "failed", trainer.position.step // plan.steps, None
     metrics: dict[str, Metrics] = {}
@@ -199,6 +200,8 @@ class _Parts:
     trainer: Trainer
     evaluations: Mapping[str, Evaluation]
     """By split."""
+    inheritance: Inheritance | None
+    """What the model began with, where that is an exported version."""
 
 
 def _prepare(
@@ -222,7 +225,17 @@ def _prepare(
         seed=config.seed,
         augmentation=made.augmentation,
     )
-    return _Parts(made.strategy, made.data, made.model, made.loop, made.optimizer, made.plan, trainer, evaluations)
+    return _Parts(
+        made.strategy,
+        made.data,
+        made.model,
+        made.loop,
+        made.optimizer,
+        made.plan,
+        trainer,
+        evaluations,
+        made.inheritance,
+    )
 
 
 def _start(
@@ -326,6 +339,8 @@ def _notes(parts: _Parts, config: TrainConfig) -> tuple[str, ...]:
         f"model    {parts.model.name}, {parts.model.count_params():,} parameters",
         f"batches  {parts.plan.describe()}",
     ]
+    if parts.inheritance is not None:
+        notes.insert(2, f"         {parts.inheritance.describe()}")
     if config.train.accumulation > 1:
         notes.append(f"         computed in {config.train.accumulation} pieces, one after the other")
     return (*notes, *(f"note     {text}" for text in find_variance_shift(parts.model)))

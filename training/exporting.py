@@ -10,6 +10,7 @@ from training.checkpoint import BestWeights
 from training.config import ExportConfig, TrainConfig
 from training.data import Dataset
 from training.data.statistics import statistics_of
+from training.facts import read_parent
 from training.intervals import Interval
 from training.reproducibility import dtype_policy
 from training.run_log import BEST_WEIGHTS
@@ -80,6 +81,7 @@ def export_best(
         data=data.facts(),
         metrics=metrics,
         input_ranges=data.input_ranges(),
+        parent=read_parent(folder),
         intervals=intervals or {},
         measure=target.measure,
         statistics=statistics_of(data.split("train")),

@@ -5,21 +5,24 @@ import os
 import platform
 import subprocess
 import sys
+from dataclasses import asdict
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 from training.data import Dataset
 from zoo.machine import gpus, processor
+from zoo.passport import Parent
 
 FACTS = "facts.json"
 _LIBRARIES = ("keras-zoo", "keras", "tensorflow", "tensorflow-datasets", "numpy")
 _GIT_SECONDS = 5
 
 
-def write_facts(folder: Path, data: Dataset) -> None:
-    """Write `facts.json` into a run's folder, in place of one that is there."""
-    facts = {"environment": environment(), "data": data.facts(), "command": sys.argv}
+def write_facts(folder: Path, data: Dataset, parent: Parent | None = None) -> None:
+    """Write `facts.json` into a run's folder, in place of one that is there: a run that goes on keeps its parent."""
+    begun = read_facts(folder).get("parent") or (None if parent is None else asdict(parent))
+    facts = {"environment": environment(), "data": data.facts(), "command": sys.argv, "parent": begun}
     staging = folder / ("." + FACTS)
     staging.write_text(json.dumps(facts, indent=1, default=str) + "\n", encoding="utf-8")
     staging.replace(folder / FACTS)
@@ -32,6 +35,12 @@ def read_facts(folder: Path) -> dict[str, Any]:
     except (OSError, ValueError):
         return {}
     return facts if isinstance(facts, dict) else {}
+
+
+def read_parent(folder: Path) -> Parent | None:
+    """Return the exported version that a run began with; None where it began with random weights."""
+    facts = read_facts(folder).get("parent")
+    return Parent(**facts) if isinstance(facts, dict) else None
 
 
 def environment() -> dict[str, str]:

@@ -15,6 +15,7 @@ from training.cluster.attendance import Attendance
 from training.compatibility import check_data
 from training.config import TrainConfig
 from training.data import Dataset, Split, load_data
+from training.inheritance import Inheritance, inherit
 from training.loop import Loop
 from training.objectives import make_objectives, metric_names
 from training.optimizers import make_optimizer
@@ -38,6 +39,8 @@ class Preparation:
     model: keras.Model
     optimizer: keras.Optimizer
     loop: Loop
+    inheritance: Inheritance | None = None
+    """What the model began with, where that is an exported version."""
 
 
 def prepare(
@@ -57,6 +60,7 @@ def prepare(
     Raises:
         ConfigError: parts of the config do not fit each other, the data or the machine.
         UnknownNameError: there is no such data set, or it has no `train` split.
+        ArtifactError: the version to begin with cannot be loaded.
     """
     strategy = make_strategy(config.strategy, cluster)
     data = data or chief_first(strategy, lambda: load_data(config.data))
@@ -80,6 +84,7 @@ def prepare(
     with strategy.scope(), dtype_policy(config.train.precision):
         model = zoo.build(config.model)
         adapt(model, rows.named_inputs())
+        inheritance = None if config.parent is None else inherit(model, config.parent)
         optimizer = make_optimizer(config.optimizer, steps=plan.steps * config.train.epochs, steps_per_epoch=plan.steps)
     check_pieces(plan, model)
     train, ema = config.train, config.optimizer.ema
@@ -97,7 +102,7 @@ def prepare(
             attendance=attendance,
         )
     augmentation = make_augmentation(config.data.augmentation, rows, seed=config.seed)
-    return Preparation(strategy, data, rows, augmentation, plan, model, optimizer, loop)
+    return Preparation(strategy, data, rows, augmentation, plan, model, optimizer, loop, inheritance)
 
 
 def _check_monitor(monitor: str, names: tuple[str, ...]) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from training.config import TrainConfig
+from zoo.artifact import read_passport
 from zoo.errors import ConfigError, UnknownNameError, did_you_mean
 from zoo.overrides import with_overrides
 from zoo.yaml_text import parse_yaml, read_text
@@ -66,8 +67,31 @@ def load_recipe(recipe: str | Path, overrides: Iterable[str] = ()) -> TrainConfi
     data = parse_yaml(read_recipe(recipe))
     if not isinstance(data, Mapping):
         raise ConfigError(f"recipe {recipe}: expected a mapping of sections, got {type(data).__name__}")
+    return _parse(data, overrides, f"recipe {recipe}")
+
+
+def recipe_of_version(version: Path, overrides: Iterable[str] = ()) -> TrainConfig:
+    """Return the recipe that an exported version was trained by, as its passport has it.
+
+    Args:
+        version: its folder.
+        overrides: fields to change, as in `with_overrides`.
+
+    Raises:
+        ArtifactError: it has no passport.
+        ConfigError: it was not trained by a recipe, or that or an override is wrong.
+    """
+    config = read_passport(version).config
+    if config is None or "data" not in config:
+        raise ConfigError(
+            f"{version} was not trained by a recipe: name one, as in `zoo train my_recipe.yaml --from {version}`"
+        )
+    return _parse(config, overrides, f"the recipe of {version}")
+
+
+def _parse(data: Mapping[str, Any], overrides: Iterable[str], what: str) -> TrainConfig:
     plain: dict[str, Any] = with_overrides(data, overrides)
     try:
         return TrainConfig.parse(plain)
     except ConfigError as error:
-        raise ConfigError(f"recipe {recipe}: {error}") from None
+        raise ConfigError(f"{what}: {error}") from None

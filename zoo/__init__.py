@@ -41,6 +41,7 @@ if TYPE_CHECKING:
         TokensConfig,
     )
     from zoo.keras_file import load_model
+    from zoo.loading import load
     from zoo.preprocessing import adapt, needs_adapting
     from zoo.registry import (
         example_config,
@@ -73,6 +74,7 @@ __getattr__ = lazy_names(
             "TokensConfig",
         ),
         "zoo.keras_file": ("load_model",),
+        "zoo.loading": ("load",),
         "zoo.preprocessing": ("adapt", "needs_adapting"),
         "zoo.building": ("build",),
         "zoo.registry": (
@@ -122,6 +124,7 @@ __all__ = [
     "export",
     "list_architectures",
     "list_models",
+    "load",
     "load_model",
     "model_fields",
     "needs_adapting",

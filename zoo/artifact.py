@@ -149,6 +149,20 @@ def hash_files(version: Path) -> dict[str, str]:
     return hashes
 
 
+def hash_faults(version: Path, passport: Passport) -> list[str]:
+    """Return one sentence for each file of a version that is not what its passport has the hash of; empty where all are."""
+    try:
+        found = hash_files(version)
+    except ArtifactError as error:
+        return [str(error)]
+    faults = [f"{name} is missing" for name in passport.files if name not in found]
+    faults += [f"{name} was not there at export" for name in found if name not in passport.files]
+    faults += [
+        f"{name} was changed since export" for name, sha in passport.files.items() if found.get(name, sha) != sha
+    ]
+    return faults
+
+
 def _open_regular(path: Path) -> io.BufferedReader:
     """Open a file of an artifact. Refuse what would make a reader wait for ever, such as a FIFO, with ArtifactError."""
     descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)  # opening a FIFO waits otherwise

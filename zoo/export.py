@@ -15,11 +15,13 @@ from zoo.artifact import PASSPORT, hash_files, write_version
 from zoo.card import write_card
 from zoo.errors import ExportError
 from zoo.golden import golden_rows, refuse_not_finite
+from zoo.loading import write_layers
 from zoo.measuring import measure_latency
 from zoo.model_facts import model_facts
 from zoo.passport import (
     SERVING,
     Golden,
+    Parent,
     Passport,
     SignatureFacts,
     Statistics,
@@ -50,6 +52,8 @@ class ExportFacts:
     """The whole recipe of the run; takes the model config's place in the passport."""
     data: Mapping[str, Any] | None = None
     metrics: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    parent: Parent | None = None
+    """The version that training began with."""
     input_ranges: Mapping[str, tuple[float, float]] = field(default_factory=dict)
     """Smallest and largest value of each input in the data; without it, those of the examples."""
     intervals: Mapping[str, Mapping[str, tuple[float, float]]] = field(default_factory=dict)
@@ -129,6 +133,7 @@ def export(
             refuse_unstable(named, schemas)
             warm_up = write_warm_up(folder, directory.name, rows)
             ranges = {**_ranges(examples, rows), **facts.input_ranges}
+            known = write_layers(model, folder)
             passport = Passport(
                 name=directory.name,
                 created=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
@@ -150,6 +155,8 @@ def export(
                 model=model_facts(model),
                 measured=measure_latency(folder, rows) if facts.measure else None,
                 warm_up=warm_up,
+                weights=tuple(variable.path for variable in model.variables) if known else (),
+                parent=facts.parent,
                 **_config(facts),
             )
             write_card(folder, Passport.from_json(_json_of(passport)))  # as whoever reads it will know it

@@ -214,8 +214,8 @@ class Passport:
     statistics: Mapping[str, Statistics] = dataclasses.field(default_factory=dict)
     """By input: what the training data held."""
     model: ModelFacts | None = None
-    weights: Mapping[str, str] = dataclasses.field(default_factory=dict)
-    """Where in the SavedModel's checkpoint each variable of the Keras model lies, by its path in the model."""
+    weights: tuple[str, ...] = ()
+    """The variables of the Keras model by their paths in it, in the order of the SavedModel's collection `weights`."""
     uncertainty: Mapping[str, Uncertainty] = dataclasses.field(default_factory=dict)
     """By output."""
     variants: Mapping[str, Variant] = dataclasses.field(default_factory=dict)

@@ -93,7 +93,7 @@ def needs_adapting(model: ModelConfig | keras.Model) -> bool:
     """Tell whether steps of a config have to see training data, or those of a model have yet to see it."""
     if isinstance(model, ModelConfig):
         return any(step.needs_adapting() for step in model.preprocessing)
-    return any(not layer.adapted for layer in _adapted_layers(model))
+    return any(not layer.adapted for layer in adapted_layers(model))
 
 
 def adapt(model: keras.Model, rows: Rows) -> None:
@@ -121,7 +121,7 @@ def adapt(model: keras.Model, rows: Rows) -> None:
     Raises:
         ConfigError: there are no rows, they are not those that the model takes, or nothing can be learnt from them.
     """
-    layers = [layer for layer in _adapted_layers(model) if layer.from_data]
+    layers = [layer for layer in adapted_layers(model) if layer.from_data]
     if not layers:
         return
     arrays = _by_name(model, rows)
@@ -132,7 +132,7 @@ def adapt(model: keras.Model, rows: Rows) -> None:
         layer.fit(keras.ops.convert_to_numpy(before(chunk)) for chunk in _chunks(model, arrays))
 
 
-def _adapted_layers(model: keras.Model) -> list[AdaptedLayer]:
+def adapted_layers(model: keras.Model) -> list[AdaptedLayer]:
     """Return the layers with a state from data, in the order in which data passes them."""
     return [layer for layer in model._flatten_layers() if isinstance(layer, AdaptedLayer)]  # noqa: SLF001 - nested ones too
 

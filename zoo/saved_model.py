@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from zoo.errors import ExportError
+from zoo.loading import COLLECTION
 from zoo.passport import SignatureFacts, TensorFacts, Tolerance
 from zoo.tensors import differences
 
@@ -34,7 +35,10 @@ def save(model: "keras.Model", signatures: "Sequence[Signature]", folder: Path) 
         for each in signatures
     }
     root = tf.Module()
-    root.weights = list({id(each): each for function in functions.values() for each in function.variables}.values())
+    # What Keras's variables hold, in their order, and whatever else the functions use.
+    held = [variable.value for variable in model.variables]
+    used = {id(each): each for function in functions.values() for each in function.variables}
+    setattr(root, COLLECTION, [*held, *(each for key, each in used.items() if key not in set(map(id, held)))])
     root.tables = [
         layer
         for layer in model._flatten_layers()  # noqa: SLF001 - the only way to see nested layers

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from zoo.artifact import find_version, hash_files, read_passport
+from zoo.artifact import find_version, hash_faults, read_passport
 from zoo.errors import ArtifactError
 from zoo.passport import SERVING, Passport, TensorFacts
 from zoo.saved_model import read_schema
@@ -47,23 +47,10 @@ def verify(path: str | Path) -> Report:
     """
     version = find_version(Path(path))
     passport = read_passport(version)
-    files = Check("files", tuple(_file_faults(version, passport)))
+    files = Check("files", tuple(hash_faults(version, passport)))
     if files.faults:
         return Report(version, (files,))  # what was tampered with is not run
     return Report(version, (files, *_answer_checks(version, passport)))
-
-
-def _file_faults(version: Path, passport: Passport) -> list[str]:
-    try:
-        found = hash_files(version)
-    except ArtifactError as error:
-        return [str(error)]
-    faults = [f"{name} is missing" for name in passport.files if name not in found]
-    faults += [f"{name} was not there at export" for name in found if name not in passport.files]
-    faults += [
-        f"{name} was changed since export" for name, sha in passport.files.items() if found.get(name, sha) != sha
-    ]
-    return faults
 
 
 def _answer_checks(version: Path, passport: Passport) -> list[Check]:

@@ -54,7 +54,7 @@ PASSPORT_OF_A_SUM = Passport(
     intervals={"test": {"accuracy": (0.25, 0.75)}},
     statistics={"inputs": Statistics(3, (0.0, 0.5), (1.0, 1.5), (0.5, 1.0), (0.25, 0.25))},
     model=ModelFacts(parameters=3, trainable=3, bytes=12, multiply_adds=2),
-    weights={"dense/kernel": "variables/0/.ATTRIBUTES/VARIABLE_VALUE"},
+    weights=("dense/kernel",),
     uncertainty={"probabilities": Uncertainty("temperature+lac", 0.9, 10, (0.5,), temperature=1.5)},
     variants={
         "litert": Variant(
@@ -112,7 +112,7 @@ def test_a_passport_survives_json() -> None:
 def test_a_passport_with_nothing_optional_survives_json() -> None:
     bare = dataclasses.replace(
         PASSPORT_OF_A_SUM, class_names={}, config=None, config_hash=None, data=None, metrics={}, files={}, intervals={},
-        statistics={}, model=None, weights={}, uncertainty={}, variants={}, warm_up=None, parent=None, measured=None,
+        statistics={}, model=None, weights=(), uncertainty={}, variants={}, warm_up=None, parent=None, measured=None,
     )  # fmt: skip
 
     assert dataclasses.replace(Passport.from_json(bare.to_json()), hash=None) == bare

@@ -49,6 +49,9 @@ class TrainConfig(Config):
     optimizer: OptimizerConfig = OptimizerConfig()
     train: LoopConfig = LoopConfig()
     strategy: StrategyConfig = StrategyConfig()
+    parent: Annotated[str, Field(min_length=1)] | None = None
+    """An exported version whose weights training begins with, where path and shape are the same: its folder, or that of a
+    model for the newest. null begins with random ones."""
     export: ExportConfig | None = None
     """None exports nothing."""
 
