@@ -50,7 +50,7 @@ def inherit(model: keras.Model, path: str | Path) -> Inheritance:
     source = zoo.load(version)
     known = {variable.path: variable for variable in source.variables}
     taken, new = [], []
-    for variable in model.variables:
+    for variable in model.weights:  # which the states of random generators are not
         match = known.get(variable.path)
         if match is None or tuple(match.shape) != tuple(variable.shape):
             new.append(variable.path)

@@ -149,3 +149,42 @@ def _verify(options: argparse.Namespace) -> int:
         for fault in check.faults:
             print(f"          {fault}")
     return 0 if report.ok else FAILED
+
+
+def diff_command(parser: argparse.ArgumentParser) -> None:
+    """Compare two exported versions: config, metrics, and answers to the same inputs."""
+    parser.description = "Compare two exported versions: config, metrics, and answers to the golden inputs of both."
+    parser.epilog = (
+        "exit codes: 0 they answer alike, within the tolerance of the first, 1 they do not, 2 could not be compared"
+    )
+    parser.add_argument("one", type=Path, help="a version folder, or a model folder for its newest version")
+    parser.add_argument("two", type=Path, help="the other")
+    parser.set_defaults(run=_diff)
+
+
+def _diff(options: argparse.Namespace) -> int:
+    from zoo.comparison import compare_versions
+    from zoo.inspection.columns import lay_out
+
+    silence_tensorflow()
+    found = compare_versions(options.one, options.two)
+    for title, differences in (("facts", found.facts), ("metrics", found.metrics)):
+        print(f"{title}{'' if differences else ': the same'}")
+        rows = [(each.what, _short(each.one), _short(each.two)) for each in differences]
+        print(*lay_out([("", str(found.one), str(found.two)), *rows] if rows else [], indent="  "), sep="\n")
+    print("answers" + (f": not compared, {found.incomparable}" if found.incomparable else ""))
+    rows = [
+        (
+            each.output,
+            f"by up to {each.largest:.3g}" if each.flips is None else f"{each.flips:.1%} differ",
+            f"{each.rows} rows",
+        )
+        for each in found.answers
+    ]
+    print(*lay_out(rows, indent="  "), sep="\n")
+    return 0 if found.same_answers else FAILED
+
+
+def _short(value: object) -> str:
+    text = "-" if value is None else f"{value:.6g}" if isinstance(value, float) else str(value)
+    return text if len(text) <= 60 else text[:56] + " ..."
