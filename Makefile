@@ -6,7 +6,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 PYTEST := $(BIN)/python -m pytest --numprocesses=auto --dist=loadscope
 
 .DEFAULT_GOAL := help
-.PHONY: help quickstart data test test-all test-exhaustive test-gpu lint format bench release smoke protos lock clean
+.PHONY: help quickstart data test test-ci test-all test-exhaustive test-gpu lint format bench release smoke protos lock clean
 
 help:  ## Say what there is.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -36,10 +36,13 @@ data: $(VENV)/.runtime  ## Fetch the data sets that come with keras-zoo, 180 MB,
 test: $(VENV)/.dev  ## Run the test suite, but for what is slow or needs fetched data.
 	$(PYTEST) -m "not slow and not data and not gpu and not exhaustive"
 
-test-all: $(VENV)/.dev data  ## Run every test, the slow ones too, but for the exhaustive ones.
-	$(PYTEST) -m "not exhaustive and not gpu"
+test-ci: $(VENV)/.dev data  ## Run what CI runs: every test, the slow ones too, but for the exhaustive ones.
+	$(PYTEST) -m "not exhaustive and not gpu" --durations=30
 
-test-exhaustive: $(VENV)/.dev  ## Run what `test-all` leaves out: every feature alone on every strategy; about half an hour.
+test-all: $(VENV)/.dev data  ## Run every test, also every feature alone on every strategy: about an hour.
+	$(PYTEST) -m "not gpu"
+
+test-exhaustive: $(VENV)/.dev  ## Run what `test-ci` leaves out: every feature alone on every strategy; about half an hour.
 	$(PYTEST) -m exhaustive
 
 test-gpu: $(VENV)/.dev  ## Run the tests that need a GPU; installs NVIDIA's libraries for TensorFlow.
