@@ -9,10 +9,8 @@ import numpy as np
 
 from zoo.artifact import find_version, hash_faults, read_passport
 from zoo.errors import ArtifactError
-from zoo.passport import Passport
+from zoo.passport import SERVING, Passport
 from zoo.tensors import read_tensor
-
-SERVING = "serving_default"
 
 
 @dataclass(frozen=True)
