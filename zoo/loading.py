@@ -115,12 +115,12 @@ def _take_weights(model: "keras.Model", version: Path, passport: Passport) -> No
     # Names alone: the path of a layer in a model that Keras made anew may lack the outer model.
     found = [(_name(variable.path), tuple(variable.shape)) for variable in model.variables]
     expected = [(_name(path), tuple(x.shape)) for path, x in zip(passport.weights, stored, strict=False)]
-    if len(stored) != len(passport.weights) or found != expected:
+    if len(expected) != len(passport.weights) or found != expected:
         first = next((f"{a} here, {b} there" for a, b in zip(found, expected, strict=False) if a != b), "")
         raise ArtifactError(
             f"{version} has {len(stored)} weights, its model has {len(found)}: {first or 'some are missing'}"
         )
-    for variable, value in zip(model.variables, stored, strict=True):
+    for variable, value in zip(model.variables, stored, strict=False):  # more may follow that are not the model's
         variable.assign(value.numpy())
 
 

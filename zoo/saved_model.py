@@ -44,18 +44,6 @@ def save(model: "keras.Model", signatures: "Sequence[Signature]", folder: Path) 
         for layer in model._flatten_layers()  # noqa: SLF001 - the only way to see nested layers
         if not layer.variables  # the others hold no resources but weights
     ]
-    archive = keras.export.ExportArchive()
-    for layer in model._flatten_layers():  # noqa: SLF001 - the only way to see nested layers
-        # The variables that signatures use are saved as it is, and those of a tracked layer a second time. What has to be
-        # tracked is the layers with other resources: look-up tables.
-        if not layer.variables:
-            archive.track(layer)
-    # What Keras's variables hold, rather than themselves: those would be stored a second time.
-    archive.add_variable_collection(COLLECTION, [variable.value for variable in model.variables])
-    for signature in signatures:
-        archive.add_endpoint(
-            signature.name, tf.function(signature.function, input_signature=[dict(signature.inputs)], autograph=False)
-        )
     try:
         tf.saved_model.save(root, str(folder), signatures=functions)
     except tf.errors.OpError as error:
