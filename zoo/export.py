@@ -76,6 +76,7 @@ def export(
     input_names: Sequence[str] | None = None,
     output_names: Sequence[str] | None = None,
     facts: ExportFacts | None = None,
+    variants: Sequence[str] = ("litert",),
 ) -> Path:
     """Export a Keras model as the next version of a servable model.
 
@@ -94,6 +95,8 @@ def export(
         input_names: names for the model's inputs, in order, where it does not have stable ones.
         output_names: likewise for its outputs. Name an output `probabilities` (or `<head>_probabilities`) to get classes.
         facts: what else the passport should tell.
+        variants: files with the same model to write beside it. `litert` (model.tflite, float32) is left out where LiteRT
+            cannot have the model, and the passport says why; `int8`, `int8_full` and `onnx` are owed. See docs/artifact.md.
 
     Returns:
         The folder of the new version.
@@ -101,12 +104,17 @@ def export(
     Raises:
         ExportError: an input or output has no stable name, or that of a class id or label; the batch axis is fixed, class
             names do not fit, an answer is not finite, strings are not UTF-8, the exported model does not answer as the model
-            does, or the disk refuses. Nothing is left behind then.
+            does, a variant that is owed cannot be had, or the disk refuses. Nothing is left behind then.
+        UnknownNameError: there is no such variant.
     """
-    from zoo.endpoints import NamedModel, find_classes, refuse_unstable, run
+    from zoo.endpoints import NamedModel, find_classes, refuse_unstable, run, with_classes
     from zoo.full_precision import full_precision
     from zoo.preprocessing import needs_adapting
     from zoo.signatures import Subject, is_small, signatures_of
+    from zoo.variants.names import check_names
+    from zoo.variants.rows import choose_rows
+    from zoo.variants.source import Source
+    from zoo.variants.writing import write_variants
 
     directory = Path(directory).absolute()
     facts = facts or ExportFacts()
@@ -114,6 +122,7 @@ def export(
         facts = replace(facts, model=getattr(model, "zoo_config", None))
     if not _MODEL_NAME.fullmatch(directory.name):
         raise ExportError(f"{directory.name!r} cannot name a model: use letters, digits, '_', '-' and '.'")
+    variants = check_names(variants)
     named = NamedModel(model, input_names, output_names)
     if needs_adapting(model):
         raise ExportError(
@@ -131,13 +140,16 @@ def export(
             save(model, signatures, folder)
             schemas, answers = replay(folder, signatures)
             refuse_unstable(named, schemas)
-            warm_up = write_warm_up(folder, directory.name, rows)
             ranges = {**_ranges(examples, rows), **facts.input_ranges}
+            schemas = {s.name: _with_ranges(schemas[s.name], {**ranges, **s.ranges}) for s in signatures}
+            source = Source(named, with_classes(named, classes), SERVING)
+            written = write_variants(variants, source, folder, schemas[SERVING], choose_rows(rows, examples))
+            warm_up = write_warm_up(folder, directory.name, rows)
             known = write_layers(model, folder)
             passport = Passport(
                 name=directory.name,
                 created=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-                signatures={s.name: _with_ranges(schemas[s.name], {**ranges, **s.ranges}) for s in signatures},
+                signatures=schemas,
                 golden={
                     s.name: Golden(_tensors(s.golden), _tensors(answers[s.name]))
                     for s in signatures
@@ -155,6 +167,8 @@ def export(
                 model=model_facts(model),
                 measured=measure_latency(folder, rows) if facts.measure else None,
                 warm_up=warm_up,
+                variants=written.variants,
+                left_out=written.left_out,
                 weights=tuple(variable.path for variable in model.variables) if known else (),
                 parent=facts.parent,
                 **_config(facts),

@@ -219,6 +219,9 @@ class Passport:
     uncertainty: Mapping[str, Uncertainty] = dataclasses.field(default_factory=dict)
     """By output."""
     variants: Mapping[str, Variant] = dataclasses.field(default_factory=dict)
+    """By name: `litert`, `int8`, `int8_full`, `onnx`."""
+    left_out: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    """By variant that was wanted: why there is none."""
     warm_up: WarmUp | None = None
     parent: Parent | None = None
     measured: Measured | None = None

@@ -5,6 +5,8 @@ import os
 import re
 import sys
 import tempfile
+import threading
+import warnings
 from collections.abc import Iterator
 
 LEVEL = "TF_CPP_MIN_LOG_LEVEL"
@@ -17,6 +19,9 @@ _NOISE = re.compile(
     rb"computation_placer\.cc:\d+\] computation placer already registered|"
     rb"Unable to register cu\w+ (factory|plugin)"
 )
+
+
+_hush = threading.Lock()
 
 
 def silence_tensorflow() -> None:
@@ -32,6 +37,27 @@ def silence_tensorflow() -> None:
         import tensorflow as tf
 
         tf.config.list_physical_devices()  # looks for GPUs now, rather than complain of their absence later
+
+
+@contextlib.contextmanager
+def hushed() -> Iterator[None]:
+    """Drop what is written to file descriptor 2, and warnings, while TensorFlow converts a model or loads a converted one.
+
+    Converters write pages there about what they cannot do, and raise an exception that says the same. Safe from any thread;
+    what other threads write meanwhile is dropped too.
+    """
+    with _hush, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        sys.stderr.flush()
+        real = os.dup(2)
+        try:
+            with open(os.devnull, "wb") as nothing:  # noqa: PTH123 - a descriptor is what is wanted
+                os.dup2(nothing.fileno(), 2)
+            yield
+        finally:
+            sys.stderr.flush()
+            os.dup2(real, 2)
+            os.close(real)
 
 
 @contextlib.contextmanager

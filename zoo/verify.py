@@ -12,6 +12,7 @@ from zoo.errors import ArtifactError
 from zoo.passport import SERVING, Passport, TensorFacts
 from zoo.saved_model import read_schema
 from zoo.tensors import differences, read_tensor
+from zoo.variants.checking import faults_of_variant
 
 
 @dataclass(frozen=True)
@@ -39,8 +40,8 @@ def verify(path: str | Path) -> Report:
     """Check a version folder, or the newest version of a model folder.
 
     The files are held against their hashes in the passport, the signatures against its schema, and its golden inputs are
-    run again: the answers must agree with the golden outputs within the passport's tolerance, and those of the other
-    signatures with those of `serving_default`.
+    run again: the answers must agree with the golden outputs within the passport's tolerance, those of the other signatures
+    with those of `serving_default`, and those of every variant with the golden ones within its own tolerance.
 
     Raises:
         ArtifactError: there is no artifact at the path, or its passport cannot be read.
@@ -66,7 +67,8 @@ def _answer_checks(version: Path, passport: Passport) -> list[Check]:
     answers = [_golden_check(loaded.signatures, name, passport) for name in passport.golden]
     if any(check.faults for check in answers) or SERVING not in passport.golden:
         return [signatures, *answers]
-    return [signatures, *answers, _parity_check(loaded.signatures, passport)]
+    variants = [Check(*faults_of_variant(version, name, passport)) for name in passport.variants]
+    return [signatures, *answers, _parity_check(loaded.signatures, passport), *variants]
 
 
 def _parity_check(signatures: Mapping[str, Any], passport: Passport) -> Check:

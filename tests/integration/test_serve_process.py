@@ -75,9 +75,9 @@ def digits() -> object:
 @pytest.fixture(scope="module")
 def models(digits: object, tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("served")
-    zoo.export(digits, root / "digits")
+    zoo.export(digits, root / "digits", variants=())
     wide = zoo.build("mlp", input_shape=(784,), units=[16, 16], head={"kind": "softmax", "units": 10})
-    zoo.export(wide, root / "mlp")
+    zoo.export(wide, root / "mlp", variants=())
     return root
 
 
@@ -177,7 +177,7 @@ def test_inputs_that_would_abort_tensorflow_leave_the_server_up(serve: Serve, mo
 
 
 def test_a_new_and_a_broken_version_while_serving(serve: Serve, digits: object, tmp_path: Path) -> None:
-    zoo.export(digits, tmp_path / "digits")  # type: ignore[arg-type]
+    zoo.export(digits, tmp_path / "digits", variants=())  # type: ignore[arg-type]
     served = serve(tmp_path, "--file_system_poll_wait_seconds", 0.05)
     with serving.Client(served.target) as client:
 
@@ -189,7 +189,7 @@ def test_a_new_and_a_broken_version_while_serving(serve: Serve, digits: object, 
                     return
             raise AssertionError(found)
 
-        zoo.export(digits, tmp_path / "digits")  # type: ignore[arg-type]
+        zoo.export(digits, tmp_path / "digits", variants=())  # type: ignore[arg-type]
         versions_until({2: "AVAILABLE", 1: "END"})
         shutil.copytree(tmp_path / "digits" / "2", tmp_path / "staging")
         weights = next((tmp_path / "staging" / "variables").glob("*.data*"))
@@ -218,12 +218,12 @@ def hook(event, arguments):
             os.kill(os.getpid(), signal.SIGKILL)
 
 sys.addaudithook(hook)
-zoo.export(model, top + "/digits")
+zoo.export(model, top + "/digits", variants=())
 """
 
 
 def test_a_server_never_loads_what_a_killed_exporter_leaves(serve: Serve, digits: object, tmp_path: Path) -> None:
-    zoo.export(digits, tmp_path / "digits")  # type: ignore[arg-type]
+    zoo.export(digits, tmp_path / "digits", variants=())  # type: ignore[arg-type]
     served = serve(tmp_path, "--file_system_poll_wait_seconds", 0.02)
     with serving.Client(served.target) as client:
         for last in (1, 4, 9, 14):
@@ -235,7 +235,7 @@ def test_a_server_never_loads_what_a_killed_exporter_leaves(serve: Serve, digits
     code, log = served.terminate()
     assert code == 0
     assert "cannot load" not in log
-    assert zoo.verify(zoo.export(digits, tmp_path / "digits")).ok  # type: ignore[arg-type]
+    assert zoo.verify(zoo.export(digits, tmp_path / "digits", variants=())).ok  # type: ignore[arg-type]
 
 
 @pytest.fixture(scope="module")

@@ -40,6 +40,7 @@ def artifact(model: Any, examples: np.ndarray, tmp_path_factory: pytest.TempPath
             metrics={"test": {"accuracy": 0.5}},
             input_ranges={"inputs": (-4.0, 4.0)},
         ),
+        variants=(),
     )
 
 

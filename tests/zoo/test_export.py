@@ -1,3 +1,4 @@
+import functools
 import hashlib
 import importlib.metadata
 import json
@@ -16,6 +17,7 @@ from zoo.passport import Passport
 from zoo.tensors import read_tensor
 
 SERVING = "serving_default"
+export = functools.partial(zoo.export, variants=())
 
 
 def signature(version: Path, name: str = SERVING) -> Callable[..., dict[str, np.ndarray]]:
@@ -66,7 +68,7 @@ def test_an_exported_mlp_answers_as_predict_does(model: keras.Model, artifact: P
 @pytest.fixture(scope="module")
 def cnn(tmp_path_factory: pytest.TempPathFactory) -> tuple[keras.Model, Path]:
     model = build("cnn", (8, 8, 1), filters=[4], head={"kind": "sigmoid"}, regularization={"normalization": "batch"})
-    return model, zoo.export(model, tmp_path_factory.mktemp("repository") / "cnn", class_names=["cat", "dog"])
+    return model, export(model, tmp_path_factory.mktemp("repository") / "cnn", class_names=["cat", "dog"])
 
 
 @pytest.mark.parametrize("batch", [1, 2, 7, 64])
@@ -111,7 +113,7 @@ def test_the_class_is_the_most_probable_and_the_label_its_name(artifact: Path) -
 def test_a_binary_classifier_decides_at_one_half(tmp_path: Path) -> None:
     model = sequential(keras.layers.Dense(1, activation="sigmoid"))
     model.set_weights([np.array([[1.0], [0], [0], [0]]), np.zeros(1)])
-    version = zoo.export(model, tmp_path / "m", output_names=["probabilities"], class_names=["cat", "dog"])
+    version = export(model, tmp_path / "m", output_names=["probabilities"], class_names=["cat", "dog"])
 
     x = np.zeros((3, 4), "float32")
     x[:, 0] = [-1e-3, 0, 1e-3]  # the sigmoid of 0 is exactly 1/2
@@ -122,7 +124,7 @@ def test_a_binary_classifier_decides_at_one_half(tmp_path: Path) -> None:
 
 
 def test_labels_are_numbers_where_no_names_are_given(tmp_path: Path) -> None:
-    version = zoo.export(build(head={"kind": "softmax", "units": 3}), tmp_path / "m")
+    version = export(build(head={"kind": "softmax", "units": 3}), tmp_path / "m")
     got = signature(version)(inputs=rows(9, 4))
 
     assert got["label"].tolist() == [str(i).encode() for i in got["class_id"]]
@@ -139,7 +141,7 @@ def test_several_heads_have_their_names_before_every_output(tmp_path: Path) -> N
         },
     }
     config = zoo.ModelConfig.parse({"architecture": "mlp", **fields})
-    version = zoo.export(
+    version = export(
         zoo.build(config),
         tmp_path / "m",
         facts=zoo.ExportFacts(model=config),
@@ -161,7 +163,7 @@ def test_several_heads_have_their_names_before_every_output(tmp_path: Path) -> N
 
 
 def test_several_sigmoids_have_no_one_class(tmp_path: Path) -> None:
-    version = zoo.export(build(head={"kind": "sigmoid", "units": 4}), tmp_path / "m")
+    version = export(build(head={"kind": "sigmoid", "units": 4}), tmp_path / "m")
 
     assert specs(version).keys() == {"probabilities"}
 
@@ -171,13 +173,13 @@ def test_a_config_tells_sigmoids_from_a_softmax_where_their_sum_does_not(tmp_pat
     model = zoo.build(config)
     model.set_weights([np.zeros_like(weight) for weight in model.get_weights()])  # every answer is (1/2, 1/2)
 
-    version = zoo.export(model, tmp_path / "m", facts=zoo.ExportFacts(model=config))
+    version = export(model, tmp_path / "m", facts=zoo.ExportFacts(model=config))
 
     assert specs(version).keys() == {"probabilities"}
 
 
 def test_a_linear_head_has_its_value_and_nothing_else(tmp_path: Path) -> None:
-    version = zoo.export(build(head={"kind": "linear"}), tmp_path / "m")
+    version = export(build(head={"kind": "linear"}), tmp_path / "m")
 
     assert specs(version) == {"value": ("float32", [None, 1])}
     assert "logits" not in tf.saved_model.load(str(version)).signatures
@@ -186,7 +188,7 @@ def test_a_linear_head_has_its_value_and_nothing_else(tmp_path: Path) -> None:
 @pytest.mark.parametrize("policy", ["mixed_float16", "mixed_bfloat16"])
 def test_half_precision_is_served_as_float32(policy: str, dtype_policy: Callable[[str], None], tmp_path: Path) -> None:
     dtype_policy(policy)
-    version = zoo.export(build(head={"kind": "softmax", "units": 3}), tmp_path / "m")
+    version = export(build(head={"kind": "softmax", "units": 3}), tmp_path / "m")
 
     assert specs(version)["probabilities"][0] == "float32"
     assert specs(version, "logits")["logits"][0] == "float32"
@@ -197,7 +199,7 @@ def test_half_precision_outputs_of_a_foreign_model_become_float32(
 ) -> None:
     dtype_policy("mixed_float16")
     model = sequential(keras.layers.Dense(2))
-    version = zoo.export(model, tmp_path / "m", output_names=["value"])
+    version = export(model, tmp_path / "m", output_names=["value"])
 
     assert model.outputs[0].dtype == "float16"
     assert specs(version) == {"value": ("float32", [None, 2])}
@@ -208,7 +210,7 @@ def test_half_precision_outputs_of_a_foreign_model_become_float32(
 
 def test_a_sequential_model_is_exported_under_given_names(tmp_path: Path) -> None:
     model = sequential(keras.layers.Dense(3, activation="softmax"), name=None)
-    version = zoo.export(model, tmp_path / "m", input_names=["pixels"], output_names=["probabilities"])
+    version = export(model, tmp_path / "m", input_names=["pixels"], output_names=["probabilities"])
     x = rows(5, 4)
 
     got = signature(version)(pixels=x)
@@ -220,7 +222,7 @@ def test_a_functional_model_with_two_inputs_in_a_dict(tmp_path: Path) -> None:
     inputs = {"wide": keras.Input((2,), name="wide"), "deep": keras.Input((3,), name="deep")}
     joined = keras.layers.Concatenate()([inputs["wide"], inputs["deep"]])
     model = keras.Model(inputs, {"value": keras.layers.Dense(1)(joined)})
-    version = zoo.export(model, tmp_path / "m", examples={"deep": rows(4, 3), "wide": rows(4, 2)})
+    version = export(model, tmp_path / "m", examples={"deep": rows(4, 3), "wide": rows(4, 2)})
     wide, deep = rows(5, 2), rows(5, 3)
 
     by_hand = np.concatenate([wide, deep], axis=-1) @ model.get_weights()[0]
@@ -231,7 +233,7 @@ def test_two_inputs_in_a_dict_have_logits_too(tmp_path: Path) -> None:
     inputs = {"wide": keras.Input((2,), name="wide"), "deep": keras.Input((2,), name="deep")}
     logits = keras.layers.Dense(3, name="logits")(keras.layers.Subtract()([inputs["wide"], inputs["deep"]]))
     model = keras.Model(inputs, {"probabilities": keras.layers.Softmax()(logits)})
-    version = zoo.export(model, tmp_path / "m")
+    version = export(model, tmp_path / "m")
     wide, deep = rows(5, 2), rows(5, 2, seed=2)
 
     np.testing.assert_allclose(
@@ -242,7 +244,7 @@ def test_two_inputs_in_a_dict_have_logits_too(tmp_path: Path) -> None:
 def test_a_functional_model_with_a_list_of_inputs_keeps_their_order(tmp_path: Path) -> None:
     inputs = [keras.Input((2,), name="second"), keras.Input((2,), name="first")]
     model = keras.Model(inputs, {"value": keras.layers.Subtract()(inputs)})
-    version = zoo.export(model, tmp_path / "m")
+    version = export(model, tmp_path / "m")
     a, b = rows(5, 2), rows(5, 2, seed=2)
 
     np.testing.assert_allclose(signature(version)(second=a, first=b)["value"], a - b, atol=1e-6)
@@ -253,7 +255,7 @@ def test_integer_inputs_keep_their_dtype(tmp_path: Path) -> None:
     embedded = keras.layers.Embedding(20, 4)(tokens)
     model = keras.Model(tokens, {"value": keras.layers.Dense(1)(keras.layers.Flatten()(embedded))})
     x = np.random.default_rng(1).integers(0, 20, size=(5, 6)).astype("int32")
-    version = zoo.export(model, tmp_path / "m", examples=x)
+    version = export(model, tmp_path / "m", examples=x)
 
     table, kernel, bias = model.get_weights()
     np.testing.assert_allclose(
@@ -355,7 +357,7 @@ def test_a_model_that_cannot_be_an_artifact_is_refused(
     make: Callable[[], keras.Model], options: dict[str, Any], message: str, tmp_path: Path
 ) -> None:
     with pytest.raises(zoo.ExportError, match=message):
-        zoo.export(make(), tmp_path / "model", **options)
+        export(make(), tmp_path / "model", **options)
 
     assert leftovers(tmp_path) == []
 
@@ -366,7 +368,7 @@ def test_strings_need_examples(tmp_path: Path) -> None:
     model = keras.Model(inputs, {"value": keras.layers.Dense(1)(lookup(inputs))})
 
     with pytest.raises(zoo.ExportError, match="'words' takes strings: give examples of them"):
-        zoo.export(model, tmp_path / "model")
+        export(model, tmp_path / "model")
 
     assert leftovers(tmp_path) == []
 
@@ -376,7 +378,7 @@ def test_strings_are_served_with_examples(tmp_path: Path) -> None:
     lookup = keras.layers.StringLookup(vocabulary=["a", "b"], output_mode="multi_hot")
     model = keras.Model(inputs, {"value": keras.layers.Dense(1)(lookup(inputs))})
     words = np.array([["a"], ["b"], ["zebra"]], dtype=object)
-    version = zoo.export(model, tmp_path / "m", examples=words)
+    version = export(model, tmp_path / "m", examples=words)
 
     kernel, bias = model.get_weights()
     by_hand = np.array([[0, 1, 0], [0, 0, 1], [1, 0, 0]]) @ kernel + bias  # the first is for unknown words
@@ -387,11 +389,11 @@ def test_strings_are_served_with_examples(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["a b", "-x", ".hidden", "ä"])
 def test_a_folder_that_cannot_name_a_model_is_refused(name: str, model: keras.Model, tmp_path: Path) -> None:
     with pytest.raises(zoo.ExportError, match="cannot name a model"):
-        zoo.export(model, tmp_path / name)
+        export(model, tmp_path / name)
 
 
 def test_exporting_again_makes_the_next_version(model: keras.Model, tmp_path: Path) -> None:
-    first, second = zoo.export(model, tmp_path / "m"), zoo.export(model, str(tmp_path / "m"))
+    first, second = export(model, tmp_path / "m"), export(model, str(tmp_path / "m"))
 
     assert (first, second) == (tmp_path / "m" / "1", tmp_path / "m" / "2")
 
@@ -424,7 +426,7 @@ def activated(x: Any) -> dict[str, Any]:
 def test_a_layer_that_is_named_logits_and_is_none_gives_no_signature(
     make: Callable[[Any], dict[str, Any]], tmp_path: Path
 ) -> None:
-    version = zoo.export(foreign(make), tmp_path / "m")
+    version = export(foreign(make), tmp_path / "m")
 
     assert "logits" not in tf.saved_model.load(str(version)).signatures
     assert zoo.verify(version).ok
@@ -436,14 +438,14 @@ def test_true_logits_beside_false_ones_are_a_signature(tmp_path: Path) -> None:
         softmax = keras.layers.Softmax()
         return {"a_probabilities": softmax(true), "b_probabilities": softmax(2 * false)}
 
-    version = zoo.export(foreign(make), tmp_path / "m")
+    version = export(foreign(make), tmp_path / "m")
 
     assert specs(version, "logits").keys() == {"a_logits"}
 
 
 def test_logits_are_named_after_the_given_name_of_their_output(tmp_path: Path) -> None:
     model = build(head={"kind": "softmax", "units": 3})
-    version = zoo.export(model, tmp_path / "m", output_names=["age_probabilities"])
+    version = export(model, tmp_path / "m", output_names=["age_probabilities"])
 
     assert specs(version, "logits").keys() == {"age_logits"}
 
@@ -452,10 +454,10 @@ def test_logits_are_named_after_the_given_name_of_their_output(tmp_path: Path) -
 def test_an_output_of_the_model_is_not_replaced_by_a_label(own: str, tmp_path: Path) -> None:
     model = foreign(lambda x: {"probabilities": dense()(x), own: keras.layers.Dense(2)(x)})
     with pytest.raises(zoo.ExportError, match=f"own output '{own}'"):
-        zoo.export(model, tmp_path / "model")
+        export(model, tmp_path / "model")
     assert leftovers(tmp_path) == []
 
-    version = zoo.export(model, tmp_path / "m", output_names=["probabilities", "mine"])
+    version = export(model, tmp_path / "m", output_names=["probabilities", "mine"])
     assert specs(version).keys() == {"probabilities", "class_id", "label", "mine"}
 
 
@@ -464,7 +466,7 @@ def test_weights_that_are_not_finite_are_refused(tmp_path: Path) -> None:
     model.set_weights([np.full_like(weight, np.nan) for weight in model.get_weights()])
 
     with pytest.raises(zoo.ExportError, match=r"'value' has 8 of 8 numbers that are NaN or infinite .* diverged"):
-        zoo.export(model, tmp_path / "model")
+        export(model, tmp_path / "model")
 
     assert leftovers(tmp_path) == []
 
@@ -475,7 +477,7 @@ def test_examples_that_are_not_utf8_are_refused(word: object, tmp_path: Path) ->
     model = keras.Model(words, {"id": keras.layers.StringLookup(vocabulary=["cat", "dog"])(words)})
 
     with pytest.raises(zoo.ExportError, match=r"examples of 'word' hold .* which is not UTF-8"):
-        zoo.export(model, tmp_path / "model", examples=np.array(["cat", word], dtype=object))
+        export(model, tmp_path / "model", examples=np.array(["cat", word], dtype=object))
 
     assert leftovers(tmp_path) == []
 
@@ -504,7 +506,7 @@ def test_the_passport_tells_every_input_and_output(passport: Passport) -> None:
 
 def test_without_ranges_those_of_the_examples_are_told(model: keras.Model, tmp_path: Path) -> None:
     x = np.array([[1, 2, 3, 4], [-5, 0, 0, 0.5]], "float32")
-    version = zoo.export(model, tmp_path / "m", examples=x)
+    version = export(model, tmp_path / "m", examples=x)
 
     assert read_passport(version).signatures[SERVING].inputs["inputs"].range == (-5.0, 4.0)
 
@@ -551,7 +553,7 @@ def test_the_passport_names_the_libraries(passport: Passport) -> None:
 
 def test_the_passport_holds_the_config_and_its_hash(tmp_path: Path) -> None:
     config = zoo.ModelConfig.parse({"architecture": "mlp", "input_shape": [4], "head": {"kind": "linear"}})
-    version = zoo.export(zoo.build(config), tmp_path / "m", facts=zoo.ExportFacts(model=config))
+    version = export(zoo.build(config), tmp_path / "m", facts=zoo.ExportFacts(model=config))
 
     document = json.loads((version / PASSPORT).read_text())
     assert zoo.ModelConfig.parse(document["config"]) == config
@@ -572,7 +574,7 @@ def test_a_model_with_a_look_up_table_takes_its_strings_along(tmp_path: Path) ->
     words = keras.Input((), dtype="string", name="word")
     ids = keras.layers.StringLookup(vocabulary=["cat", "dog"])(words)
     model = keras.Model(words, {"id": ids})
-    version = zoo.export(model, tmp_path / "words", examples=np.array(["dog", "cow", "cat"], dtype=object))
+    version = export(model, tmp_path / "words", examples=np.array(["dog", "cow", "cat"], dtype=object))
     served = tf.saved_model.load(str(version)).signatures["serving_default"]
     assert served(word=tf.constant(["cat", "dog", "cow"]))["id"].numpy().tolist() == [1, 2, 0]  # 0 is any other word
     assert zoo.verify(version).ok
@@ -580,7 +582,7 @@ def test_a_model_with_a_look_up_table_takes_its_strings_along(tmp_path: Path) ->
 
 def test_the_config_of_a_built_model_is_in_its_passport(tmp_path: Path) -> None:
     config = zoo.ModelConfig.parse({"architecture": "mlp", "input_shape": [4], "head": {"kind": "sigmoid", "units": 2}})
-    passport = read_passport(zoo.export(zoo.build(config), tmp_path / "m"))
+    passport = read_passport(export(zoo.build(config), tmp_path / "m"))
     assert passport.config_hash == config.content_hash()
     assert zoo.ModelConfig.parse(passport.config or {}) == config
 
@@ -588,7 +590,7 @@ def test_the_config_of_a_built_model_is_in_its_passport(tmp_path: Path) -> None:
 def test_ranges_are_those_of_all_examples_and_unknown_where_there_are_none(model: Any, tmp_path: Path) -> None:
     examples = np.zeros((20, 4), np.float32)
     examples[15, 2], examples[19, 0] = 9, -3  # beyond the rows that are kept
-    with_examples = read_passport(zoo.export(model, tmp_path / "with", examples=examples))
+    with_examples = read_passport(export(model, tmp_path / "with", examples=examples))
     assert with_examples.signatures["serving_default"].inputs["inputs"].range == (-3, 9)
-    without = read_passport(zoo.export(model, tmp_path / "without"))
+    without = read_passport(export(model, tmp_path / "without"))
     assert without.signatures["serving_default"].inputs["inputs"].range is None

@@ -22,7 +22,7 @@ import zoo
 
 top, at = Path(sys.argv[1]), sys.argv[2]
 model = zoo.build("mlp", input_shape=(4,), units=[3], head={"kind": "softmax", "units": 3})
-zoo.export(model, top / "rehearsal")
+zoo.export(model, top / "rehearsal", variants=())
 count = 0
 
 def die():
@@ -44,7 +44,7 @@ def watch():
 sys.addaudithook(hook)
 if at.startswith("appears"):
     threading.Thread(target=watch, daemon=True).start()
-zoo.export(model, top / "model")
+zoo.export(model, top / "model", variants=())
 print(count)
 """
 
@@ -73,7 +73,7 @@ def check_wrecks(folders: Sequence[Path]) -> None:
     for folder in folders:
         for version in list_versions(folder).values():
             assert zoo.verify(version).ok
-        assert zoo.verify(zoo.export(model, folder, output_names=["value"])).ok
+        assert zoo.verify(zoo.export(model, folder, output_names=["value"], variants=())).ok
         assert not list(folder.glob(STAGING_PREFIX + "*"))
 
 

@@ -264,7 +264,7 @@ def test_images_of_any_size_are_served_at_one_size(tmp_path: Path) -> None:
     model = zoo.build(
         "cnn", input_shape=[None, None, 1], filters=[2], head=head, preprocessing=[{"kind": "resizing", **size}]
     )
-    path = zoo.export(model, tmp_path / "images", examples=np.random.default_rng(1).random((2, 9, 9, 1)))
+    path = zoo.export(model, tmp_path / "images", examples=np.random.default_rng(1).random((2, 9, 9, 1)), variants=())
     serve = tf.saved_model.load(str(path)).signatures["serving_default"]
 
     for shape in [(1, 20, 5, 1), (3, 3, 11, 1), (2, 8, 6, 1)]:

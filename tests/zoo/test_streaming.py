@@ -188,7 +188,7 @@ def test_an_exported_step_model_streams_by_its_signature(case: str, tmp_path: Pa
     import tensorflow as tf
 
     model, rows = step_model(model_of(case)), rows_of(case)
-    version = zoo.export(model, tmp_path / "stream")
+    version = zoo.export(model, tmp_path / "stream", variants=())
     answer = tf.saved_model.load(str(version)).signatures["serving_default"]
     states = {name: tf.zeros((ROWS, x.shape[-1])) for name, x in model.input.items() if name != "inputs"}
 
