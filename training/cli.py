@@ -47,6 +47,7 @@ _EXPORT_EPILOG = """\
 examples:
   zoo export runs/digits_cnn                         the best weights of the newest run of digits_cnn, once more
   zoo export runs/digits_cnn/20260101T120000Z-1a2b3c4d --to other_models --name digits
+  zoo export runs/digits_cnn --variants int8,onnx    smaller, and for others: see docs/artifact.md
 """
 
 
@@ -136,6 +137,12 @@ def export_command(parser: argparse.ArgumentParser) -> None:
         help="a folder of models (default: that of the run's recipe, or saved_models where it exports nothing)",
     )
     parser.add_argument("--name", help="of the served model (default: that of the run's recipe)")
+    parser.add_argument(
+        "--variants",
+        metavar="NAME,...",
+        type=lambda text: text.split(","),
+        help="write these beside the SavedModel as well: int8, int8_full (LiteRT in 8 bits), onnx",
+    )
     parser.set_defaults(run=_export)
 
 
@@ -315,11 +322,16 @@ def _tell_of_model(artifact: Path) -> None:
 
     repository = _shown(artifact.parent.parent)
     print(f"model      {_shown(artifact)}")
-    found = read_passport(artifact).uncertainty
-    for output, uncertainty in found.items():
+    passport = read_passport(artifact)
+    for output, uncertainty in passport.uncertainty.items():
         print(f"           {output}: {uncertainty_in_words(uncertainty)}")
-    if not found:
+    if not passport.uncertainty:
         print("           how sure it is was not measured: that takes a `calibration` split (docs/artifact.md)")
+    for name, variant in passport.variants.items():
+        apart = f"numbers differ by up to {variant.error:.2g}, {variant.flips:.1%} of classes ({variant.rows} rows)"
+        print(f"{name:<10} {variant.file}, {variant.bytes} bytes: {apart}")
+    for name, reason in passport.left_out.items():
+        print(f"{name:<10} none: {reason}")
     print(f"next       zoo serve{'' if str(repository) == 'saved_models' else f' {repository}'}")
 
 
@@ -364,7 +376,8 @@ def _export(arguments: argparse.Namespace) -> int:
     silence_tensorflow()
     from training.run_export import export_run
 
-    _tell_of_model(export_run(arguments.folder, repository=arguments.to, name=arguments.name))
+    artifact = export_run(arguments.folder, repository=arguments.to, name=arguments.name, variants=arguments.variants)
+    _tell_of_model(artifact)
     return 0
 
 

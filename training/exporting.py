@@ -94,6 +94,7 @@ def export_best(
         examples=examples,
         class_names=_class_names(config, data),
         facts=facts,
+        variants=target.variants,
     )
 
 

@@ -1,5 +1,6 @@
 """Exporting a run that was trained before: where its export failed, elsewhere, or where it had none."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from training.config import ExportConfig
@@ -11,6 +12,7 @@ from training.run import Run
 from training.run_lock import lock_run
 from training.run_log import BEST_WEIGHTS, METRICS, log_export
 from zoo.errors import ConfigError, UnknownNameError
+from zoo.variants.names import check_names
 
 
 def export_run(
@@ -18,6 +20,7 @@ def export_run(
     *,
     repository: str | Path | None = None,
     name: str | None = None,
+    variants: Sequence[str] | None = None,
     data: Dataset | None = None,
 ) -> Path:
     """Export a run's best weights as the next version of a model, as training does at its end.
@@ -33,13 +36,14 @@ def export_run(
         run: a run, its folder, or the folder of a recipe's runs for the newest one.
         repository: the folder of models; None is that of the run's config, or `saved_models` where it exports nothing.
         name: of the served model; None is that of the run's config, or the recipe's.
+        variants: files with the same model to write as well, besides those of the run's config: `int8`, `int8_full`, `onnx`.
         data: the data set, where the run was trained on one given in Python.
 
     Returns:
         The folder of the new version.
 
     Raises:
-        UnknownNameError: there is no such run or data set.
+        UnknownNameError: there is no such run, data set or variant.
         ConfigError: the run has no weights yet or is being trained, or its data are others by now.
         ExportError: a metric is no number, nothing can be written there, or `zoo.export` refuses.
     """
@@ -50,7 +54,9 @@ def export_run(
         )
     chosen = (run.config.export or ExportConfig()).model_dump()
     chosen |= {} if repository is None else {"repository": str(repository)}
-    target = ExportConfig.parse(chosen | ({} if name is None else {"name": name}))
+    chosen |= {} if name is None else {"name": name}
+    chosen |= {} if variants is None else {"variants": check_names((*chosen["variants"], *variants))}
+    target = ExportConfig.parse(chosen)
     check_target(target)
     with lock_run(run.folder):
         found = _data(run, data)

@@ -1,3 +1,4 @@
+import re
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +51,21 @@ def test_an_export_that_fails_says_how_to_export_the_trained_run(
     assert zoo.verify(artifact).ok
     now = Run.load(failed.folder)
     assert (now.status, now.artifact, now.metrics) == ("finished", artifact, failed.metrics)
+
+
+def test_variants_are_written_besides_those_of_the_recipe_or_refused_in_words(
+    blobs: Dataset, run: Run, tmp_path: Path
+) -> None:
+    repository = tmp_path / "models"
+    found = passport(training.export_run(run, data=blobs, repository=repository))
+    assert (list(found.variants), found.left_out) == (["litert"], {})
+    assert found.variants["litert"].rows == len(blobs.split("test").inputs)
+
+    with pytest.raises(ExportError, match=r"no model.int8.tflite: it would have .*leave 'int8' out"):
+        training.export_run(run, data=blobs, repository=repository, variants=["int8"])
+    with pytest.raises(UnknownNameError, match="there is no variant 'int4'; did you mean 'int8'"):
+        training.export_run(run, data=blobs, repository=repository, variants=["int4"])
+    assert [path.name for path in (repository / "blobs").iterdir()] == ["1"]
 
 
 def test_it_exports_what_training_exports(blobs: Dataset, blobs_recipe: dict[str, Any], tmp_path: Path) -> None:
@@ -113,9 +129,12 @@ def test_the_command_says_where_the_model_is_and_how_to_serve_it(
     monkeypatch.chdir(tmp_path)
     training.train(config, data=load_data(DataConfig(name="sklearn_wine")))
     assert main(["export", "runs/wine", "--to", "models"]) == 0
-    where, certainty, how = capsys.readouterr().out.splitlines()[-3:]
+    where, certainty, variant, how = capsys.readouterr().out.splitlines()[-4:]
     assert (where, how) == ("model      models/wine/1", "next       zoo serve models")
     assert certainty.startswith("           probabilities: 90% sets hold")
+    assert re.fullmatch(
+        r"litert     model.tflite, \d+ bytes: numbers differ by up to \S+, 0.0% .* \(\d+ rows\)", variant
+    )
     assert main(["export", "runs/wine", "--to", "models", "--name", "a b"]) == 2
     assert "zoo: error:" in capsys.readouterr().err
     assert main(["export", "runs/vine"]) == 2

@@ -5,6 +5,8 @@ from typing import Annotated
 from pydantic import Field, StringConstraints
 
 from zoo.config import Config
+from zoo.config.base import Listed
+from zoo.variants import VariantName
 
 Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]*$")]
 """Becomes the name of a folder, and of the served model."""
@@ -21,3 +23,5 @@ class ExportConfig(Config):
     split of the data, where there is one. Null fits none."""
     measure: bool = True
     """Whether to time the model's answers on this machine and write that into the passport."""
+    variants: Annotated[tuple[VariantName, ...], Listed] = ("litert",)
+    """Files with the same model beside the SavedModel: see docs/artifact.md."""
