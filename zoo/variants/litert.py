@@ -20,9 +20,17 @@ class LiteRTConverter:
     def __init__(self, source: Source) -> None:
         """Trace the signature. Raises NoVariantError where it has layers that LiteRT cannot have."""
         self._source = source
+        halves = {layer.compute_dtype for layer in source.named.model._flatten_layers()} & {"float16", "bfloat16"}  # noqa: SLF001
+        if halves:
+            raise NoVariantError(
+                f"it computes in {halves.pop()}, which LiteRT does not: a model of the policy float32 can have it"
+            )
         self._variables = source.variables()
         with unrolled(source.named.model):
-            self._function = source.function().get_concrete_function(**source.named.specs())
+            try:
+                self._function = source.function().get_concrete_function(**source.named.specs())
+            except Exception as error:  # a layer may raise anything where it is not what `unrolled` expects
+                raise NoVariantError(_reason(str(error))) from error
 
     def convert(self, precision: VariantName, calibrating: Arrays | None) -> bytes:
         """Return the file's content: `litert`, `int8` or `int8_full`, which needs rows to be calibrated on.

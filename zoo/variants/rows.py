@@ -1,5 +1,6 @@
 """The rows on which variants are compared with the SavedModel, and those that full quantization is calibrated on."""
 
+import itertools
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -8,8 +9,8 @@ import numpy as np
 
 COMPARED = 256
 CALIBRATED = 128
-_BATCHES = (1, 2, 7)
-"""Rows in the first calls; all that is left goes into one more."""
+_BATCHES = (1, 2, 7, 32)
+"""Rows in the first calls; the last number is that of all further ones, small enough for the memory of large models."""
 
 Arrays = Mapping[str, np.ndarray]
 
@@ -28,9 +29,10 @@ class Rows:
     def batches(self) -> Iterator[dict[str, np.ndarray]]:
         """Give the compared rows in batches of several sizes."""
         total, start = count(self.compared), 0
-        for size in (*_BATCHES, total):
-            if start < total:
-                yield {name: array[start : start + size] for name, array in self.compared.items()}
+        for size in itertools.chain(_BATCHES, itertools.repeat(_BATCHES[-1])):
+            if start >= total:
+                return
+            yield {name: array[start : start + size] for name, array in self.compared.items()}
             start += size
 
 

@@ -136,9 +136,9 @@ def in_a_table() -> keras.Model:
             "the recurrent layer 'lstm_1' reads sequences of any length, LiteRT needs to know it",
         ),
         (
-            lambda: build("gru", (65, 2), units=[4], head={"kind": "linear"}),
+            lambda: build("gru", (33, 2), units=[4], bidirectional=True, head={"kind": "linear"}),
             None,
-            "the recurrent layer 'gru_1' reads 65 steps, at most 64 can be unrolled for LiteRT",
+            "its recurrent layers take 66 steps, at most 64 are unrolled for LiteRT",
         ),
     ],
 )
@@ -152,6 +152,12 @@ def test_what_litert_cannot_have_is_left_out_and_the_passport_says_why(
     assert passport.variants == {}
     assert not list(version.glob("*.tflite"))
     assert zoo.verify(version).ok
+
+
+def test_half_precision_is_left_out(dtype_policy: Callable[[str], None], tmp_path: Path) -> None:
+    dtype_policy("mixed_float16")
+    version = zoo.export(MODELS["mlp"](), tmp_path / "m")
+    assert read_passport(version).left_out["litert"].startswith("it computes in float16, which LiteRT does not")
 
 
 def test_an_unrolled_layer_is_as_before_afterwards(tmp_path: Path) -> None:
