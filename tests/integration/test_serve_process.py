@@ -193,7 +193,8 @@ def test_a_new_and_a_broken_version_while_serving(serve: Serve, digits: object, 
         versions_until({2: "AVAILABLE", 1: "END"})
         shutil.copytree(tmp_path / "digits" / "2", tmp_path / "staging")
         weights = next((tmp_path / "staging" / "variables").glob("*.data*"))
-        weights.write_bytes(b"\0" + weights.read_bytes()[1:])
+        first, *others = weights.read_bytes()
+        weights.write_bytes(bytes([first ^ 1, *others]))
         (tmp_path / "staging").rename(tmp_path / "digits" / "3")
         versions_until({3: "END", 2: "AVAILABLE", 1: "END"})
         assert "not what was exported" in client.versions("digits", timeout=30)[0].error

@@ -31,6 +31,14 @@ of all, it is by this hundredth: a key's bias under a softmax has a gradient of 
 TensorFlow rounds to bfloat16 (a part in 256) after every operation."""
 
 
+@pytest.fixture(autouse=True)
+def _as_at_first() -> None:
+    """Let operations be as they are in a new process: a run with `deterministic` leaves them so that XLA refuses some."""
+    from tensorflow.python.framework import config  # there is no public way back
+
+    config.disable_op_determinism()
+
+
 class Compiling(tf.distribute.OneDeviceStrategy):
     """Compiles with XLA all that it runs, and counts it."""
 

@@ -1,5 +1,6 @@
 """On the other backend and in half precision, the same blocks."""
 
+import itertools
 import json
 from collections.abc import Callable
 from typing import Any
@@ -64,6 +65,8 @@ CHOICES: dict[str, dict[str, Any]] = {
         "regularization": {**MAPS, "normalization": "layer", "stochastic_depth": 0.2},
     },
 }
+QUICKEST = {("tensorflow", "mlp"), ("jax", "cnn"), ("jax", "resnet"), ("jax", "1-d")}
+"""One backend for each choice: XLA takes minutes to compile a convolution for TensorFlow."""
 EXERCISE = """
 import json, sys, tempfile
 import keras
@@ -100,10 +103,15 @@ def test_everything_at_once_answers_and_is_saved_under_jax_in_half_precision(run
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", CHOICES)
-@pytest.mark.parametrize("backend", ["jax", "tensorflow"])
+@pytest.mark.parametrize(
+    ("backend", "name"),
+    [
+        pytest.param(backend, name, marks=() if (backend, name) in QUICKEST else pytest.mark.exhaustive)
+        for backend, name in itertools.product(["jax", "tensorflow"], CHOICES)
+    ],
+)
 def test_everything_at_once_trains_compiled_under_every_policy(
-    name: str, backend: str, run_python: Callable[..., Any]
+    backend: str, name: str, run_python: Callable[..., Any]
 ) -> None:
     policies = ["float32", "mixed_bfloat16", "mixed_float16"]
 

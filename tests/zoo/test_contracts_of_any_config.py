@@ -30,6 +30,8 @@ NAMED: dict[type, list[Any]] = {
     InitializerConfig: ["orthogonal", "he_uniform", "zeros", 0.01, {"kind": "truncated_normal", "stddev": 0.1}],
     ConstraintConfig: ["max_norm", "unit_norm", {"kind": "max_norm", "max_value": 1.5}],
 }
+SLOWEST = {"vit_tiny", "seq2seq_tiny", "gpt_tiny"}
+"""Named sizes of the transformer, which is drawn as an architecture too."""
 SHAPES = [[1], [6], [7, 3], [None, 3], [1, 1], [5, 5, 2], [9, 6, 1], [1, 1, 1], [2, 3, 4, 5]]
 HEADS = [
     {"head": {"kind": "softmax", "units": 3}},
@@ -106,7 +108,14 @@ def test_a_config_is_refused_or_keeps_its_promises(name: str) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", [name for name in zoo.list_models("*_tiny") if name != "transformer_tiny"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=pytest.mark.exhaustive if name in SLOWEST else ())
+        for name in zoo.list_models("*_tiny")
+        if name != "transformer_tiny"
+    ],
+)
 def test_a_named_size_with_any_change_is_refused_or_keeps_its_promises(name: str) -> None:
     hold(name, [*PROMISES, learn_from_one_step], examples=4)
 

@@ -106,7 +106,7 @@ def schema_command(parser: argparse.ArgumentParser) -> None:
     """Write the JSON Schema of recipes, with which editors complete and check them."""
     _describe(parser, _SCHEMA_EPILOG)
     parser.add_argument(
-        "name", nargs="?", default="recipe", help="recipe (default), model, an architecture or a named size"
+        "name", nargs="?", default="recipe", help="recipe (default), model, passport, an architecture or a named size"
     )
     parser.add_argument("--output", metavar="FILE", type=Path, help="write there rather than to standard output")
     parser.set_defaults(run=_schema)

@@ -5,6 +5,7 @@ from importlib.metadata import entry_points
 from typing import Any
 
 import keras
+from pydantic import TypeAdapter
 from pydantic.json_schema import GenerateJsonSchema, models_json_schema
 from pydantic_core import core_schema
 
@@ -14,6 +15,7 @@ from zoo.config.base import Config
 from zoo.errors import UnknownNameError, did_you_mean
 from zoo.inspection.catalogue import fields_in_words, first_line
 from zoo.keras_names import names_in
+from zoo.passport import Passport
 from zoo.registry import get, list_architectures, list_models, model_fields
 
 DRAFT = "https://json-schema.org/draft/2020-12/schema"
@@ -31,18 +33,20 @@ _HEADS = {
 
 
 def find_schema(name: str) -> Schema:
-    """Return the schema of `model`, of an architecture or named size, or of what an installed package offers (`recipe`).
+    """Return the schema of `model`, `passport`, an architecture or named size, or what an installed package offers (`recipe`).
 
     Raises:
         UnknownNameError: there is no such schema.
     """
     if name == "model":
         return config_schema(ModelConfig)
+    if name == "passport":
+        return {"$schema": DRAFT, **TypeAdapter(Passport).json_schema(mode="serialization")}
     if name in {*list_architectures(), *list_models()}:
         return config_schema(ModelConfig, names=[name])
     points = {point.name: point for point in entry_points(group=ENTRY_POINTS)}
     if name not in points:
-        known = ["model", *points, *list_architectures(), *list_models()]
+        known = ["model", "passport", *points, *list_architectures(), *list_models()]
         raise UnknownNameError(f"there is no schema {name!r}; {did_you_mean(name, known)}")
     make: Callable[[], Schema] = points[name].load()
     return make()

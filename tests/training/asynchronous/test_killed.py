@@ -21,9 +21,9 @@ model:
   units: [32]
   head: {kind: softmax, units: 10}
 optimizer: {name: adam, learning_rate: 0.003, schedule: cosine}
-train: {epochs: 20, batch_size: 64, steps_per_call: 8, checkpoint_seconds: 1}
+train: {epochs: 12, batch_size: 64, steps_per_call: 8, checkpoint_seconds: 1}
 """
-STEPS_PER_EPOCH, EPOCHS = 19, 20
+STEPS_PER_EPOCH, EPOCHS = 19, 12
 ONE_DEVICE = 0.93
 """Accuracy of one device on 300 test rows. Over seeds it varies by 0.01; what is learnt here may be off by thrice that."""
 
@@ -65,7 +65,10 @@ def trained_for(job: "subprocess.Popen[str]", epochs: int) -> None:
     ("workers", "place", "message"),
     [
         (2, 2, "worker 1 was killed by SIGKILL: starting it again (new start 1 of 3)"),
-        (1, 1, "worker 0 was killed by SIGKILL: starting it again (new start 1 of 3)"),
+        pytest.param(
+            *(1, 1, "worker 0 was killed by SIGKILL: starting it again (new start 1 of 3)"),
+            marks=pytest.mark.exhaustive,
+        ),
         (2, 0, "the chief was killed by SIGKILL: ending the others"),
         (2, 3, "parameter server 0 is gone or no longer answers"),
     ],
@@ -92,7 +95,9 @@ def test_a_killed_process_costs_nothing_but_time(tmp_path: Path, workers: int, p
 
 @pytest.mark.slow
 @pytest.mark.timeout(600)
-@pytest.mark.parametrize("place", [None, 3], ids=["the job", "a parameter server"])
+@pytest.mark.parametrize(
+    "place", [None, pytest.param(3, marks=pytest.mark.exhaustive)], ids=["the job", "a parameter server"]
+)
 def test_who_is_stopped_saves_first(tmp_path: Path, place: int | None) -> None:
     job = launch(tmp_path)
     trained_for(job, 3)

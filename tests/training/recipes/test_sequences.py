@@ -9,6 +9,7 @@ import zoo
 from training.recipe import read_recipe
 
 SERIES = ["sunspots_lstm", "elnino_gru", "co2_transformer"]
+SLOWEST = {"pydoc_gpt", "phonemes_seq2seq"}
 RECIPES = [
     *SERIES,
     *("snippets_gru", "snippets_transformer", "pydoc_gpt", "phonemes_seq2seq", "prompts_cnn", "prompts_gru"),
@@ -41,7 +42,13 @@ def test_a_forecaster_starts_near_its_labels_and_speaks_their_units(name: str) -
 
 @pytest.mark.data
 @pytest.mark.slow
-@pytest.mark.parametrize("name", RECIPES)
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=pytest.mark.exhaustive if name in {"pydoc_gpt", "phonemes_seq2seq"} else ())
+        for name in RECIPES
+    ],
+)
 def test_it_trains_on_a_slice_of_its_data(name: str, tmp_path: Path) -> None:
     run = training.train(training.quick(training.load_recipe(name)), runs=tmp_path)
     assert run.status == "finished"

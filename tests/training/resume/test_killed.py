@@ -56,7 +56,9 @@ def moments(experiment: str) -> list[tuple[str, int]]:
     return chosen.get(experiment, [("outside", drawn.randint(1, 11))])
 
 
-@pytest.fixture(params=list(EXPERIMENTS))
+@pytest.fixture(
+    params=[pytest.param(each, marks=pytest.mark.exhaustive if each == "gru" else ()) for each in EXPERIMENTS]
+)
 def experiment(request: pytest.FixtureRequest) -> str:
     return request.param
 

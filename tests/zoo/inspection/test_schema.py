@@ -1,5 +1,8 @@
+import json
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from jsonschema import Draft202012Validator
 
@@ -7,6 +10,7 @@ import zoo
 from training.config import TrainConfig
 from training.recipe import list_recipes, read_recipe
 from training.schema import recipe_schema
+from zoo.artifact import PASSPORT
 from zoo.config import ModelConfig
 from zoo.errors import ConfigError, UnknownNameError
 from zoo.inspection import config_schema
@@ -176,3 +180,14 @@ def test_a_former_name_of_a_field_is_marked_as_such() -> None:
 def test_an_unknown_schema_is_refused_with_the_nearest_name() -> None:
     with pytest.raises(UnknownNameError, match="there is no schema 'recpie'; did you mean 'recipe'"):
         find_schema("recpie")
+
+
+def test_a_passport_is_what_its_schema_says(tmp_path: Path) -> None:
+    model = zoo.build("mlp", input_shape=(2,), units=[3], head={"kind": "softmax", "units": 2})
+    version = zoo.export(model, tmp_path / "m", examples=np.eye(2, dtype=np.float32))
+    document = json.loads((version / PASSPORT).read_text())
+    validator = Draft202012Validator(find_schema("passport"))
+
+    validator.validate(document)
+    assert not validator.is_valid({**document, "golden": []})
+    assert not validator.is_valid({key: value for key, value in document.items() if key != "signatures"})
