@@ -33,7 +33,7 @@ _HEADS = {
 
 
 def find_schema(name: str) -> Schema:
-    """Return the schema of `model`, `passport`, an architecture or named size, or what an installed package offers (`recipe`).
+    """Return the schema of `model`, `passport`, an architecture or named size, or what a package offers (`recipe`).
 
     Raises:
         UnknownNameError: there is no such schema.

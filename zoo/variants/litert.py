@@ -20,11 +20,6 @@ class LiteRTConverter:
     def __init__(self, source: Source) -> None:
         """Trace the signature. Raises NoVariantError where it has layers that LiteRT cannot have."""
         self._source = source
-        halves = {layer.compute_dtype for layer in source.named.model._flatten_layers()} & {"float16", "bfloat16"}  # noqa: SLF001
-        if halves:
-            raise NoVariantError(
-                f"it computes in {halves.pop()}, which LiteRT does not: a model of the policy float32 can have it"
-            )
         self._variables = source.variables()
         with unrolled(source.named.model):
             try:

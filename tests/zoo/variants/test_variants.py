@@ -154,10 +154,13 @@ def test_what_litert_cannot_have_is_left_out_and_the_passport_says_why(
     assert zoo.verify(version).ok
 
 
-def test_half_precision_is_left_out(dtype_policy: Callable[[str], None], tmp_path: Path) -> None:
+def test_a_model_of_mixed_precision_has_variants_of_full_precision(
+    dtype_policy: Callable[[str], None], tmp_path: Path
+) -> None:
     dtype_policy("mixed_float16")
     version = zoo.export(MODELS["mlp"](), tmp_path / "m")
-    assert read_passport(version).left_out["litert"].startswith("it computes in float16, which LiteRT does not")
+    assert read_passport(version).variants["litert"].error < 1e-5
+    assert zoo.verify(version).ok
 
 
 def test_an_unrolled_layer_is_as_before_afterwards(tmp_path: Path) -> None:
