@@ -1,5 +1,6 @@
 """The client: NumPy in, NumPy out, a deadline on every call, and no TensorFlow."""
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import TracebackType
@@ -8,6 +9,7 @@ from typing import Any, Self, TypeVar
 import grpc
 import numpy as np
 from google.protobuf.message import Message
+from google.protobuf.wrappers_pb2 import StringValue
 from grpc_health.v1 import health_pb2
 
 from serving.codec import CodecError, decode, encode
@@ -19,6 +21,7 @@ from serving.wire import (
     GET_MODEL_STATUS,
     HEALTH_CHECK,
     HEALTH_WATCH,
+    PASSPORT_FIELD,
     PREDICT,
     SIGNATURE_DEF_FIELD,
 )
@@ -123,6 +126,18 @@ class Client:
         request = pb.GetModelMetadataRequest(model_spec=_spec(model, version), metadata_field=[SIGNATURE_DEF_FIELD])
         response = self._call(GET_MODEL_METADATA, request, pb.GetModelMetadataResponse, timeout)
         return to_signatures(pb.SignatureDefMap.FromString(response.metadata[SIGNATURE_DEF_FIELD].value))
+
+    def passport(self, model: str, *, timeout: float, version: int | None = None) -> dict[str, Any]:
+        """Tell what an artifact's passport says: config, data, metrics, sizes, ... Raises CallError where it has none."""
+        request = pb.GetModelMetadataRequest(model_spec=_spec(model, version), metadata_field=[PASSPORT_FIELD])
+        response = self._call(GET_MODEL_METADATA, request, pb.GetModelMetadataResponse, timeout)
+        try:
+            found = json.loads(StringValue.FromString(response.metadata[PASSPORT_FIELD].value).value)
+        except ValueError as error:
+            raise CallError(
+                "INTERNAL", f"{self.target} answered with a passport that cannot be read: {error}"
+            ) from None
+        return dict(found)
 
     def versions(self, model: str, *, timeout: float) -> list[ModelVersion]:
         """Tell the state of every version of a model, the newest first. Raises CallError."""

@@ -53,3 +53,9 @@ def check_files(version: Path) -> None:
     if wrong:
         state = "missing" if wrong[0] not in found else "not what was exported"
         raise ServerError(f"{version / wrong[0]} is {state}" + (f" (and {len(wrong) - 1} more)" if wrong[1:] else ""))
+
+
+def read_passport_text(version: Path) -> str | None:
+    """Return the text of a version's passport.json; None where there is none."""
+    path = version / PASSPORT
+    return path.read_text(encoding="utf-8") if path.exists() else None

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from serving.engines.engine import Engine, EngineLoader
 from serving.protos import prediction_pb2
-from serving.saved_model import check_files, read_signature_defs
+from serving.saved_model import check_files, read_passport_text, read_signature_defs
 from serving.signature import DEFAULT_SIGNATURE, Signature, to_signatures
 from serving.status import invalid
 from zoo.errors import did_you_mean
@@ -22,6 +22,8 @@ class Servable:
     signatures: Mapping[str, Signature]
     signature_defs: prediction_pb2.SignatureDefMap
     """The signatures as the SavedModel stores them, for clients that ask."""
+    passport: str | None = None
+    """The text of its passport.json, for clients that ask; None of a SavedModel without one."""
 
     def signature(self, name: str) -> Signature:
         """Return a signature; the empty name means the default one. Raises StatusError on an unknown name."""
@@ -41,4 +43,5 @@ def load_servable(name: str, version: int, path: Path, load_engine: EngineLoader
     """
     check_files(path)
     definitions = read_signature_defs(path)
-    return Servable(name, version, load_engine(path), to_signatures(definitions), definitions)
+    passport = read_passport_text(path)
+    return Servable(name, version, load_engine(path), to_signatures(definitions), definitions, passport)

@@ -17,3 +17,7 @@ CONTENT_KEY = "zoo-tensor-content"
 
 SIGNATURE_DEF_FIELD = "signature_def"
 SIGNATURE_DEF_TYPE = "type.googleapis.com/tensorflow.serving.SignatureDefMap"
+
+PASSPORT_FIELD = "passport"
+PASSPORT_TYPE = "type.googleapis.com/google.protobuf.StringValue"
+"""The text of passport.json, for who asks for this field; see docs/artifact.md."""

@@ -1,12 +1,13 @@
 """tensorflow.serving.PredictionService: Predict and GetModelMetadata."""
 
 import contextlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TypeVar
 
 import numpy as np
 from google.protobuf.message import DecodeError, Message
+from google.protobuf.wrappers_pb2 import StringValue
 
 from serving.codec import CodecError, decode, decoded_size, encode, read_spec
 from serving.manager import Manager
@@ -16,7 +17,7 @@ from serving.servable import Servable
 from serving.signature import TensorSpec
 from serving.status import Code, StatusError, invalid
 from serving.transports.transport import Call
-from serving.wire import CONTENT_KEY, SIGNATURE_DEF_FIELD, SIGNATURE_DEF_TYPE
+from serving.wire import CONTENT_KEY, PASSPORT_FIELD, PASSPORT_TYPE, SIGNATURE_DEF_FIELD, SIGNATURE_DEF_TYPE
 
 M = TypeVar("M", bound=Message)
 
@@ -61,19 +62,21 @@ class PredictService:
         return response.SerializeToString()
 
     def get_model_metadata(self, message: bytes, call: Call) -> bytes:  # noqa: ARG002 - every handler takes both
-        """Tell the signatures of a servable. Raises StatusError."""
+        """Tell the signatures of a servable, and its passport where that is asked for. Raises StatusError."""
         request = parse(pb.GetModelMetadataRequest, message)
+        known = f"known: {', '.join(_METADATA)}"
         if not request.metadata_field:
-            raise invalid(f"GetModelMetadataRequest must specify at least one metadata_field: {SIGNATURE_DEF_FIELD!r}")
+            raise invalid(f"GetModelMetadataRequest must specify at least one metadata_field; {known}")
         for field in request.metadata_field:
-            if field != SIGNATURE_DEF_FIELD:
-                raise invalid(f"Metadata field {field!r} is not supported; known: {SIGNATURE_DEF_FIELD}")
+            if field not in _METADATA:
+                raise invalid(f"Metadata field {field!r} is not supported; {known}")
         response = pb.GetModelMetadataResponse()
         with self._manager.lease(*model_of(request.model_spec)) as servable:
             _fill_spec(response.model_spec, servable, "")
-            metadata = response.metadata[SIGNATURE_DEF_FIELD]
-            metadata.type_url = SIGNATURE_DEF_TYPE
-            metadata.value = servable.signature_defs.SerializeToString()
+            for field in request.metadata_field:
+                metadata = response.metadata[field]
+                metadata.type_url, content = _METADATA[field]
+                metadata.value = content(servable)
         return response.SerializeToString()
 
     def _decode(self, inputs: Mapping[str, TensorProto]) -> dict[str, np.ndarray]:
@@ -134,3 +137,23 @@ def _fill_spec(spec: pb.ModelSpec, servable: Servable, signature: str) -> None:
     spec.name = servable.name
     spec.version.value = servable.version
     spec.signature_name = signature
+
+
+def _signatures(servable: Servable) -> bytes:
+    return servable.signature_defs.SerializeToString()
+
+
+def _passport(servable: Servable) -> bytes:
+    if servable.passport is None:
+        raise StatusError(
+            Code.NOT_FOUND,
+            f"version {servable.version} of {servable.name!r} has no passport: ask for {SIGNATURE_DEF_FIELD!r}",
+        )
+    return StringValue(value=servable.passport).SerializeToString()
+
+
+_METADATA: Mapping[str, tuple[str, Callable[[Servable], bytes]]] = {
+    SIGNATURE_DEF_FIELD: (SIGNATURE_DEF_TYPE, _signatures),
+    PASSPORT_FIELD: (PASSPORT_TYPE, _passport),
+}
+"""By field that can be asked for: the type of what it holds, and how that is made."""

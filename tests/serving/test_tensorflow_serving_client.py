@@ -1,11 +1,14 @@
 """TensorFlow Serving's own client stubs get right answers from this server; nothing here uses our messages."""
 
+import shutil
 from collections.abc import Callable
+from pathlib import Path
 
 import grpc
 import numpy as np
 import pytest
 import tensorflow as tf
+from google.protobuf.wrappers_pb2 import StringValue
 from tensorflow_serving.apis import (
     classification_pb2,
     get_model_metadata_pb2,
@@ -14,6 +17,8 @@ from tensorflow_serving.apis import (
     predict_pb2,
     prediction_service_pb2_grpc,
 )
+
+import serving
 
 TIMEOUT = 20.0
 
@@ -115,6 +120,31 @@ def test_metadata_of_an_unknown_field_is_refused(
     code, details = refused(lambda: prediction.GetModelMetadata(request, TIMEOUT))
     assert code is grpc.StatusCode.INVALID_ARGUMENT
     assert "signature_def" in details
+
+
+def test_only_who_asks_for_a_passport_gets_one(
+    tmp_path: Path, prediction: prediction_service_pb2_grpc.PredictionServiceStub
+) -> None:
+    wine = Path(__file__).parents[1] / "testdata" / "format_1" / "wine" / "1"
+    shutil.copytree(wine, tmp_path / "models" / "wine" / "1")
+    with (
+        serving.Server(tmp_path / "models", port=0) as server,
+        grpc.insecure_channel(f"localhost:{server.port}") as channel,
+    ):
+        stub = prediction_service_pb2_grpc.PredictionServiceStub(channel)
+        request = get_model_metadata_pb2.GetModelMetadataRequest(metadata_field=["signature_def", "passport"])
+        request.model_spec.name = "wine"
+        found = StringValue()
+        assert stub.GetModelMetadata(request, TIMEOUT).metadata["passport"].Unpack(found)
+        assert found.value == (wine / "assets.extra" / "passport.json").read_text()
+        del request.metadata_field[:]
+        request.metadata_field.append("signature_def")
+        assert list(stub.GetModelMetadata(request, TIMEOUT).metadata) == ["signature_def"]
+    request = get_model_metadata_pb2.GetModelMetadataRequest(metadata_field=["passport"])
+    request.model_spec.name = "affine"
+    code, details = refused(lambda: prediction.GetModelMetadata(request, TIMEOUT))
+    assert code is grpc.StatusCode.NOT_FOUND
+    assert "has no passport: ask for 'signature_def'" in details
 
 
 def test_status(models: model_service_pb2_grpc.ModelServiceStub) -> None:
