@@ -85,7 +85,7 @@ def _build(version: Path, passport: Passport) -> "keras.Model":
     from zoo.config import ModelConfig
     from zoo.errors import ZooError
 
-    config = model_config(passport.config)
+    config = passport.model_config()
     try:
         if config is not None:
             return build(ModelConfig.parse(config))
@@ -96,13 +96,6 @@ def _build(version: Path, passport: Passport) -> "keras.Model":
             f"the layers of {version} cannot be made here: {reason}; layers and activations of your own have to be "
             "registered (keras.saving.register_keras_serializable) and imported first"
         ) from error
-
-
-def model_config(config: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
-    """Return the model's part of what a passport keeps: of a recipe its section `model`; None where there is none."""
-    if config is None:
-        return None
-    return next((c for c in (config.get("model"), config) if isinstance(c, Mapping) and "architecture" in c), None)
 
 
 def _take_weights(model: "keras.Model", version: Path, passport: Passport) -> None:

@@ -229,6 +229,11 @@ class Passport:
     """`sha256:<hex>` of everything but `hash` and `measured`; None of format 1."""
     format: int = FORMAT
 
+    def model_config(self) -> Mapping[str, Any] | None:
+        """Return the model's part of the config: of a recipe its section `model`; None where there is none."""
+        config = self.config or {}
+        return next((c for c in (config.get("model"), config) if isinstance(c, Mapping) and "architecture" in c), None)
+
     def to_json(self) -> str:
         """Return the text of passport.json, with the hash of what it says."""
         data = dataclasses.asdict(self)

@@ -1,7 +1,6 @@
 """A passport as a page of Markdown."""
 
 from collections.abc import Iterator, Mapping
-from typing import Any
 
 from zoo.card.markdown import code, plain, table
 from zoo.passport import SERVING, Passport, SignatureFacts, TensorFacts
@@ -51,7 +50,7 @@ def card_of(passport: Passport, *, picture: str | None = None) -> str:
 
 
 def _task(passport: Passport) -> Iterator[str]:
-    model = _model_config(passport)
+    model = passport.model_config() or {}
     if "architecture" in model:
         yield f"A model of the architecture {code(model['architecture'])}."
     for output, labels in passport.class_names.items():
@@ -173,9 +172,3 @@ def _provenance(passport: Passport) -> Iterator[str]:
         version = "" if passport.parent.version is None else f" version {passport.parent.version}"
         rows.append(["began with the weights of", plain(passport.parent.name) + version])
     yield table(["", ""], rows)
-
-
-def _model_config(passport: Passport) -> Mapping[str, Any]:
-    config = passport.config or {}
-    model = config.get("model", config)
-    return model if isinstance(model, Mapping) else {}

@@ -1,17 +1,16 @@
 """How long a model takes on this machine."""
 
 import os
-import platform
 import statistics
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import keras
 import numpy as np
 
 from zoo.compiled import compiled
+from zoo.machine import processor
 from zoo.preprocessing import adapt, needs_adapting
 
 BATCHES = (1, 32)
@@ -73,16 +72,7 @@ def device() -> str:
         if gpus:
             return str(tf.config.experimental.get_device_details(gpus[0]).get("device_name", "GPU"))
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return f"{_processor()}, {cores} core{'s' * (cores != 1)}"
-
-
-def _processor() -> str:
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-    except OSError:
-        lines = []
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.processor() or platform.machine()
+    return f"{processor()}, {cores} core{'s' * (cores != 1)}"
 
 
 def _rows(model: keras.Model, rows: int, length: int) -> dict[str, np.ndarray]:
