@@ -92,6 +92,7 @@ def export_best(
         model,
         Path(target.repository) / (target.name or config.name),
         examples=examples,
+        calibration=data.split("train").inputs,
         class_names=_class_names(config, data),
         facts=facts,
         variants=target.variants,

@@ -72,6 +72,7 @@ def export(
     directory: str | Path,
     *,
     examples: np.ndarray | Mapping[str, np.ndarray] | None = None,
+    calibration: np.ndarray | Mapping[str, np.ndarray] | None = None,
     class_names: Sequence[str] | Mapping[str, Sequence[str]] | None = None,
     input_names: Sequence[str] | None = None,
     output_names: Sequence[str] | None = None,
@@ -91,6 +92,8 @@ def export(
         directory: the model's folder in a repository; its name is the name clients use.
         examples: rows of real input, an array of shape (rows, ...) or one array per input name. At most 8 are kept in the
             passport, with the answers to them, so that anyone can check the artifact. Generated where not given.
+        calibration: rows of the training data, in the same form, on which `int8_full` learns how large its numbers get;
+            where not given, those of the examples that are not compared.
         class_names: a label per class, or such a list per output of probabilities; "0", "1", ... where not given.
         input_names: names for the model's inputs, in order, where it does not have stable ones.
         output_names: likewise for its outputs. Name an output `probabilities` (or `<head>_probabilities`) to get classes.
@@ -107,6 +110,8 @@ def export(
             does, a variant that is owed cannot be had, or the disk refuses. Nothing is left behind then.
         UnknownNameError: there is no such variant.
     """
+    import tensorflow as tf
+
     from zoo.endpoints import NamedModel, find_classes, refuse_unstable, run, with_classes
     from zoo.full_precision import full_precision
     from zoo.preprocessing import needs_adapting
@@ -114,7 +119,7 @@ def export(
     from zoo.variants.names import check_names
     from zoo.variants.rows import choose_rows
     from zoo.variants.source import Source
-    from zoo.variants.writing import write_variants
+    from zoo.variants.writing import Truth, write_variants
 
     directory = Path(directory).absolute()
     facts = facts or ExportFacts()
@@ -138,12 +143,14 @@ def export(
 
         def write(folder: Path) -> None:
             save(model, signatures, folder)
-            schemas, answers = replay(folder, signatures)
+            loaded = tf.saved_model.load(str(folder)).signatures
+            schemas, answers = replay(loaded, signatures)
             refuse_unstable(named, schemas)
             ranges = {**_ranges(examples, rows), **facts.input_ranges}
             schemas = {s.name: _with_ranges(schemas[s.name], {**ranges, **s.ranges}) for s in signatures}
             source = Source(named, with_classes(named, classes), SERVING)
-            written = write_variants(variants, source, folder, schemas[SERVING], choose_rows(rows, examples))
+            chosen = choose_rows(rows, examples, calibration if "int8_full" in variants else None)
+            written = write_variants(variants, source, folder, Truth(loaded[SERVING], schemas[SERVING]), chosen)
             warm_up = write_warm_up(folder, directory.name, rows)
             known = write_layers(model, folder)
             passport = Passport(
@@ -165,7 +172,7 @@ def export(
                 statistics=facts.statistics,
                 uncertainty=facts.uncertainty,
                 model=model_facts(model),
-                measured=measure_latency(folder, rows) if facts.measure else None,
+                measured=measure_latency(loaded, rows) if facts.measure else None,
                 warm_up=warm_up,
                 variants=written.variants,
                 left_out=written.left_out,

@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,19 +15,19 @@ _SECONDS = 0.15
 """For each batch size; at least 3 calls."""
 
 
-def measure_latency(version: Path, rows: Mapping[str, np.ndarray], *, signature: str = SERVING) -> Measured:
-    """Time calls of a signature of a written SavedModel, as a server would run it; well below a second for most models.
+def measure_latency(loaded: Mapping[str, Any], rows: Mapping[str, np.ndarray], *, signature: str = SERVING) -> Measured:
+    """Time calls of a signature of a SavedModel, as a server would run it; well below a second for most models.
 
     The first call of each batch size, which compiles and allocates, does not count.
 
     Args:
-        version: folder of the SavedModel.
+        loaded: the signatures of the SavedModel, as TensorFlow reads them.
         rows: inputs by name, of one row or more, repeated to make batches.
         signature: which.
     """
     import tensorflow as tf
 
-    call = tf.saved_model.load(str(version)).signatures[signature]
+    call = loaded[signature]
     latency = {}
     for size in BATCH_SIZES:
         count = len(next(iter(rows.values())))

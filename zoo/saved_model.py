@@ -67,15 +67,21 @@ def _set_method_names(folder: Path, names: Mapping[str, str]) -> None:
     fingerprinting_utils.write_fingerprint(str(folder))
 
 
-def replay(folder: Path, signatures: "Sequence[Signature]") -> tuple[dict[str, SignatureFacts], Answers]:
-    """Read back what was written: the signatures as they are on the disk, and their answers to golden inputs.
+def replay(loaded: Mapping[str, Any], signatures: "Sequence[Signature]") -> tuple[dict[str, SignatureFacts], Answers]:
+    """Hold what was written against what it was written from.
+
+    Args:
+        loaded: the signatures as TensorFlow reads them from the disk.
+        signatures: what they were written from.
+
+    Returns:
+        Their schemas by name, and their answers to golden inputs.
 
     Raises:
         ExportError: an answer is not the one that the signature gives in this process.
     """
     import tensorflow as tf
 
-    loaded = tf.saved_model.load(str(folder)).signatures
     answers = {}
     for signature in signatures:
         if signature.golden is None:

@@ -118,6 +118,13 @@ def test_a_passport_with_nothing_optional_survives_json() -> None:
     assert dataclasses.replace(Passport.from_json(bare.to_json()), hash=None) == bare
 
 
+def test_a_passport_that_is_read_and_written_anew_has_the_same_hash() -> None:
+    whole_numbers = dataclasses.replace(PASSPORT_OF_A_SUM, metrics={"test": {"mae": 1}}, tolerance=Tolerance(0, 1, 0))
+    text = whole_numbers.to_json()
+
+    assert Passport.from_json(text).to_json() == text
+
+
 def test_the_hash_is_of_all_but_what_a_machine_measured() -> None:
     document = json.loads(PASSPORT_OF_A_SUM.to_json())
 

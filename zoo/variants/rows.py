@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from zoo.errors import ExportError
+
 COMPARED = 256
 CALIBRATED = 128
 _BATCHES = (1, 2, 7, 32)
@@ -24,7 +26,7 @@ class Rows:
     golden: int
     """How many of the compared rows are golden."""
     calibrating: Arrays | None
-    """Real rows, others than the compared ones where there are enough; None where all rows are made up."""
+    """Real rows, others than the compared ones where there are any; None where all rows are made up."""
 
     def batches(self) -> Iterator[dict[str, np.ndarray]]:
         """Give the compared rows in batches of several sizes."""
@@ -36,18 +38,50 @@ class Rows:
             start += size
 
 
-def choose_rows(golden: Arrays, examples: np.ndarray | Arrays | None) -> Rows:
-    """Choose among the examples; without any, there are the golden rows alone."""
+def choose_rows(
+    golden: Arrays, examples: np.ndarray | Arrays | None, calibration: np.ndarray | Arrays | None = None
+) -> Rows:
+    """Choose among the examples; without any, there are the golden rows alone.
+
+    Args:
+        golden: rows by input, the first of the examples.
+        examples: rows to be compared on, and without `calibration` also those to calibrate on.
+        calibration: rows to calibrate on, from which some are taken at equal distances.
+
+    Raises:
+        ExportError: `calibration` does not fit the model's inputs.
+    """
+    learnt = None if calibration is None else _spread(golden, _by_name(golden, calibration))
     if examples is None:
-        return Rows(golden, count(golden), None)
-    given = examples if isinstance(examples, Mapping) else dict.fromkeys(golden, examples)
+        return Rows(golden, count(golden), learnt)
+    given = _by_name(golden, examples)
 
     def part(start: int, stop: int) -> dict[str, np.ndarray]:
         return {name: _as(golden[name], given[name][start:stop]) for name in golden}
 
-    available = min(len(given[name]) for name in golden)
-    start = min(COMPARED, max(0, available - CALIBRATED))
-    return Rows(part(0, COMPARED), count(golden), part(start, start + CALIBRATED))
+    start = min(COMPARED, max(0, _available(given) - CALIBRATED))
+    return Rows(part(0, COMPARED), count(golden), part(start, start + CALIBRATED) if learnt is None else learnt)
+
+
+def _spread(golden: Arrays, given: Arrays) -> dict[str, np.ndarray]:
+    """Return rows from all over what is given, which may be sorted."""
+    wrong = [name for name in golden if name not in given or given[name].shape[1:] != golden[name].shape[1:]]
+    if wrong or not _available(given):
+        name = (wrong or list(golden))[0]
+        got = given[name].shape if name in given else "none"
+        wanted = ", ".join(["rows", *map(str, golden[name].shape[1:])])
+        raise ExportError(f"calibration rows of {name!r}: expected shape ({wanted}) with a row at least, got {got}")
+    places = np.unique(np.linspace(0, _available(given) - 1, CALIBRATED).round().astype(int))
+    return {name: _as(golden[name], given[name][places]) for name in golden}
+
+
+def _by_name(golden: Arrays, given: np.ndarray | Arrays) -> dict[str, np.ndarray]:
+    named = given if isinstance(given, Mapping) else dict.fromkeys(golden, given)
+    return {name: np.asarray(array) for name, array in named.items()}
+
+
+def _available(rows: Arrays) -> int:
+    return min(len(array) for array in rows.values())
 
 
 def count(rows: Arrays) -> int:

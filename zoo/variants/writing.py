@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -21,6 +22,15 @@ from zoo.variants.source import Source
 
 
 @dataclass(frozen=True)
+class Truth:
+    """The signature that variants are of, as it is in the SavedModel."""
+
+    call: Any
+    """What TensorFlow loaded: tensors by name -> tensors by name."""
+    schema: SignatureFacts
+
+
+@dataclass(frozen=True)
 class Written:
     """What was written, and what was not."""
 
@@ -29,21 +39,21 @@ class Written:
     """By variant: why there is none."""
 
 
-def write_variants(asked: Iterable[str], source: Source, folder: Path, schema: SignatureFacts, rows: Rows) -> Written:
+def write_variants(asked: Iterable[str], source: Source, folder: Path, truth: Truth, rows: Rows) -> Written:
     """Write variants beside a SavedModel.
 
     Args:
         asked: their names. `litert` is left out where it cannot be had, the others are owed.
         source: the signature that they have, still as a Keras model.
         folder: of the version, with the SavedModel in it.
-        schema: of the signature.
+        truth: what they have to agree with.
         rows: to compare on.
 
     Raises:
         UnknownNameError: there is no such variant.
         ExportError: one that is owed cannot be had: the message says why.
     """
-    writer = _Writer(source, folder, schema, rows)
+    writer = _Writer(source, folder, truth, rows)
     written = Written()
     for name in check_names(asked):
         try:
@@ -60,10 +70,10 @@ def write_variants(asked: Iterable[str], source: Source, folder: Path, schema: S
 class _Writer:
     """Makes one variant after the other; what they share is made once, when it is needed."""
 
-    def __init__(self, source: Source, folder: Path, schema: SignatureFacts, rows: Rows) -> None:
+    def __init__(self, source: Source, folder: Path, truth: Truth, rows: Rows) -> None:
         self._source = source
         self._folder = folder
-        self._schema = schema
+        self._truth = truth
         self._rows = rows
 
     def write(self, name: VariantName) -> Variant:
@@ -102,11 +112,10 @@ class _Writer:
         """The SavedModel's answers to the compared rows, but for strings."""
         import tensorflow as tf
 
-        signature = tf.saved_model.load(str(self._folder)).signatures[self._source.signature]
-        names = _without_strings(self._schema.outputs)
+        names = _without_strings(self._truth.schema.outputs)
 
         def run(batch: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-            answers = signature(**{name: tf.constant(array) for name, array in batch.items()})
+            answers = self._truth.call(**{name: tf.constant(array) for name, array in batch.items()})
             return {name: answers[name].numpy() for name in names}
 
         return self._answers(run)
@@ -123,8 +132,8 @@ class _Writer:
             precision=name if name in {"int8", "int8_full"} else "float32",
             bytes=size,
             signature=self._source.signature,
-            inputs=self._schema.inputs,
-            outputs=_without_strings(self._schema.outputs),
+            inputs=self._truth.schema.inputs,
+            outputs=_without_strings(self._truth.schema.outputs),
             error=0.0,
             flips=0.0,
             rows=count(self._rows.compared),

@@ -211,6 +211,23 @@ def test_full_quantization_computes_in_8_bits_and_speaks_in_32(quantized: Path) 
     assert len(in_8_bits) >= len(activations) - 1 > 2  # all but the input itself
 
 
+def test_full_quantization_is_calibrated_on_the_rows_it_is_told(
+    wide: keras.Model, quantized: Path, tmp_path: Path
+) -> None:
+    def largest_input(version: Path) -> float:
+        tensors = interpreter(version, "model.int8_full.tflite").get_tensor_details()
+        (scale,) = {
+            x["quantization"][0] for x in tensors if x["dtype"] == np.int8 and list(x["shape"][1:]) == [8, 8, 1]
+        }
+        return float(scale) * 255
+
+    rows = rows_for(wide, 400)["inputs"]
+    version = zoo.export(
+        wide, tmp_path / "wide", examples=rows[:8], calibration=rows[:200] * 4, variants=("litert", "int8_full")
+    )
+    assert largest_input(version) == pytest.approx(4 * largest_input(quantized), rel=0.1)  # not the same rows
+
+
 def test_a_verified_artifact_tells_every_variant(quantized: Path) -> None:
     report = zoo.verify(quantized)
     assert report.ok
