@@ -16,9 +16,10 @@ from enum import IntEnum
 from pathlib import Path
 
 from serving.engines.engine import EngineLoader
+from serving.model_ref import ModelRef
 from serving.repository import Repository, VersionPolicy
 from serving.servable import Servable, load_servable
-from serving.status import Code, StatusError
+from serving.status import Code, StatusError, invalid
 from zoo.errors import ZooError, did_you_mean
 
 logger = logging.getLogger(__name__)
@@ -114,14 +115,14 @@ class Manager:
         return True
 
     @contextlib.contextmanager
-    def lease(self, name: str, version: int | None = None) -> Iterator[Servable]:
+    def lease(self, model: ModelRef) -> Iterator[Servable]:
         """Give a servable, the newest live version or a certain one, that stays loaded until the block ends.
 
         Raises:
             StatusError: NOT_FOUND; no such model or version is live.
         """
         with self._lock:
-            record = self._find(name, version)
+            record = self._find(model)
             record.leases += 1
             servable = record.servable
         assert servable is not None  # noqa: S101 - AVAILABLE means that it is there
@@ -145,15 +146,18 @@ class Manager:
                 for name, versions in sorted(self._models.items())
             }
 
-    def _find(self, name: str, version: int | None) -> _Version:
-        versions = self._models.get(name, {})
+    def _find(self, model: ModelRef) -> _Version:
+        if model.label is not None:
+            raise invalid(
+                f"Unrecognized servable version label: {model.label!r}; this server has no labels, give a version",
+                field="model_spec.version_label",
+            )
+        versions = self._models.get(model.name, {})
         live = {number: record for number, record in versions.items() if record.state is State.AVAILABLE}
-        wanted = max(live, default=None) if version is None else version
+        wanted = max(live, default=None) if model.version is None else model.version
         if wanted in live:
             return live[wanted]
-        choice = "Latest" if version is None else "Specific"
-        request = f"{choice}({name})" if version is None else f"{choice}({name}, {version})"
-        raise StatusError(Code.NOT_FOUND, f"Servable not found for request: {request}; {self._why_not(name, live)}")
+        raise StatusError(Code.NOT_FOUND, f"Servable not found for request: {model}; {self._why_not(model.name, live)}")
 
     def _why_not(self, name: str, live: dict[int, _Version]) -> str:
         if live:

@@ -30,7 +30,8 @@ class Servable:
         wanted = name or DEFAULT_SIGNATURE
         if wanted not in self.signatures:
             raise invalid(
-                f'Serving signature name: "{wanted}" not found in signature def; {did_you_mean(wanted, self.signatures)}'
+                f'Serving signature name: "{wanted}" not found in signature def; {did_you_mean(wanted, self.signatures)}',
+                field="model_spec.signature_name",
             )
         return self.signatures[wanted]
 

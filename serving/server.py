@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import threading
+import time
 from collections.abc import Callable, Coroutine
 from dataclasses import replace
 from pathlib import Path
@@ -10,13 +11,16 @@ from types import TracebackType
 from typing import Any, Self, TypeVar
 
 from serving.config import ServerConfig
-from serving.dispatch import Dispatcher
 from serving.engines.engine import EngineLoader
 from serving.engines.saved_model import load_saved_model
+from serving.interceptors import Drain, Interceptor, intercepted
 from serving.manager import Manager
+from serving.offload import Offload
+from serving.predictor import Limits, Predictor
+from serving.scheduler import Scheduler
 from serving.services.health_service import HealthService
 from serving.services.model_service import ModelService
-from serving.services.predict_service import Limits, PredictService
+from serving.services.predict_service import PredictService
 from serving.services.reflection_service import ReflectionService
 from serving.transports.grpcio import GrpcioTransport
 from serving.transports.transport import Stream, Unary
@@ -77,10 +81,12 @@ class Server:
         repository_on_disk = self.config.models()
         repository_on_disk.check()
         self.manager = Manager(repository_on_disk, self.config.version_policy(), load_engine)
-        self._dispatcher = Dispatcher(threads=self.config.threads, max_pending=self.config.max_pending)
+        self._scheduler = Scheduler(threads=self.config.threads, max_pending=self.config.max_pending)
+        self._offload = Offload()
+        self._drain = Drain(exempt=[HEALTH_CHECK, HEALTH_WATCH])
         self._health = HealthService()
         self._transport = GrpcioTransport(
-            self._methods(),
+            intercepted(self._methods(), self._interceptors()),
             host=self.config.host,
             port=self.config.port,
             max_message_bytes=self.config.max_message_bytes,
@@ -121,9 +127,13 @@ class Server:
             return True
         self._stopping.set()
         self._run(self._health.close())
-        finished = self._dispatcher.drain(grace)
+        started = time.monotonic()
+        finished = self._run(self._drain.drain(grace))
+        # What was abandoned by its callers may still be computed.
+        finished &= self._scheduler.drain(max(0.0, grace - (time.monotonic() - started)))
         self._run(self._transport.stop(_LAST_BYTES if finished else 0))
-        self._dispatcher.close()
+        self._scheduler.close()
+        self._offload.close()
         finished &= self.manager.close(timeout=_LAST_BYTES)
         self._loop.call_soon_threadsafe(self._loop.stop)
         for thread in self._threads:
@@ -148,17 +158,21 @@ class Server:
     def _methods(self) -> list[Unary | Stream]:
         config = self.config
         limits = Limits(config.max_message_bytes, config.max_batch_rows, config.allow_unknown_rank)
-        predict = PredictService(self.manager, limits)
+        predictor = Predictor(self.manager, self._scheduler, self._offload, limits)
+        predict = PredictService(self.manager, predictor, self._offload)
         models = ModelService(self.manager)
-        wrap = self._dispatcher.wrap
         return [
-            Unary(PREDICT, wrap(predict.predict), config.max_message_bytes),
-            Unary(GET_MODEL_METADATA, wrap(predict.get_model_metadata)),
-            Unary(GET_MODEL_STATUS, wrap(models.get_model_status)),
+            Unary(PREDICT, predict.predict, config.max_message_bytes),
+            Unary(GET_MODEL_METADATA, predict.get_model_metadata),
+            Unary(GET_MODEL_STATUS, models.get_model_status),
             Unary(HEALTH_CHECK, self._health.check),
             Stream(HEALTH_WATCH, self._health.watch),
             Stream(REFLECTION_INFO, ReflectionService().info),
         ]
+
+    def _interceptors(self) -> list[Interceptor]:
+        """Return what stands around every call, the outermost first."""
+        return [self._drain]
 
     def _update_health(self) -> None:
         if not self._stopping.is_set():  # then the health has been settled, and nobody is left to be told

@@ -71,11 +71,14 @@ class Signature:
         """
         for name in arrived:
             if name not in self.inputs:
-                raise invalid(f"unknown input {name!r} of signature {self.name!r}; {did_you_mean(name, self.inputs)}")
+                raise invalid(
+                    f"unknown input {name!r} of signature {self.name!r}; {did_you_mean(name, self.inputs)}",
+                    field=input_field(name),
+                )
         missing = [f"{name!r} ({spec})" for name, spec in self.inputs.items() if name not in arrived]
         if missing:
             got = ", ".join(map(repr, arrived)) or "no input"
-            raise invalid(f"signature {self.name!r} needs the input {', '.join(missing)}; got {got}")
+            raise invalid(f"signature {self.name!r} needs the input {', '.join(missing)}; got {got}", field="inputs")
         for name, spec in self.inputs.items():
             if spec.shape is None and not allow_unknown_rank:
                 raise StatusError(
@@ -107,14 +110,15 @@ class Signature:
     def _check_rows(self, rows: Mapping[str, int], max_rows: int) -> None:
         if len(set(rows.values())) > 1:
             sizes = ", ".join(f"{name!r} has {count}" for name, count in rows.items())
-            raise invalid(f"all inputs of a request must have the same number of rows; {sizes}")
+            raise invalid(f"all inputs of a request must have the same number of rows; {sizes}", field="inputs")
         count = next(iter(rows.values()), 1)
         if count == 0:
-            raise invalid("the request has no rows: expected a batch size of at least 1, got 0")
+            raise invalid("the request has no rows: expected a batch size of at least 1, got 0", field="inputs")
         if count > max_rows:
             raise invalid(
                 f"a batch size of {count} is over this server's limit of {max_rows}: "
-                "send fewer rows at a time, or start the server with a larger --max_batch_rows"
+                "send fewer rows at a time, or start the server with a larger --max_batch_rows",
+                field="inputs",
             )
 
     def choose_outputs(self, wanted: list[str]) -> list[str]:
@@ -122,9 +126,16 @@ class Signature:
         for name in wanted:
             if name not in self.outputs:
                 raise invalid(
-                    f"output tensor alias not found in signature {self.name!r}: {name!r}; {did_you_mean(name, self.outputs)}"
+                    f"output tensor alias not found in signature {self.name!r}: {name!r}; "
+                    f"{did_you_mean(name, self.outputs)}",
+                    field="output_filter",
                 )
         return wanted or list(self.outputs)
+
+
+def input_field(name: str) -> str:
+    """Return the path of an input in a request, for errors."""
+    return f'inputs["{name}"]'
 
 
 def to_signatures(definitions: prediction_pb2.SignatureDefMap) -> dict[str, Signature]:
@@ -147,19 +158,24 @@ def _spec(info: tensor_pb2.TensorInfo) -> TensorSpec:
 
 def _check_tensor(name: str, arrived: TensorSpec, spec: TensorSpec) -> None:
     if arrived.dtype != spec.dtype:
-        raise invalid(f"input {name!r} must be {spec}; got {arrived}: convert it to {spec.dtype}")
+        raise invalid(
+            f"input {name!r} must be {spec}; got {arrived}: convert it to {spec.dtype}", field=input_field(name)
+        )
     if spec.shape is None or arrived.shape is None:
         return
     rank = len(arrived.shape)
     if rank != len(spec.shape):
         raise invalid(
             f"input {name!r} must be {spec}, of rank {len(spec.shape)}; "
-            f"got shape {_show(arrived.shape)}, of rank {rank}{_missing_axis(arrived.shape, spec.shape)}"
+            f"got shape {_show(arrived.shape)}, of rank {rank}{_missing_axis(arrived.shape, spec.shape)}",
+            field=input_field(name),
         )
     for axis, (size, expected) in enumerate(zip(arrived.shape, spec.shape, strict=True)):
         if expected is not None and size != expected:
             raise invalid(
-                f"input {name!r} must be {spec}; got shape {_show(arrived.shape)}: axis {axis} must be {expected}, is {size}"
+                f"input {name!r} must be {spec}; got shape {_show(arrived.shape)}: "
+                f"axis {axis} must be {expected}, is {size}",
+                field=input_field(name),
             )
 
 

@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator
 
 from grpc_health.v1 import health_pb2 as pb
 
-from serving.services.predict_service import parse
+from serving.services.messages import parse
 from serving.status import Code, StatusError, invalid
 from serving.transports.transport import Call
 

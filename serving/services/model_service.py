@@ -2,21 +2,22 @@
 
 from serving.manager import Manager
 from serving.protos import prediction_pb2 as pb
-from serving.services.predict_service import model_of, parse
+from serving.services.messages import model_of, parse
 from serving.status import Code, StatusError
 from serving.transports.transport import Call
 from zoo.errors import did_you_mean
 
 
 class ModelService:
-    """Answers serialized requests. Any number of threads may call it at once."""
+    """Answers serialized requests."""
 
     def __init__(self, manager: Manager) -> None:
         self._manager = manager
 
-    def get_model_status(self, message: bytes, call: Call) -> bytes:  # noqa: ARG002 - every handler takes both
+    async def get_model_status(self, message: bytes, call: Call) -> bytes:  # noqa: ARG002 - every handler takes both
         """Tell the state of one or all versions of a model. Raises StatusError."""
-        name, version = model_of(parse(pb.GetModelStatusRequest, message).model_spec)
+        model = model_of(parse(pb.GetModelStatusRequest, message).model_spec)
+        name, version = model.name, model.version
         statuses = self._manager.statuses(name)
         if not statuses:
             hint = did_you_mean(name, self._manager.models())

@@ -13,7 +13,7 @@ from grpc_reflection.v1alpha import reflection_pb2 as pb
 from grpc_reflection.v1alpha.reflection import ReflectionServicer
 
 from serving.protos import prediction_pb2, tensor_pb2
-from serving.services.predict_service import parse
+from serving.services.messages import parse
 from serving.transports.transport import Call
 from serving.wire import HEALTH_SERVICE, MODEL_SERVICE, PREDICTION_SERVICE, REFLECTION_SERVICE
 

@@ -8,6 +8,8 @@ from typing import Any, NoReturn
 
 import grpc
 
+from serving.call_record import CallRecord
+from serving.error_details import KEY, details_of
 from serving.status import Code, ServerError, StatusError
 from serving.transports.transport import Stream, Unary
 
@@ -80,12 +82,22 @@ class GrpcioTransport:
 class _Call:
     """See Call."""
 
-    def __init__(self, context: Any) -> None:
+    def __init__(self, path: str, context: Any) -> None:
         self._context = context
+        self.record = CallRecord(path)
+        self.trailing: dict[str, str | bytes] = {}
 
     @property
     def metadata(self) -> Mapping[str, str | bytes]:
         return dict(self._context.invocation_metadata() or ())
+
+    @property
+    def peer(self) -> str:
+        return str(self._context.peer())
+
+    @property
+    def identities(self) -> Sequence[str]:
+        return [each.decode(errors="replace") for each in self._context.peer_identities() or ()]
 
     def time_remaining(self) -> float | None:
         remaining: float | None = self._context.time_remaining()
@@ -105,17 +117,22 @@ class _Router(grpc.GenericRpcHandler):
 
 def _unary(method: Unary) -> Any:
     async def answer(request: bytes, context: Any) -> bytes:
-        async with _errors_become_status(method.path, context):
-            return await method.handler(_small(request, method.max_bytes), _Call(context))
+        call = _Call(method.path, context)
+        async with _errors_become_status(call, context):
+            response = await method.handler(_small(request, method.max_bytes), call)
+            if call.trailing:
+                context.set_trailing_metadata(tuple(call.trailing.items()))
+            return response
 
     return grpc.unary_unary_rpc_method_handler(answer)
 
 
 def _stream(method: Stream, draining: asyncio.Event) -> Any:
     async def answer(requests: AsyncIterator[bytes], context: Any) -> AsyncIterator[bytes]:
-        async with _errors_become_status(method.path, context):
+        call = _Call(method.path, context)
+        async with _errors_become_status(call, context):
             small = (_small(request, method.max_bytes) async for request in requests)
-            async for response in _until(draining, method.handler(small, _Call(context))):
+            async for response in _until(draining, method.handler(small, call)):
                 yield response
 
     return grpc.stream_stream_rpc_method_handler(answer)
@@ -130,14 +147,14 @@ def _small(request: bytes, max_bytes: int) -> bytes:
 
 
 @contextlib.asynccontextmanager
-async def _errors_become_status(path: str, context: Any) -> AsyncIterator[None]:
+async def _errors_become_status(call: _Call, context: Any) -> AsyncIterator[None]:
     try:
         yield
     except StatusError as error:
-        await _abort(context, error)
+        await _abort(call, context, error)
     except Exception:
-        logger.exception("%s failed", path)
-        await _abort(context, StatusError(Code.INTERNAL, "internal error; the server's log tells more"))
+        logger.exception("%s failed", call.record.method)
+        await _abort(call, context, StatusError(Code.INTERNAL, "internal error; the server's log tells more"))
 
 
 async def _until(draining: asyncio.Event, responses: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
@@ -165,10 +182,12 @@ async def _until(draining: asyncio.Event, responses: AsyncIterator[bytes]) -> As
             future.cancel()
 
 
-async def _abort(context: Any, error: StatusError) -> NoReturn:
+async def _abort(call: _Call, context: Any, error: StatusError) -> NoReturn:
     details = error.message if len(error.message) <= _MAX_DETAILS else error.message[:_MAX_DETAILS] + " ..."
+    packed = details_of(error)
+    trailing = {**call.trailing, **({KEY: packed} if packed is not None else {})}
     try:
-        await context.abort(_STATUS[error.code], details)
+        await context.abort(_STATUS[error.code], details, tuple(trailing.items()))
     except grpc.aio.AbortError:
         raise
     except Exception as gone:

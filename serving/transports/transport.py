@@ -1,8 +1,10 @@
 """The interface of every transport: serialized messages in, serialized messages out."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
+
+from serving.call_record import CallRecord
 
 
 class Call(Protocol):
@@ -11,6 +13,26 @@ class Call(Protocol):
     @property
     def metadata(self) -> Mapping[str, str | bytes]:
         """What the client sent beside the request; keys are lower case."""
+        ...
+
+    @property
+    def peer(self) -> str:
+        """Where the call comes from, as the transport writes addresses."""
+        ...
+
+    @property
+    def identities(self) -> Sequence[str]:
+        """The names in the client's certificate, where TLS verified one."""
+        ...
+
+    @property
+    def record(self) -> CallRecord:
+        """What is told of the call to whoever watches the server."""
+        ...
+
+    @property
+    def trailing(self) -> MutableMapping[str, str | bytes]:
+        """What to send after the answer, or with the error; keys are lower case, those of bytes end in `-bin`."""
         ...
 
     def time_remaining(self) -> float | None:

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from serving.manager import Manager, State
+from serving.model_ref import ModelRef
 from serving.repository import Repository, VersionPolicy
 from serving.status import Code, ServerError, StatusError
 
@@ -62,7 +63,7 @@ def make(tmp_path: Path, log: Log) -> Callable[..., Manager]:
 
 
 def leased(manager: Manager, version: int | None = None) -> int:
-    with manager.lease("m", version) as servable:
+    with manager.lease(ModelRef("m", version)) as servable:
         return servable.version
 
 
@@ -98,7 +99,7 @@ def test_a_leased_version_is_not_closed_until_it_is_returned(
     install("affine2", "m", 1)
     manager = make()
     manager.refresh()
-    with manager.lease("m") as servable:
+    with manager.lease(ModelRef("m")) as servable:
         install("affine2", "m", 2)
         manager.refresh()
         assert leased(manager) == 2
@@ -210,7 +211,7 @@ def test_what_is_not_live_is_not_found(make: Callable[..., Manager], install: In
     for name, version, reason in (("n", None, "did you mean|known: m"), ("m", 7, "versions being served: 1")):
         with (
             pytest.raises(StatusError, match=f"Servable not found for request: .*({reason})") as caught,
-            manager.lease(name, version),
+            manager.lease(ModelRef(name, version)),
         ):
             pass
         assert caught.value.code is Code.NOT_FOUND
@@ -231,11 +232,11 @@ def test_a_version_made_afresh_under_the_same_number_is_loaded_anew(
     path = install("affine2", "m", 1)
     manager = make()
     manager.refresh()
-    with manager.lease("m") as old:
+    with manager.lease(ModelRef("m")) as old:
         shutil.rmtree(path)
         install("affine3", "m", 1)
         manager.refresh()
-        with manager.lease("m") as new:
+        with manager.lease(ModelRef("m")) as new:
             assert new is not old
         assert old.engine.run("serving_default", {})["y"] == [1.0]
         assert log.events == ["load 1", "load 1"]
@@ -296,7 +297,7 @@ def test_no_request_ever_meets_a_closed_engine_while_versions_change(
     def ask() -> None:
         try:
             while not done.is_set():
-                with manager.lease("m") as servable:
+                with manager.lease(ModelRef("m")) as servable:
                     answer = float(servable.engine.run("serving_default", {})["y"][0])
                     assert answer == servable.version
                     seen.add(answer)

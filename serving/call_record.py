@@ -1,0 +1,38 @@
+"""What became of one call: filled in by whoever handles it, read by whoever watches the server."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from time import perf_counter
+
+from serving.status import Code
+
+
+@dataclass
+class CallRecord:
+    """One call. Belongs to the task that answers it; complete when that has ended."""
+
+    method: str
+    """`/package.Service/Method`, or `GET /path` as the API names it."""
+    request_id: str = ""
+    """What the client calls it, or what this server made up."""
+    model: str = ""
+    version: int | None = None
+    signature: str = ""
+    rows: int = 0
+    batch_rows: int = 0
+    """Rows of the batch that it was computed in, those of other calls and padding counted."""
+    bytes_in: int = 0
+    bytes_out: int = 0
+    code: Code = Code.OK
+    seconds: dict[str, float] = field(default_factory=dict)
+    """By phase: `decode`, `queue`, `compute`, `encode`, and `total`."""
+
+    @contextmanager
+    def timed(self, phase: str) -> Iterator[None]:
+        """Add what the block takes to a phase."""
+        started = perf_counter()
+        try:
+            yield
+        finally:
+            self.seconds[phase] = self.seconds.get(phase, 0.0) + perf_counter() - started

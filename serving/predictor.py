@@ -1,0 +1,159 @@
+"""The one way from a request to an answer, whatever the protocol: check, decode, queue, compute, check again."""
+
+import asyncio
+import contextlib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from time import monotonic
+from typing import Protocol
+
+import numpy as np
+
+from serving.codec import CodecError
+from serving.manager import Manager
+from serving.model_ref import ModelRef
+from serving.offload import Offload
+from serving.scheduler import Job, Scheduler
+from serving.servable import Servable
+from serving.signature import Signature, TensorSpec, input_field
+from serving.status import Code, StatusError, invalid
+from serving.transports.transport import Call
+
+
+class Source(Protocol):
+    """A tensor of a request, which is not read before it is known to be wanted: a kilobyte can ask for gigabytes."""
+
+    @property
+    def spec(self) -> TensorSpec:
+        """What it says it is. Raises CodecError."""
+        ...
+
+    @property
+    def nbytes(self) -> int:
+        """What it takes once it is read. Raises CodecError."""
+        ...
+
+    def read(self, max_bytes: int) -> np.ndarray:
+        """Return its contents, maybe read-only. Raises CodecError where they do not fit the spec, or the limit."""
+        ...
+
+
+@dataclass(frozen=True)
+class Query:
+    """A request as every protocol asks it."""
+
+    model: ModelRef
+    inputs: Mapping[str, Source]
+    signature: str = ""
+    """The empty name is the default one."""
+    outputs: Sequence[str] = ()
+    """Those that are wanted; none for all."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a servable answered."""
+
+    model: str
+    version: int
+    signature: Signature
+    outputs: Mapping[str, np.ndarray]
+    """Those that were wanted."""
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What one request may take."""
+
+    max_message_bytes: int
+    """Of its inputs once decoded, and of its outputs."""
+    max_batch_rows: int
+    allow_unknown_rank: bool = False
+
+
+class Predictor:
+    """Answers queries. Lives in one event loop."""
+
+    def __init__(self, manager: Manager, scheduler: Scheduler, offload: Offload, limits: Limits) -> None:
+        self._manager = manager
+        self._scheduler = scheduler
+        self._offload = offload
+        self._limits = limits
+
+    async def answer(self, query: Query, call: Call) -> Answer:
+        """Run a servable's signature.
+
+        Raises:
+            StatusError: the query names what there is not, does not fit the signature, came too late or when too many
+                wait, or the model refuses it.
+        """
+        with contextlib.ExitStack() as stack:
+            servable = stack.enter_context(self._manager.lease(query.model))
+            signature = servable.signature(query.signature)
+            wanted = signature.choose_outputs(list(query.outputs))
+            record = call.record
+            record.model, record.version, record.signature = servable.name, servable.version, signature.name
+            with record.timed("decode"):
+                inputs, record.rows = await self._read(signature, query.inputs)
+            remaining = call.time_remaining()
+            job = Job(
+                lane=(servable.name, servable.version, signature.name),
+                run=partial(_compute, servable, signature),
+                inputs=inputs,
+                record=record,
+                deadline=None if remaining is None else monotonic() + remaining,
+            )
+            future = self._scheduler.submit(job)
+            # A call that is cancelled leaves at once; the version stays until the engine is done with it.
+            held = stack.pop_all()
+            future.add_done_callback(lambda _: held.close())
+        outputs = await asyncio.wrap_future(future)
+        outputs = {name: outputs[name] for name in wanted}
+        self._check_size(outputs)
+        return Answer(servable.name, servable.version, signature, outputs)
+
+    async def _read(self, signature: Signature, sources: Mapping[str, Source]) -> tuple[dict[str, np.ndarray], int]:
+        """Return the inputs, and how many rows they have."""
+        specs, size = {}, 0
+        for name, source in sources.items():
+            with _faults_named(name):
+                specs[name] = source.spec
+        signature.check(specs, max_rows=self._limits.max_batch_rows, allow_unknown_rank=self._limits.allow_unknown_rank)
+        for name, source in sources.items():
+            with _faults_named(name):
+                size += source.nbytes
+        rows = next((specs[name].rows for name, spec in signature.inputs.items() if spec.is_batched), 1)
+        return await self._offload.run(size, lambda: self._decode(sources)), rows
+
+    def _decode(self, sources: Mapping[str, Source]) -> dict[str, np.ndarray]:
+        left = self._limits.max_message_bytes
+        arrays = {}
+        for name, source in sources.items():
+            with _faults_named(name):
+                arrays[name] = source.read(left)
+                left -= source.nbytes
+        return arrays
+
+    def _check_size(self, outputs: Mapping[str, np.ndarray]) -> None:
+        size, limit = sum(array.nbytes for array in outputs.values()), self._limits.max_message_bytes
+        if size > limit:
+            raise StatusError(
+                Code.RESOURCE_EXHAUSTED,
+                f"the answer takes {size} bytes, this server's limit is {limit}: send fewer rows, ask for fewer outputs, "
+                "or start the server with a larger --max_message_bytes",
+            )
+
+
+def _compute(servable: Servable, signature: Signature, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    outputs = servable.engine.run(signature.name, inputs)
+    signature.check_outputs({name: TensorSpec.of(array) for name, array in outputs.items()})
+    return outputs
+
+
+@contextlib.contextmanager
+def _faults_named(name: str) -> Iterator[None]:
+    try:
+        yield
+    except CodecError as error:
+        raise invalid(f"input {name!r}: {error}", field=input_field(name)) from None
