@@ -154,10 +154,11 @@ def test_dropout_over_replicas_is_the_same_on_average(tmp_path: Path) -> None:
 
     The comparison can fail: twice the dropout is another mean.
     """
-    cases = [{**PLAIN, "dropout": rate, "seed": str(seed)} for rate in ("0.3", "0.6") for seed in range(12)]
+    cases = [{**PLAIN, "dropout": rate, "seed": str(seed)} for rate in ("0.3", "0.6") for seed in range(16)]
     pairs = train_and_pair(cases, tmp_path)
-    last = {
-        (rate, side): np.array([pair[side]["metric loss of train 3"] for pair in pairs if pair[0]["dropout"] == rate])
+    # Of the three epochs, the second tells rates apart best: the first ends near where it began, the third is nearly learnt.
+    loss = {
+        (rate, side): np.array([pair[side]["metric loss of train 2"] for pair in pairs if pair[0]["dropout"] == rate])
         for rate in ("0.3", "0.6")
         for side in (1, 2)
     }
@@ -166,6 +167,6 @@ def test_dropout_over_replicas_is_the_same_on_average(tmp_path: Path) -> None:
         apart = a - b  # by seed: weights and rows begin the same
         return float(abs(apart.mean()) / (apart.std(ddof=1) / np.sqrt(len(apart))))
 
-    assert np.max(np.abs(last["0.3", 1] - last["0.3", 2])) > 1e-3
-    assert standard_errors_apart(last["0.3", 1], last["0.3", 2]) < 3
-    assert standard_errors_apart(last["0.6", 1], last["0.3", 2]) > 3
+    assert np.max(np.abs(loss["0.3", 1] - loss["0.3", 2])) > 1e-3
+    assert standard_errors_apart(loss["0.3", 1], loss["0.3", 2]) < 3
+    assert standard_errors_apart(loss["0.6", 1], loss["0.3", 2]) > 3
