@@ -20,7 +20,10 @@ from zoo.heads import output_name
 
 pytestmark = pytest.mark.slow
 
-NAMES = [*zoo.list_architectures(), *zoo.list_models("*_tiny")]
+NAMES = [
+    *zoo.list_architectures(),
+    *(pytest.param(name, marks=pytest.mark.exhaustive) for name in zoo.list_models("*_tiny")),
+]
 ROWS = 12
 
 
@@ -33,33 +36,35 @@ def toy_data(config: zoo.ModelConfig) -> Dataset:
     return Dataset("toy", {"train": split, "validation": split})
 
 
+@pytest.fixture(scope="module", params=NAMES)
+def name(request: pytest.FixtureRequest) -> str:
+    """One architecture or named size after the other; all tests of one before those of the next."""
+    return str(request.param)
+
+
 @pytest.fixture(scope="module")
 def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("repository")
 
 
 @pytest.fixture(scope="module")
-def runs(repository: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Run]:
-    folder = tmp_path_factory.mktemp("runs")
-
-    def train(name: str) -> Run:
-        model = zoo.example_config(name)
-        recipe: dict[str, Any] = {
-            "name": name,
-            "data": {"name": "toy"},
-            "model": model.to_dict(),
-            "optimizer": {"name": "adam", "learning_rate": 3e-3},
-            "train": {"epochs": 12, "batch_size": 4},
-            "export": {"repository": str(repository)},
-        }
-        return training.train(TrainConfig.parse(recipe), data=toy_data(model), runs=folder)
-
-    return {name: train(name) for name in NAMES}
+def run(name: str, repository: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
+    model = zoo.example_config(name)
+    recipe: dict[str, Any] = {
+        "name": name,
+        "data": {"name": "toy"},
+        "model": model.to_dict(),
+        "optimizer": {"name": "adam", "learning_rate": 3e-3},
+        "train": {"epochs": 12, "batch_size": 4},
+        "export": {"repository": str(repository)},
+    }
+    return training.train(TrainConfig.parse(recipe), data=toy_data(model), runs=tmp_path_factory.mktemp("runs"))
 
 
 @pytest.fixture(scope="module")
-def client(runs: dict[str, Run], repository: Path) -> Iterator[serving.Client]:
-    arguments = ["serve", str(repository), "--host", "127.0.0.1", "--port", "0"]
+def client(repository: Path) -> Iterator[serving.Client]:
+    """A client of a server that finds the models as they are exported."""
+    arguments = ["serve", str(repository), "--host=127.0.0.1", "--port=0", "--file_system_poll_wait_seconds=0.2"]
     with subprocess.Popen([sys.executable, "-m", "zoo", *arguments], stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         found = re.search(r"on port (\d+)", process.stdout.readline())
@@ -70,28 +75,22 @@ def client(runs: dict[str, Run], repository: Path) -> Iterator[serving.Client]:
         assert process.wait(60) == 0
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_it_learns_by_heart_in_our_loop(runs: dict[str, Run], name: str) -> None:
-    losses = [epoch["metrics"]["validation"]["loss"] for epoch in runs[name].history]
+def test_it_learns_by_heart_in_our_loop(run: Run) -> None:
+    losses = [epoch["metrics"]["validation"]["loss"] for epoch in run.history]
 
     assert min(losses[1:]) < 0.9 * losses[0]
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_its_artifact_is_whole(runs: dict[str, Run], name: str) -> None:
-    artifact = runs[name].artifact
-    assert artifact is not None
-    assert zoo.verify(artifact).ok
+def test_its_artifact_is_whole(run: Run) -> None:
+    assert run.artifact is not None
+    assert zoo.verify(run.artifact).ok
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_it_answers_over_grpc_as_the_trained_model_does(
-    runs: dict[str, Run], client: serving.Client, name: str
-) -> None:
+def test_it_answers_over_grpc_as_the_trained_model_does(run: Run, client: serving.Client, name: str) -> None:
     rows = sample_inputs(zoo.example_config(name), 3)
-    model = runs[name].model()
-    expected = model(rows if len(rows) > 1 else rows["inputs"], training=False)
+    expected = run.model()(rows if len(rows) > 1 else rows["inputs"], training=False)
 
+    client.wait_until_serving(name, timeout=60)
     answers = client.predict(name, rows, timeout=60)
 
     for output, value in expected.items():
