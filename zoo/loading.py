@@ -92,14 +92,14 @@ def _build(version: Path, passport: Passport) -> "keras.Model":
             raise ArtifactError(f"the layers of {version} cannot be made here: {error}") from error
     try:
         found = keras.models.model_from_json((version / LAYERS).read_text(encoding="utf-8"))
-        if not isinstance(found, keras.Model):
-            raise TypeError(f"they are a {type(found).__name__}, expected a model")
-        return found
     except Exception as error:  # Keras raises many types, for JSON that is none of its own too
         raise ArtifactError(
             f"the layers of {version / LAYERS} cannot be made here: {_reason(error)}; layers and activations of your own "
             "have to be registered (keras.saving.register_keras_serializable) and imported first"
         ) from error
+    if not isinstance(found, keras.Model):
+        raise ArtifactError(f"the layers of {version / LAYERS} cannot be made here: they are no Keras model")
+    return found
 
 
 def _reason(error: BaseException) -> str:
