@@ -6,7 +6,7 @@ from google.protobuf.message import DecodeError
 
 from serving.protos import prediction_pb2, tensor_pb2
 from serving.status import ServerError
-from zoo.artifact import PASSPORT, hash_files, read_passport
+from zoo.artifact import PASSPORT, read_passport, refuse_faults
 
 SERVE_TAG = "serve"
 _INTERNAL = "__saved_model"  # TensorFlow keeps its initialisers among the signatures under such names
@@ -42,17 +42,10 @@ def check_files(version: Path) -> None:
     """Hold the files of an artifact against the hashes in its passport; a SavedModel without one passes.
 
     Raises:
-        ServerError: a file is missing or was changed.
-        ArtifactError: the passport cannot be read.
+        ArtifactError: a file is missing, was changed or was not there; or the passport cannot be read.
     """
-    if not (version / PASSPORT).exists():
-        return
-    recorded = read_passport(version).files
-    found = hash_files(version)
-    wrong = sorted(name for name, sha in recorded.items() if found.get(name) != sha)
-    if wrong:
-        state = "missing" if wrong[0] not in found else "not what was exported"
-        raise ServerError(f"{version / wrong[0]} is {state}" + (f" (and {len(wrong) - 1} more)" if wrong[1:] else ""))
+    if (version / PASSPORT).exists():
+        refuse_faults(version, read_passport(version))
 
 
 def read_passport_text(version: Path) -> str | None:

@@ -326,7 +326,7 @@ def _tell_of_model(artifact: Path) -> None:
     for output, uncertainty in passport.uncertainty.items():
         print(f"           {output}: {uncertainty_in_words(uncertainty)}")
     if not passport.uncertainty:
-        print("           how sure it is was not measured: that takes a `calibration` split (docs/artifact.md)")
+        print("           how sure it is was not measured: docs/artifact.md says what can be, and what it takes")
     for name, variant in passport.variants.items():
         apart = f"numbers differ by up to {variant.error:.2g}, {variant.flips:.1%} of classes ({variant.rows} rows)"
         print(f"{name:<10} {variant.file}, {variant.bytes} bytes: {apart}")

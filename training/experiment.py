@@ -23,7 +23,7 @@ from training.cluster.attendance import Attendance
 from training.cluster.joining import join_cluster, naming_losses
 from training.compatibility import check_data
 from training.config import TrainConfig
-from training.data import Dataset, load_data
+from training.data import Dataset
 from training.evaluation import Evaluation, Measurement
 from training.exporting import check_target, export_trained
 from training.facts import write_facts
@@ -35,6 +35,7 @@ from training.optimizers import current_rate
 from training.preparation import prepare
 from training.reproducibility import dtype_policy
 from training.run import Run, find_unfinished, make_folder
+from training.run_data import data_of, refuse_other_data
 from training.run_lock import lock_run
 from training.run_log import BEST_WEIGHTS, CHECKPOINTS
 from training.strategy import BatchPlan, alone, make_strategy
@@ -42,7 +43,7 @@ from training.tensorboard import TensorBoardLog
 from training.trainer import DivergedError, StoppedError, Trainer
 from training.variance_shift import find_variance_shift
 from zoo.config import INPUT_NAME
-from zoo.errors import ConfigError, UnknownNameError, ZooError
+from zoo.errors import ConfigError, ZooError
 
 Metrics = Mapping[str, float]
 
@@ -109,7 +110,7 @@ def train(
             f"expected a TrainConfig, got {type(config).__name__}: training.TrainConfig.parse(...) makes one of a dict, "
             "training.load_recipe(...) of a recipe"
         )
-    _refuse_other_data(data)
+    refuse_other_data(data)
     started = time.perf_counter()
     cluster = join_cluster(config, cluster)
     if cluster is not None and serves(config, cluster):
@@ -301,28 +302,14 @@ def evaluate(run: Run | str | Path, split: str = "test", *, data: Dataset | None
 
 def measure(run: Run | str | Path, split: str = "test", *, data: Dataset | None = None) -> Measurement:
     """Return loss and metrics of a run's best weights on a split, with their confidence intervals. See `evaluate`."""
-    _refuse_other_data(data)
     run = run if isinstance(run, Run) else Run.load(run)
     strategy = make_strategy(alone(run.config.strategy))
-    try:
-        data = data or load_data(run.config.data)
-    except UnknownNameError as error:
-        raise UnknownNameError(
-            f"{error}; a run that learnt from data given in Python is evaluated there: training.evaluate(run, data=...)"
-        ) from None
+    data = data_of(run, data, call="training.evaluate(run, data=...)")
     check_data(data.only(split), run.config.model, run.config.losses())
     with strategy.scope(), dtype_policy(run.config.train.precision):
         model = run.model()
     loop = Loop(strategy, model, make_objectives(run.config, make_class_weights(run.config, data)))
     return Evaluation(loop, strategy, data, split=split, config=run.config.train).measure_with_intervals()
-
-
-def _refuse_other_data(data: object) -> None:
-    if data is not None and not isinstance(data, Dataset):
-        raise ConfigError(
-            f"expected a training.Dataset, got {type(data).__name__}: training.Dataset(name, "
-            '{"train": training.Split(inputs, labels), "validation": ...})'
-        )
 
 
 def _resumed(step: int, steps: int, *, found: bool) -> str:

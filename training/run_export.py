@@ -4,14 +4,15 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from training.config import ExportConfig
-from training.data import Dataset, load_data
+from training.data import Dataset
 from training.experiment import measure
 from training.exporting import check_converged, check_target, export_best
 from training.facts import read_facts
 from training.run import Run
+from training.run_data import data_of
 from training.run_lock import lock_run
 from training.run_log import BEST_WEIGHTS, METRICS, log_export
-from zoo.errors import ConfigError, UnknownNameError
+from zoo.errors import ConfigError
 from zoo.variants.names import check_names
 
 
@@ -59,7 +60,8 @@ def export_run(
     target = ExportConfig.parse(chosen)
     check_target(target)
     with lock_run(run.folder):
-        found = _data(run, data)
+        found = data_of(run, data, call="training.export_run(run, data=...)")
+        _refuse_changed(found, run)
         metrics, intervals = run.metrics, run.intervals
         if not metrics:
             measured = {name: measure(run, name, data=found) for name in ("validation", "test") if name in found.splits}
@@ -71,17 +73,10 @@ def export_run(
     return artifact
 
 
-def _data(run: Run, data: Dataset | None) -> Dataset:
-    try:
-        data = data or load_data(run.config.data)
-    except UnknownNameError as error:
-        raise UnknownNameError(
-            f"{error}; a run that learnt from data given in Python is exported there: training.export_run(run, data=...)"
-        ) from None
+def _refuse_changed(data: Dataset, run: Run) -> None:
     then = read_facts(run.folder).get("data", {}).get("fingerprint", data.fingerprint)
     if then != data.fingerprint:
         raise ConfigError(
             f"the data of {run.folder} are others by now ({data.fingerprint}; it learnt from {then}): its metrics would not "
             "be of them; bring back the data it learnt from, or train anew"
         )
-    return data

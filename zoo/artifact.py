@@ -26,6 +26,9 @@ from zoo.passport import Passport
 PASSPORT = Path("assets.extra") / "passport.json"
 STAGING_PREFIX = ".incoming-"
 """Folders of versions in the making begin so; no reader looks at a name that is not an integer."""
+GIVEN = ".newest"
+"""The file that keeps the highest number that was ever given to a version of a model: that of one that was removed is not
+given again, for its clients would get another model under the same name."""
 
 logger = logging.getLogger(__name__)
 _warned: set[Path] = set()
@@ -42,11 +45,16 @@ def read_passport(version: Path) -> Passport:
     try:
         with _open_regular(path) as file:
             text = file.read().decode()
-    except OSError as error:
+    except (FileNotFoundError, NotADirectoryError) as error:
         raise ArtifactError(f"{version} has no passport: {error}") from None
+    except OSError as error:
+        raise ArtifactError(f"{path} cannot be read: {error.strerror or error}") from None
     except UnicodeDecodeError as error:
         raise ArtifactError(f"{path} is not text: {error}") from None
-    return Passport.from_json(text)
+    try:
+        return Passport.from_json(text)
+    except ArtifactError as error:
+        raise ArtifactError(f"{path}: {error}") from None
 
 
 def find_version(path: Path) -> Path:
@@ -140,7 +148,7 @@ def hash_files(version: Path) -> dict[str, str]:
     hashes = {}
     try:
         for path in sorted(version.rglob("*")):
-            if path.is_dir() or path == version / PASSPORT:
+            if (path.is_dir() and not path.is_symlink()) or path == version / PASSPORT:
                 continue
             with _open_regular(path) as file:
                 hashes[path.relative_to(version).as_posix()] = hashlib.file_digest(file, "sha256").hexdigest()
@@ -155,12 +163,24 @@ def hash_faults(version: Path, passport: Passport) -> list[str]:
         found = hash_files(version)
     except ArtifactError as error:
         return [str(error)]
-    faults = [f"{name} is missing" for name in passport.files if name not in found]
+    faults = [
+        f"{name} is {'a folder' if (version / name).is_dir() else 'missing'}"
+        for name in passport.files
+        if name not in found
+    ]
     faults += [f"{name} was not there at export" for name in found if name not in passport.files]
     faults += [
         f"{name} was changed since export" for name, sha in passport.files.items() if found.get(name, sha) != sha
     ]
     return faults
+
+
+def refuse_faults(version: Path, passport: Passport) -> None:
+    """Raise ArtifactError where a file of a version is not what its passport has the hash of, naming the first few."""
+    faults = hash_faults(version, passport)
+    if faults:
+        more = f"; and {len(faults) - 3} more" if faults[3:] else ""
+        raise ArtifactError(f"{version} is not what was exported: {'; '.join(faults[:3])}{more}")
 
 
 def _open_regular(path: Path) -> io.BufferedReader:
@@ -240,9 +260,11 @@ def _clear_wrecks(model: Path) -> None:
 def _publish(staging: Path, model: Path) -> Path:
     while True:
         taken = [int(entry.name) for entry in model.iterdir() if _is_version_name(entry.name)]
-        target = model / str(max(taken, default=0) + 1)
+        highest = max([_read_given(model), *taken])
+        target = model / str(highest + 1)
         if not _is_version_name(target.name):
-            raise ExportError(f"{model} has version {max(taken)}: there is no number left above it")
+            raise ExportError(f"{model} has version {highest}: there is no number left above it")
+        _write_given(staging, model, highest + 1)  # first: a number is skipped rather than given twice
         try:
             staging.rename(target)  # fails where another writer was faster: a version is never empty
         except OSError:
@@ -251,6 +273,23 @@ def _publish(staging: Path, model: Path) -> Path:
             raise
         _sync(model)
         return target
+
+
+def _read_given(model: Path) -> int:
+    try:
+        text = (model / GIVEN).read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError):
+        return 0
+    return int(text) if _is_version_name(text) else 0
+
+
+def _write_given(staging: Path, model: Path, number: int) -> None:
+    """Keep the number, by way of the staging folder: what a writer that dies leaves of it is cleared away with that."""
+    written = staging / GIVEN
+    written.write_text(f"{number}\n", encoding="utf-8")
+    _sync(written)
+    written.replace(model / GIVEN)
+    _sync(staging)
 
 
 def _sync_tree(folder: Path) -> None:

@@ -168,16 +168,19 @@ def _diff(options: argparse.Namespace) -> int:
 
     silence_tensorflow()
     found = compare_versions(options.one, options.two)
+    rows: list[tuple[str, ...]]
     for title, differences in (("facts", found.facts), ("metrics", found.metrics)):
         print(f"{title}{'' if differences else ': the same'}")
         rows = [(each.what, _short(each.one), _short(each.two)) for each in differences]
         print(*lay_out([("", str(found.one), str(found.two)), *rows] if rows else [], indent="  "), sep="\n")
-    print("answers" + (f": not compared, {found.incomparable}" if found.incomparable else ""))
+    compared = "not all compared" if found.answers else "not compared"
+    print("answers" + (f": {compared}, {found.incomparable}" if found.incomparable else ""))
     rows = [
         (
             each.output,
             f"by up to {each.largest:.3g}" if each.flips is None else f"{each.flips:.1%} differ",
             f"{each.rows} rows",
+            "" if each.alike else "beyond the tolerance",
         )
         for each in found.answers
     ]

@@ -1,16 +1,19 @@
 """Two versions side by side: what was chosen, what was measured, and what they answer to the same inputs."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from zoo.artifact import find_version, hash_faults, read_passport
-from zoo.errors import ArtifactError
-from zoo.passport import SERVING, Passport
-from zoo.tensors import read_tensor
+from zoo.artifact import find_version, read_passport, refuse_faults
+from zoo.errors import ArtifactError, one_line
+from zoo.golden import read_golden
+from zoo.passport import SERVING, Passport, TensorFacts
+from zoo.tensors import differences
+
+Arrays = dict[str, np.ndarray]
 
 
 @dataclass(frozen=True)
@@ -32,6 +35,8 @@ class AnswerDifference:
     """Largest distance of two numbers; None of classes and labels."""
     flips: float | None
     """Share of rows whose class or label is another; None of numbers."""
+    alike: bool
+    """Whether that is within the tolerance of the first."""
 
 
 @dataclass(frozen=True)
@@ -45,17 +50,12 @@ class Comparison:
     metrics: tuple[Difference, ...]
     answers: tuple[AnswerDifference, ...]
     incomparable: str = ""
-    """Why the answers were not compared, where they were not."""
+    """Why the answers were not compared, or which of them, where they were not."""
 
     @property
     def same_answers(self) -> bool:
         """Whether both answer the golden inputs of both alike, within the tolerance of the first."""
-        tolerance = read_passport(self.one).tolerance
-        return not self.incomparable and all(
-            (answer.largest or 0.0) <= tolerance.absolute + tolerance.relative
-            and (answer.flips or 0.0) <= tolerance.label_flips
-            for answer in self.answers
-        )
+        return not self.incomparable and all(answer.alike for answer in self.answers)
 
 
 def compare_versions(one: str | Path, two: str | Path) -> Comparison:
@@ -72,17 +72,15 @@ def compare_versions(one: str | Path, two: str | Path) -> Comparison:
     passports = []
     for version in versions:
         passport = read_passport(version)
-        faults = hash_faults(version, passport)
-        if faults:
-            raise ArtifactError(f"{version} is not what was exported: {'; '.join(faults)}")
+        refuse_faults(version, passport)
         passports.append(passport)
     first, second = passports
-    incomparable = _why_incomparable(first, second)
+    incomparable, shared = _why_incomparable(first, second)
     return Comparison(
         *versions,
         facts=tuple(_differences(_facts(first), _facts(second))),
         metrics=tuple(_differences(_flat("", first.metrics), _flat("", second.metrics))),
-        answers=() if incomparable else tuple(_answers(*versions, first, second)),
+        answers=tuple(_answers(versions, passports, shared)) if shared else (),
         incomparable=incomparable,
     )
 
@@ -122,33 +120,65 @@ def _differences(one: Mapping[str, Any], two: Mapping[str, Any]) -> Iterator[Dif
             yield Difference(key, one.get(key), two.get(key))
 
 
-def _why_incomparable(one: Passport, two: Passport) -> str:
-    """Say why the versions cannot be asked the same: TensorFlow would abort on some inputs that do not fit."""
-    specs = [
-        {name: (x.dtype, x.shape) for name, x in passport.signatures[SERVING].inputs.items()} for passport in (one, two)
-    ]
-    if specs[0] == specs[1]:
-        return ""
-    return "they take different inputs: " + " and ".join(
-        ", ".join(f"{name} {dtype} {list(shape)}" for name, (dtype, shape) in spec.items()) for spec in specs
-    )
+def _why_incomparable(one: Passport, two: Passport) -> tuple[str, list[str]]:
+    """Return why not all answers can be compared, and the outputs that can be.
+
+    Versions that take different inputs are not asked the same: TensorFlow would abort on some that do not fit.
+    """
+    signatures = [passport.signatures[SERVING] for passport in (one, two)]
+    inputs, outputs = ([_specs(getattr(each, side)) for each in signatures] for side in ("inputs", "outputs"))
+    if inputs[0] != inputs[1]:
+        return f"they take different inputs: {_in_words(inputs[0])} and {_in_words(inputs[1])}", []
+    shared = sorted(name for name, spec in outputs[0].items() if outputs[1].get(name) == spec)
+    apart = [{name: spec for name, spec in each.items() if name not in shared} for each in outputs]
+    if any(apart):
+        return f"they have different outputs: {' and '.join(_in_words(each) or 'no more' for each in apart)}", shared
+    return "", shared
 
 
-def _answers(one: Path, two: Path, *passports: Passport) -> Iterator[AnswerDifference]:
+def _specs(tensors: Mapping[str, TensorFacts]) -> dict[str, tuple[str, tuple[int | None, ...]]]:
+    return {name: (facts.dtype, facts.shape) for name, facts in tensors.items()}
+
+
+def _in_words(specs: Mapping[str, tuple[str, tuple[int | None, ...]]]) -> str:
+    return ", ".join(f"{name} {dtype} {list(shape)}" for name, (dtype, shape) in specs.items())
+
+
+def _answers(versions: Sequence[Path], passports: Sequence[Passport], names: list[str]) -> Iterator[AnswerDifference]:
+    """Compare what both answer to the golden inputs of each; those of two passports may be of different lengths."""
+    tolerance = passports[0].tolerance
+    signatures = [_signature_of(version) for version in versions]
+    asked = [_answers_to(signatures, version, passport) for version, passport in zip(versions, passports, strict=True)]
+    for name in names:
+        pairs = [(one[name], two[name]) for one, two in asked]
+        alike = not any(differences({"": two}, {"": one}, tolerance) for one, two in pairs)
+        rows, size = sum(len(one) for one, _ in pairs), sum(one.size for one, _ in pairs)
+        if pairs[0][0].dtype.kind == "f":
+            largest = max(float(np.abs(one - two).max(initial=0.0)) for one, two in pairs)
+            yield AnswerDifference(name, rows, largest, None, alike)
+        else:
+            flips = sum(int((one != two).sum()) for one, two in pairs)
+            yield AnswerDifference(name, rows, None, flips / size if size else 0.0, alike)
+
+
+def _signature_of(version: Path) -> Any:
     import tensorflow as tf
 
-    signatures = [tf.saved_model.load(str(version)).signatures[SERVING] for version in (one, two)]
-    found: list[dict[str, list[np.ndarray]]] = [{}, {}]
-    for passport in passports:
-        rows = {name: tf.constant(read_tensor(tensor)) for name, tensor in passport.golden[SERVING].inputs.items()}
-        for answers, signature in zip(found, signatures, strict=True):
-            for name, answer in signature(**rows).items():
-                answers.setdefault(name, []).append(answer.numpy())
-    for name in sorted(found[0].keys() & found[1].keys()):
-        ours, theirs = (np.concatenate(answers[name]) for answers in found)
-        if ours.shape != theirs.shape:
-            continue  # said of the signatures
-        if ours.dtype.kind == "f":
-            yield AnswerDifference(name, len(ours), float(np.abs(ours - theirs).max(initial=0.0)), None)
-        else:
-            yield AnswerDifference(name, len(ours), None, float((ours != theirs).mean()) if ours.size else 0.0)
+    try:
+        return tf.saved_model.load(str(version)).signatures[SERVING]
+    except Exception as error:  # TensorFlow raises many types here, all of them meaning the same
+        raise ArtifactError(f"TensorFlow cannot load {version}: {one_line(error)}") from error
+
+
+def _answers_to(signatures: Sequence[Any], whose: Path, passport: Passport) -> tuple[Arrays, Arrays]:
+    """Return what both versions answer to the golden inputs of one of them."""
+    import tensorflow as tf
+
+    try:
+        rows, _ = read_golden(passport, SERVING)
+        given = {name: tf.constant(array) for name, array in rows.items()}
+        found = [signature(**given) for signature in signatures]
+    except Exception as error:  # TensorFlow raises many types
+        raise ArtifactError(f"the golden inputs of {whose} cannot be answered: {one_line(error)}") from error
+    one, two = ({name: answer.numpy() for name, answer in answers.items()} for answers in found)
+    return one, two

@@ -167,7 +167,7 @@ def find_classes(
             )
         units = answers[output].shape[-1]
         count = 2 if units == 1 else units
-        labels = tuple(str(label) for label in given.get(output, range(count)))
+        labels = tuple(_label(output, label) for label in given.get(output, range(count)))
         if len(labels) != count:
             raise ExportError(
                 f"{output} tells {count} classes apart, but {len(labels)} class names were given: {labels[:12]}"
@@ -176,6 +176,15 @@ def find_classes(
         classes[output] = Classes(labels, exclusive=units == 1 or kind == "softmax")
     refuse_taken_names(answers, classes, ("class_id", "label"))
     return classes
+
+
+def _label(output: str, label: object) -> str:
+    try:
+        text = label.decode() if isinstance(label, bytes) else str(label)
+        text.encode()
+    except UnicodeError:
+        raise ExportError(f"{output}: the class name {label!r:.60} is not UTF-8: give text") from None
+    return text
 
 
 def refuse_taken_names(outputs: Collection[str], classes: Mapping[str, Classes], added: Sequence[str]) -> None:

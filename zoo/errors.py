@@ -87,6 +87,12 @@ def shown(value: Any) -> str:
     return _short.repr(value)[:_SHOWN]
 
 
+def one_line(error: BaseException) -> str:
+    """Return what an exception of another library says as one line, where it may say pages, or nothing."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return f"{lines[0]:.300}" if lines else type(error).__name__
+
+
 _LONGEST_NAME = 200  # comparing takes time by the square of the length, and a stranger may choose it
 
 

@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from zoo.artifact import find_version, hash_faults, read_passport
-from zoo.errors import ArtifactError
+from zoo.artifact import PASSPORT, find_version, read_passport, refuse_faults
+from zoo.errors import ArtifactError, one_line
+from zoo.golden import read_golden
 from zoo.passport import SERVING, Passport, Tolerance
-from zoo.tensors import differences, read_tensor
+from zoo.tensors import differences
 
 if TYPE_CHECKING:
     import keras
@@ -47,9 +48,7 @@ def load(path: str | Path) -> "keras.Model":
     """
     version = find_version(Path(path))
     passport = read_passport(version)
-    faults = hash_faults(version, passport)
-    if faults:
-        raise ArtifactError(f"{version} is not what was exported: {'; '.join(faults)}")
+    refuse_faults(version, passport)
     if not passport.weights:
         raise ArtifactError(
             f"{version} does not say which weights are whose (format {passport.format}): "
@@ -86,16 +85,28 @@ def _build(version: Path, passport: Passport) -> "keras.Model":
     from zoo.errors import ZooError
 
     config = passport.model_config()
-    try:
-        if config is not None:
+    if config is not None:
+        try:
             return build(ModelConfig.parse(config))
-        return keras.models.model_from_json((version / LAYERS).read_text(encoding="utf-8"))
-    except (ZooError, ValueError, TypeError, KeyError, OSError) as error:
-        reason = str(error).partition("\n")[0]
+        except ZooError as error:
+            raise ArtifactError(f"the layers of {version} cannot be made here: {error}") from error
+    try:
+        found = keras.models.model_from_json((version / LAYERS).read_text(encoding="utf-8"))
+    except Exception as error:  # Keras raises many types, for JSON that is none of its own too
         raise ArtifactError(
-            f"the layers of {version} cannot be made here: {reason}; layers and activations of your own have to be "
-            "registered (keras.saving.register_keras_serializable) and imported first"
+            f"the layers of {version / LAYERS} cannot be made here: {_reason(error)}; layers and activations of your own "
+            "have to be registered (keras.saving.register_keras_serializable) and imported first"
         ) from error
+    if not isinstance(found, keras.Model):
+        raise ArtifactError(f"the layers of {version / LAYERS} cannot be made here: they are no Keras model")
+    return found
+
+
+def _reason(error: BaseException) -> str:
+    """Return the first sentence of what went wrong first: Keras says around it that a model could not be made."""
+    while error.__context__ is not None:
+        error = error.__context__
+    return one_line(error).partition(". ")[0]
 
 
 def _take_weights(model: "keras.Model", version: Path, passport: Passport) -> None:
@@ -104,7 +115,7 @@ def _take_weights(model: "keras.Model", version: Path, passport: Passport) -> No
     try:
         stored = list(getattr(tf.saved_model.load(str(version)), COLLECTION))
     except Exception as error:  # TensorFlow raises many types here, all of them meaning the same
-        raise ArtifactError(f"the weights of {version} cannot be read: {error}") from error
+        raise ArtifactError(f"the weights of {version} cannot be read: {one_line(error)}") from error
     # Names alone: the path of a layer in a model that Keras made anew may lack the outer model.
     found = [(_name(variable.path), tuple(variable.shape)) for variable in model.variables]
     expected = [(_name(path), tuple(x.shape)) for path, x in zip(passport.weights, stored, strict=False)]
@@ -126,29 +137,34 @@ def _take_what_was_learnt(model: "keras.Model", version: Path) -> None:
 
     if not (version / LEARNT).exists():
         return
-    with np.load(version / LEARNT, allow_pickle=False) as arrays:
-        for layer in adapted_layers(model):
-            prefix = f"{layer.name}/"
-            state = {key.removeprefix(prefix): arrays[key] for key in arrays.files if key.startswith(prefix)}
-            if state:
-                layer.restore(state)
+    try:
+        with np.load(version / LEARNT, allow_pickle=False) as arrays:
+            for layer in adapted_layers(model):
+                prefix = f"{layer.name}/"
+                state = {key.removeprefix(prefix): arrays[key] for key in arrays.files if key.startswith(prefix)}
+                if state:
+                    layer.restore(state)
+    except Exception as error:  # of NumPy, zipfile and Keras, which raise many types
+        raise ArtifactError(f"{version / LEARNT} is not what its model learnt: {one_line(error)}") from error
 
 
 def _check_answers(model: "keras.Model", version: Path, passport: Passport) -> None:
     """Hold every output of the model against the golden ones: one of them has to be the same, whatever its name."""
     import tensorflow as tf
 
-    golden = passport.golden[SERVING]
-    rows = {name: read_tensor(tensor) for name, tensor in golden.inputs.items()}
+    try:
+        rows, golden = read_golden(passport, SERVING)
+    except ArtifactError as error:
+        raise ArtifactError(f"{version / PASSPORT}: {error}") from None
     names = [tensor.name for tensor in model.inputs]
     if len(names) > 1 and set(names) != rows.keys():
         return  # named anew at export, in an order that is not known
     given = {name: tf.constant(array) for name, array in rows.items()}
     outputs = model(given if len(given) > 1 else next(iter(given.values())), training=False)
     found = outputs if isinstance(outputs, Mapping) else dict(enumerate(_flat(outputs)))
-    expected = [read_tensor(tensor) for tensor in golden.outputs.values()]
     for name, answer in found.items():
-        if all(differences({"": np.asarray(answer)}, {"": each}, _loosened(passport.tolerance)) for each in expected):
+        tolerance = _loosened(passport.tolerance)
+        if all(differences({"": np.asarray(answer)}, {"": each}, tolerance) for each in golden.values()):
             raise ArtifactError(
                 f"the model made of {version} does not answer as its passport says: output {name!r} differs"
             )

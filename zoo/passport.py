@@ -97,6 +97,17 @@ class Statistics:
 
 
 @dataclasses.dataclass(frozen=True)
+class Reliability:
+    """How often a model was right that was so sure (DeGroot and Fienberg, 1983), by bin of confidence that has rows."""
+
+    confidence: tuple[float, ...]
+    """Mean of each bin, ascending."""
+    accuracy: tuple[float, ...]
+    """Share of its rows that were right."""
+    rows: tuple[int, ...]
+
+
+@dataclasses.dataclass(frozen=True)
 class Uncertainty:
     """What the confidence of one output is worth, measured on rows that chose nothing."""
 
@@ -119,6 +130,8 @@ class Uncertainty:
     held_out_rows: int = 0
     size: float | None = None
     """Mean size of a set, or width of an interval, on held-out rows."""
+    reliability: Reliability | None = None
+    """Of the same bins as the calibration error, after the temperature: what a reliability diagram shows."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -231,8 +244,7 @@ class Passport:
 
     def model_config(self) -> Mapping[str, Any] | None:
         """Return the model's part of the config: of a recipe its section `model`; None where there is none."""
-        config = self.config or {}
-        return next((c for c in (config.get("model"), config) if isinstance(c, Mapping) and "architecture" in c), None)
+        return model_part(self.config)
 
     def to_json(self) -> str:
         """Return the text of passport.json, with the hash of what it says."""
@@ -251,7 +263,7 @@ class Passport:
         try:
             data = json.loads(text)
             found = data["format"]
-            if found == 1:
+            if found == 1 and not isinstance(found, bool):
                 data = _from_format_1(data)
             elif found != FORMAT:
                 raise ArtifactError(
@@ -260,9 +272,19 @@ class Passport:
                 )
             elif data["hash"] != _hash_of(data):
                 raise ArtifactError("the passport was edited: it is not what its hash is of")
-            return read(cls, data)
+            passport = read(cls, data)
         except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
-            raise ArtifactError(f"this is not a passport: {type(error).__name__}: {_cut(str(error), 200)}") from None
+            reason = f"it has no {error}" if isinstance(error, KeyError) else f"{type(error).__name__}: {error}"
+            raise ArtifactError(f"this is not a passport: {_cut(reason, 200)}") from None
+        if SERVING not in passport.signatures:
+            raise ArtifactError(f"this is not a passport: it knows no signature {SERVING!r}")
+        return passport
+
+
+def model_part(config: Any) -> Mapping[str, Any] | None:
+    """Return what a config says of the model: a recipe's section `model`, or all of it; None where it says nothing."""
+    parts = (config.get("model"), config) if isinstance(config, Mapping) else ()
+    return next((part for part in parts if isinstance(part, Mapping) and "architecture" in part), None)
 
 
 def _from_format_1(data: Mapping[str, Any]) -> dict[str, Any]:
@@ -278,5 +300,6 @@ def _hash_of(data: Mapping[str, Any]) -> str:
 
 
 def _cut(text: str, length: int = 60) -> str:
-    """Shorten what a message shows: a damaged passport may hold megabytes."""
+    """Shorten what a message shows to one line: a damaged passport may hold megabytes."""
+    text = " ".join(text[: 2 * length].split())
     return text if len(text) <= length else text[: length - 4] + " ..."

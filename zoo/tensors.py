@@ -54,6 +54,8 @@ def differences(got: Mapping[str, np.ndarray], expected: Mapping[str, np.ndarray
 def _difference(got: np.ndarray, expected: np.ndarray, tolerance: Tolerance) -> str | None:
     if got.shape != expected.shape:
         return f"shape {got.shape}, expected {expected.shape}"
+    if (got.dtype == object) != (expected.dtype == object):
+        return "strings, expected numbers" if got.dtype == object else "numbers, expected strings"
     if got.size == 0:
         return None
     if expected.dtype.kind == "f" or got.dtype.kind == "f":

@@ -33,7 +33,7 @@ def test_the_distance_of_answers_and_the_change_of_metrics_are_told(tmp_path: Pa
 
     assert found.facts == ()
     assert found.metrics == (Difference("test.accuracy", 0.5, 0.75),)
-    assert found.answers == (AnswerDifference("value", 4, 0.25, None),)
+    assert found.answers == (AnswerDifference("value", 4, 0.25, None, alike=False),)
     assert not found.same_answers
 
 
@@ -44,9 +44,43 @@ def test_a_version_is_like_itself(tmp_path: Path) -> None:
     assert (found.facts, found.metrics, found.same_answers) == ((), (), True)
 
 
+def test_large_numbers_may_lie_further_apart(tmp_path: Path) -> None:
+    one, two = (export(linear(weight), tmp_path / "m") for weight in (1000.0, 1000.005))  # relative: 1e-5
+    found = compare_versions(one, two)
+
+    assert found.answers[0].largest == pytest.approx(0.005, rel=0.02)
+    assert found.same_answers
+
+
+def test_sequences_of_different_lengths_are_compared(tmp_path: Path) -> None:
+    def lengthened(factor: float) -> keras.Model:
+        inputs = keras.Input((None, 1), name="x")
+        return keras.Model(inputs, {"y": keras.layers.Rescaling(factor)(inputs)})
+
+    one, two = (
+        zoo.export(lengthened(factor), tmp_path / "m", examples=np.ones((2, steps, 1)))
+        for factor, steps in ((1.0, 3), (1.5, 5))
+    )
+    assert compare_versions(one, two).answers == (AnswerDifference("y", 4, 0.5, None, alike=False),)
+
+
+def test_versions_of_different_outputs_do_not_answer_alike(tmp_path: Path) -> None:
+    def answering(*outputs: str) -> keras.Model:
+        inputs = keras.Input((2,), name="x")
+        return keras.Model(inputs, {name: keras.layers.Rescaling(1.0)(inputs) for name in outputs})
+
+    one, two = (zoo.export(answering(*names), tmp_path / "m", examples=ROWS) for names in (("a", "b"), ("b",)))
+    found = compare_versions(one, two)
+
+    assert found.incomparable == "they have different outputs: a float32 [None, 2] and no more"
+    assert found.answers == (AnswerDifference("b", 4, 0.0, None, alike=True),)
+    assert not found.same_answers
+
+
 def test_what_was_chosen_otherwise_is_named(tmp_path: Path) -> None:
     found = compare_versions(export(linear(1.0), tmp_path / "a"), export(linear(1.0, units=2), tmp_path / "b"))
 
+    assert not found.same_answers
     assert Difference("config.head.units", 1, 2) in found.facts
     assert (
         Difference("signatures.serving_default.outputs.value", "float32 [None, 1]", "float32 [None, 2]") in found.facts
@@ -79,7 +113,7 @@ def test_the_command_shows_all_and_its_code_tells_whether_answers_are_alike(
         ["facts:", "the", "same"],
         ["metrics:", "the", "same"],
         ["answers"],
-        ["value", "by", "up", "to", "0.25", "4", "rows"],
+        ["value", "by", "up", "to", "0.25", "4", "rows", "beyond", "the", "tolerance"],
     ]
     assert main(["diff", str(one), str(one)]) == 0
     assert main(["diff", str(one), str(tmp_path / "none")]) == 2

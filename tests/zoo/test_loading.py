@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import keras
@@ -9,6 +10,7 @@ import numpy as np
 import pytest
 
 import zoo
+from zoo.artifact import PASSPORT, hash_files, read_passport
 from zoo.errors import ArtifactError
 from zoo.loading import LAYERS, LEARNT
 
@@ -88,6 +90,27 @@ def test_a_changed_file_is_named_and_nothing_is_loaded(tmp_path: Path) -> None:
 
     with pytest.raises(ArtifactError, match=r"preprocessing\.npz was changed since export"):
         zoo.load(version)
+
+
+@pytest.mark.parametrize(
+    ("file", "content", "reason"),
+    [
+        (LAYERS, b"[" * 100_000, "the layers of .*model.json cannot be made here: "),
+        (LAYERS, b"{}", "the layers of .*model.json cannot be made here: "),
+        (LEARNT, b"PK", "preprocessing.npz is not what its model learnt: "),
+    ],
+)
+def test_what_is_beside_the_graph_may_be_anything(file: Path, content: bytes, reason: str, tmp_path: Path) -> None:
+    """Whoever edits a file can edit its hash as well."""
+    make = foreign if file == LAYERS else normalizer
+    version = zoo.export(make(), tmp_path / "m", examples=ROWS, variants=())
+    (version / file).write_bytes(content)
+    edited = replace(read_passport(version), files=hash_files(version))
+    (version / PASSPORT).write_text(edited.to_json())
+
+    with pytest.raises(ArtifactError, match=reason) as caught:
+        zoo.load(version)
+    assert "\n" not in str(caught.value)
 
 
 def test_layers_that_keras_cannot_describe_are_exported_and_refused_here(tmp_path: Path) -> None:

@@ -57,6 +57,13 @@ def test_a_removed_file_is_named(copied: Path) -> None:
     assert faults_of(copied) == {"files": ("variables/variables.index is missing",)}
 
 
+def test_a_folder_in_the_place_of_a_file_is_named(copied: Path) -> None:
+    (copied / "fingerprint.pb").unlink()
+    (copied / "fingerprint.pb").mkdir()
+
+    assert faults_of(copied) == {"files": ("fingerprint.pb is a folder",)}
+
+
 def test_an_extra_file_is_named(copied: Path) -> None:
     (copied / "assets.extra" / "payload").touch()
 
@@ -152,16 +159,27 @@ def test_golden_answers_of_what_is_no_signature_are_named(copied: Path) -> None:
     edit_passport(copied, lambda passport: passport["golden"].update(regress=passport["golden"]["serving_default"]))
 
     faults = faults_of(copied)
-    assert faults == {
-        "golden answers of regress (8 rows)": ("the golden inputs are for 'regress', which is no signature",)
-    }
+    assert faults == {"golden answers of regress": ("the golden inputs are for 'regress', which is no signature",)}
+
+
+def test_a_passport_without_golden_answers_proves_nothing(copied: Path) -> None:
+    edit_passport(copied, lambda passport: passport["golden"].clear())
+
+    assert faults_of(copied) == {"golden answers": ("there are no golden answers of 'serving_default'",)}
+
+
+def test_what_a_signature_cannot_be_held_against_is_a_fault(copied: Path) -> None:
+    edit_passport(copied, lambda passport: passport["class_names"].update(probabilities=["a", "b"]))
+
+    (fault,) = faults_of(copied)["signatures agree"]
+    assert fault
 
 
 def test_an_edited_passport_is_refused(copied: Path) -> None:
     text = (copied / PASSPORT).read_text()
     (copied / PASSPORT).write_text(text.replace('"absolute": 1e-05', '"absolute": 1.0'))
 
-    with pytest.raises(ArtifactError, match="was edited"):
+    with pytest.raises(ArtifactError, match=rf"^{copied / PASSPORT}: the passport was edited"):
         zoo.verify(copied)
 
 

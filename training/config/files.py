@@ -24,8 +24,8 @@ class FilesConfig(RowsConfig):
     files: str | dict[SplitName, str]
     """One file or folder with all rows, or one for each split: {train: ..., validation: ..., test: ...}."""
     hold_out: dict[HeldOut, Annotated[float, Field(gt=0, lt=1)]] | None = None
-    """Which share of the training rows becomes another split, drawn by `split_seed`, every class in proportion; null: a
-    tenth each for validation and, where `files` is one path, test."""
+    """Which share of the training rows becomes another split, drawn by `split_seed`, every class in proportion (or the end,
+    where rows follow each other); null: a tenth each for validation and, where `files` is one path, test."""
     split_seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
     """Of which rows are held out. It is not the run's seed: runs with several seeds are to be measured on the same rows."""
     classes: Names | None = None
@@ -65,7 +65,15 @@ class FilesConfig(RowsConfig):
         return self
 
 
-class TableConfig(FilesConfig):
+class OrderedFilesConfig(FilesConfig):
+    """Files whose rows may be in the order of time."""
+
+    in_time: bool = False
+    """Whether rows are in the order of time, oldest first, and the splits too: train, validation, calibration, test. The end
+    is held out then, nothing is drawn; and of how sure a model is, the latest calibration rows tell most."""
+
+
+class TableConfig(OrderedFilesConfig):
     """A table: CSV (`.csv`, `.tsv`, `.txt`, a line with names first, UTF-8) or Parquet (`.parquet`)."""
 
     kind: Literal["table"]
@@ -86,8 +94,16 @@ class TableConfig(FilesConfig):
     delimiter: Annotated[str, StringConstraints(min_length=1, max_length=1)] | None = None
     """What stands between values; null is a tab in `.tsv`, otherwise a comma."""
 
+    @validator(mode="after")
+    def _time_or_groups(self) -> Self:
+        if self.in_time and self.group is not None:
+            raise ValueError(
+                "group: of rows in the order of time the end is held out, whatever its groups; leave one out"
+            )
+        return self
 
-class ArraysConfig(FilesConfig):
+
+class ArraysConfig(OrderedFilesConfig):
     """NumPy arrays: a `.npz` file, or a folder of `.npy` files, by name.
 
     `{split}` in a name stands for the split's: one file with `x_train`, `x_test` is {inputs: "x_{split}", ...}.

@@ -77,7 +77,7 @@ def hold_out_end(rows: int, shares: Mapping[str, float], *, overlap: int) -> dic
     kept = np.arange(max(0, round(end) - (overlap if shares else 0)))
     for name, part in {**found, "train": kept}.items():
         if not len(part):
-            raise ConfigError(f"data.hold_out: of {rows} rows, none are left for {name}: raise its share, or add text")
+            raise ConfigError(f"data.hold_out: of {rows} rows, none are left for {name}: raise its share, or add some")
     return {"train": kept, **dict(reversed(found.items()))}
 
 

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from zoo.artifact import list_models, list_versions, read_passport
+from zoo.artifact import PASSPORT, list_models, list_versions, read_passport
 from zoo.card.files import CARD, PICTURE
 from zoo.card.markdown import code, plain, table
 from zoo.passport import SERVING, Passport
@@ -15,14 +15,17 @@ def index_of(repository: Path) -> str:
     """Return a Markdown page on every model of a repository: task, data, metric, size, latency and picture.
 
     Raises:
-        ArtifactError: a newest version has no passport.
+        ArtifactError: the passport of a newest version cannot be read.
         OSError: the repository cannot be read.
     """
     rows = []
     for name, folder in list_models(repository).items():
         versions = list_versions(folder)
         version = versions[max(versions)]
-        rows.append(_row(name, version.relative_to(repository).as_posix(), version, read_passport(version)))
+        if (version / PASSPORT).exists():
+            rows.append(_row(name, version.relative_to(repository).as_posix(), version, read_passport(version)))
+        else:
+            rows.append([plain(name), "a SavedModel without a passport", "", "", _size(version), "", ""])
     head = ["model", "task", "data", "test metric [95 % interval]", "size", "one row", "how good"]
     lines = ["# Models", "", "Made by `zoo card --index`. `zoo serve` serves them, `zoo verify PATH` checks one.", ""]
     return "\n".join([*lines, table(head, rows), ""])
@@ -35,7 +38,7 @@ def _row(name: str, place: str, version: Path, passport: Passport) -> list[str]:
     return [
         title,
         _task(passport),
-        code(data["name"]) if data else "",
+        code(data["name"]) if "name" in data else "",
         _metric(passport),
         _size(version),
         _latency(passport),

@@ -8,6 +8,8 @@ from zoo.uncertainty.words import interval_in_words, uncertainty_in_words
 
 _CLASSES = 30
 """Named on the card."""
+_LABEL = 60
+"""Characters of each."""
 _METHODS = {
     "temperature": "Logits are divided by the temperature (Guo et al., 2017).",
     "temperature+lac": (
@@ -36,7 +38,7 @@ def card_of(passport: Passport, *, picture: str | None = None) -> str:
         "What it does": _task(passport),
         "Data": _data(passport),
         "How good it is": _metrics(passport, picture),
-        "How sure it is": _uncertainty(passport),
+        "How sure it is": _uncertainty(passport, picture),
         "Size and speed": _size(passport),
         "How to call it": _calls(passport),
         "Limits": _limits(passport),
@@ -54,7 +56,9 @@ def _task(passport: Passport) -> Iterator[str]:
     if "architecture" in model:
         yield f"A model of the architecture {code(model['architecture'])}."
     for output, labels in passport.class_names.items():
-        shown = ", ".join(plain(label) for label in labels[:_CLASSES])
+        shown = ", ".join(
+            plain(label if len(label) <= _LABEL else label[: _LABEL - 4] + " ...") for label in labels[:_CLASSES]
+        )
         more = f" and {len(labels) - _CLASSES} more" if len(labels) > _CLASSES else ""
         yield f"{code(output)} tells {len(labels)} classes apart: {shown}{more}."
     facts = passport.signatures.get(SERVING)
@@ -73,7 +77,7 @@ def _data(passport: Passport) -> Iterator[str]:
     data = passport.data or {}
     if not data:
         return
-    splits = ", ".join(f"{plain(name)} {rows:,}" for name, rows in data.get("splits", {}).items())
+    splits = ", ".join(f"{plain(name)} {rows:,}" for name, rows in _splits(passport).items())
     yield f"Learnt from **{plain(data.get('name', '?'))}** {plain(data.get('version', ''))}".rstrip() + "."
     rows = [
         ("rows", splits),
@@ -82,6 +86,12 @@ def _data(passport: Passport) -> Iterator[str]:
         ("fingerprint", code(data["fingerprint"]) if data.get("fingerprint") else ""),
     ]
     yield table(["", ""], [[name, text] for name, text in rows if text])
+
+
+def _splits(passport: Passport) -> dict[str, int]:
+    """Return the rows of each split, where the data says so: what an export is told of it may be anything."""
+    splits = (passport.data or {}).get("splits")
+    return {name: rows for name, rows in splits.items() if type(rows) is int} if isinstance(splits, Mapping) else {}
 
 
 def _metrics(passport: Passport, picture: str | None) -> Iterator[str]:
@@ -98,10 +108,15 @@ def _metrics(passport: Passport, picture: str | None) -> Iterator[str]:
         yield f"![metrics with their 95 % intervals]({picture})"
 
 
-def _uncertainty(passport: Passport) -> Iterator[str]:
+def _uncertainty(passport: Passport, picture: str | None) -> Iterator[str]:
     for output, found in passport.uncertainty.items():
         method = _METHODS.get(found.method, "")
         yield f"{code(output)}: {uncertainty_in_words(found)}. Fitted on {found.rows} calibration rows. {method}".rstrip()
+        if picture and found.reliability is not None:
+            yield (
+                "The panel `reliability` of the picture has the share of held-out rows that are right over how sure the "
+                "model is of them, after the temperature: on the dashed line, its confidence is what it says."
+            )
     if not passport.uncertainty and passport.metrics:
         yield "It was not measured. Probabilities are the model's own, and may be too sure."
 
@@ -113,7 +128,7 @@ def _size(passport: Passport) -> Iterator[str]:
         yield f"{model.parameters:,} parameters ({model.trainable:,} trained), {model.bytes:,} bytes{counted}."
     if passport.measured is not None:
         measured = passport.measured
-        sizes = sorted(measured.latency, key=int)
+        sizes = sorted(measured.latency, key=lambda size: (len(size), size))
         rows = [[size, f"{measured.latency[size].median:.3g}", f"{measured.latency[size].high:.3g}"] for size in sizes]
         yield table(["batch size", "median ms", "90th percentile ms"], rows)
         where = ", ".join(f"{plain(name)} {plain(value)}" for name, value in measured.machine.items())
@@ -149,9 +164,7 @@ def _limits(passport: Passport) -> Iterator[str]:
     limits = [
         "Metrics hold for rows like those of its data. Of others, such as of another time or place, nothing is known."
     ]
-    small = [
-        f"{plain(name)} ({rows})" for name, rows in (passport.data or {}).get("splits", {}).items() if 0 < rows < 100
-    ]
+    small = [f"{plain(name)} ({rows})" for name, rows in _splits(passport).items() if 0 < rows < 100]
     if small:
         limits.append(f"Splits of few rows tell little: {', '.join(small)}.")
     if passport.class_names:

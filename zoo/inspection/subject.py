@@ -14,6 +14,7 @@ from zoo.config import ModelConfig
 from zoo.errors import ConfigError, UnknownNameError, did_you_mean
 from zoo.keras_file import load_model
 from zoo.overrides import with_overrides
+from zoo.passport import model_part
 from zoo.registry import example_config, list_architectures, list_models
 from zoo.yaml_text import parse_yaml
 
@@ -129,8 +130,7 @@ def _read_folder(path: Path) -> tuple[str, Mapping[str, Any]]:
 
 
 def _model_in(data: Any, where: str) -> Mapping[str, Any]:
-    if isinstance(data, Mapping):
-        for found in (data.get("model"), data):
-            if isinstance(found, Mapping) and "architecture" in found:
-                return found
+    found = model_part(data)
+    if found is not None:
+        return found
     raise ConfigError(f"{where}: expected a recipe with a section `model`, or a model's config, with an `architecture`")

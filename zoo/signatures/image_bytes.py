@@ -9,6 +9,7 @@ import tensorflow as tf
 from zoo.endpoints import Tensors
 from zoo.layers.feature_normalization import FeatureNormalization
 from zoo.signatures.front import front_layers
+from zoo.signatures.orientation import orientation_of, turned
 from zoo.signatures.serving import ranges_of
 from zoo.signatures.signature import Signature
 from zoo.signatures.subject import Subject, few
@@ -24,9 +25,9 @@ def image_bytes(subject: Subject) -> Iterator[Signature]:
 
     A JPEG or PNG is decoded as Pillow does, put on black where it is transparent, made grey (ITU-R 601) for a model of 1
     channel, and resized where it has another size than the model takes (bilinear, with antialiasing, to whole numbers): so
-    do folders of images that models are trained on. EXIF orientation is not followed. Left out unless the one input is an
-    image of a fixed size with 1 or 3 channels, and the front of the model shows that its pixels are from 0 to 255.
-    TensorFlow refuses what is no image.
+    do folders of images that models are trained on. It is turned as its EXIF orientation says. Left out unless the one
+    input is an image of a fixed size with 1 or 3 channels, and the front of the model shows that its pixels are from 0 to
+    255. TensorFlow refuses what is no image.
     """
     specs = subject.named.specs()
     ((name, spec), *more) = specs.items()
@@ -36,11 +37,12 @@ def image_bytes(subject: Subject) -> Iterator[Signature]:
 
     def pixels_of(encoded: tf.Tensor) -> tf.Tensor:
         image = _decoded(encoded)
-        image = image if channels == 3 else _grey(image)
+        image = tf.cast(image if channels == 3 else _grey(image), tf.float32)
+        image = turned(image, orientation_of(encoded))
         fits = tf.reduce_all(tf.shape(image)[:2] == (height, width))
         pixels = tf.cond(
             fits,
-            lambda: tf.cast(image, tf.float32),
+            lambda: image,
             lambda: tf.round(tf.image.resize(image, (height, width), antialias=True)),
         )
         return tf.cast(pixels, spec.dtype)

@@ -8,7 +8,7 @@ from zoo.errors import ConfigError
 from zoo.passport import Uncertainty
 from zoo.uncertainty.conformal import check_level, conformal_quantile
 from zoo.uncertainty.coverage import clopper_pearson
-from zoo.uncertainty.temperature import calibration_error, fit_temperature, probabilities_of
+from zoo.uncertainty.temperature import calibration_error, fit_temperature, probabilities_of, reliability
 
 SETS = "temperature+lac"
 SETS_IN_TIME = "temperature+lac+recent"
@@ -57,20 +57,22 @@ def hold_out_classes(found: Uncertainty, logits: np.ndarray, labels: np.ndarray)
     """
     exclusive = found.method != TEMPERATURE
     labels = _fitting(logits, labels, exclusive=exclusive)
-    temperature = found.temperature or 1.0
+    chances = [_chances(logits, t, exclusive=exclusive) for t in (1.0, found.temperature or 1.0)]
+    before, after = (_confidence(chance, labels, exclusive=exclusive) for chance in chances)
+    found = replace(
+        found,
+        calibration_error=(calibration_error(*before), calibration_error(*after)),
+        reliability=reliability(*after),
+        held_out_rows=len(labels),
+    )
     if not exclusive:
-        errors = tuple(_error_of_labels(logits, labels, t) for t in (1.0, temperature))
-        return replace(found, calibration_error=(errors[0], errors[1]), held_out_rows=len(logits))
-    pairs = two_class_logits(logits)
-    before, after = (probabilities_of(pairs, t, exclusive=True) for t in (1.0, temperature))
-    sets = sets_of(after, found.threshold[0])
+        return found
+    sets = sets_of(chances[1], found.threshold[0])
     covered = sets[np.arange(len(labels)), labels]
     return replace(
         found,
-        calibration_error=(_error_of_classes(before, labels), _error_of_classes(after, labels)),
         coverage=float(covered.mean()),
         coverage_interval=clopper_pearson(int(covered.sum()), len(labels)),
-        held_out_rows=len(labels),
         size=float(sets.sum(axis=1).mean()),
     )
 
@@ -87,13 +89,15 @@ def two_class_logits(logits: np.ndarray) -> np.ndarray:
     return np.concatenate([np.zeros_like(logits), logits], axis=1) if logits.shape[1] == 1 else logits
 
 
-def _error_of_classes(probabilities: np.ndarray, labels: np.ndarray) -> float:
-    return calibration_error(probabilities.max(axis=1), probabilities.argmax(axis=1) == labels)
+def _chances(logits: np.ndarray, temperature: float, *, exclusive: bool) -> np.ndarray:
+    return probabilities_of(two_class_logits(logits) if exclusive else logits, temperature, exclusive=exclusive)
 
 
-def _error_of_labels(logits: np.ndarray, labels: np.ndarray, temperature: float) -> float:
-    chance = probabilities_of(logits, temperature, exclusive=False)
-    return calibration_error(np.maximum(chance, 1 - chance).ravel(), ((chance >= 0.5) == (labels >= 0.5)).ravel())
+def _confidence(chances: np.ndarray, labels: np.ndarray, *, exclusive: bool) -> tuple[np.ndarray, np.ndarray]:
+    """Return the probability of what is said, and whether it is right: of the likeliest class, or of each label."""
+    if exclusive:
+        return chances.max(axis=1), chances.argmax(axis=1) == labels
+    return np.maximum(chances, 1 - chances).ravel(), ((chances >= 0.5) == (labels >= 0.5)).ravel()
 
 
 def _fitting(logits: np.ndarray, labels: np.ndarray, *, exclusive: bool) -> np.ndarray:

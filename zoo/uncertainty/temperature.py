@@ -4,6 +4,8 @@ import numpy as np
 from scipy.optimize import minimize_scalar
 from scipy.special import expit, log_expit, log_softmax, softmax
 
+from zoo.passport import Reliability
+
 BINS = 15
 """Of confidence in the expected calibration error, as in Guo et al. (2017)."""
 _RANGE = (1e-2, 1e2)
@@ -53,9 +55,18 @@ def calibration_error(confidence: np.ndarray, hits: np.ndarray, bins: int = BINS
         hits: whether it was right, (rows,).
         bins: how many.
     """
+    found = reliability(confidence, hits, bins)
+    gaps = np.abs(np.subtract(found.confidence, found.accuracy))
+    return float(np.average(gaps, weights=found.rows))
+
+
+def reliability(confidence: np.ndarray, hits: np.ndarray, bins: int = BINS) -> Reliability:
+    """Return mean confidence and share of hits in each bin of equal width. For the arguments see `calibration_error`."""
     number = np.clip(np.ceil(confidence * bins).astype(int) - 1, 0, bins - 1)
-    gaps = np.bincount(number, weights=confidence - hits, minlength=bins)
-    return float(np.abs(gaps).sum() / len(confidence))
+    rows = np.bincount(number, minlength=bins)
+    filled = rows > 0
+    sure, right = (np.bincount(number, weights=x, minlength=bins)[filled] / rows[filled] for x in (confidence, hits))
+    return Reliability(tuple(sure.tolist()), tuple(right.tolist()), tuple(rows[filled].tolist()))
 
 
 def _smooth(shape: tuple[int, ...], labels: np.ndarray) -> np.ndarray:

@@ -3,6 +3,7 @@
 import importlib.util
 from typing import Any
 
+from zoo.errors import one_line
 from zoo.tensorflow_noise import hushed
 from zoo.variants.errors import NoVariantError
 from zoo.variants.source import Source
@@ -35,9 +36,7 @@ def convert_to_onnx(source: Source) -> tuple[bytes, dict[str, str]]:
                 custom_op_handlers={"Erfc": (_erfc, [])},
             )
     except Exception as error:  # tf2onnx raises many types
-        raise NoVariantError(
-            f"tf2onnx cannot convert it: {(str(error) or repr(error)).splitlines()[0]:.200}"
-        ) from error
+        raise NoVariantError(f"tf2onnx cannot convert it: {one_line(error)}") from error
     outputs = {name: name for name in (value.name for value in model.graph.output)}
     inputs = dict(zip(specs, (value.name for value in model.graph.input), strict=True))
     return model.SerializeToString(), {k: v for k, v in {**inputs, **outputs}.items() if k != v}

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from zoo.endpoints import is_probabilities
-from zoo.errors import ExportError
+from zoo.errors import ExportError, one_line
 from zoo.passport import SignatureFacts, TensorFacts, Tolerance, Variant
 from zoo.variants.agreement import agree_exactly, agree_nearly
 from zoo.variants.errors import NoVariantError
@@ -145,7 +145,7 @@ class _Writer:
                 variant = replace(variant, tensors=litert_tensors(self._folder / variant.file, variant.signature))
             got = self._answers(open_variant(self._folder, variant))
         except Exception as error:  # of TensorFlow and ONNX Runtime, which raise many types
-            raise NoVariantError(f"it cannot be run: {(str(error) or repr(error)).splitlines()[0]:.200}") from error
+            raise NoVariantError(f"it cannot be run: {one_line(error)}") from error
         wrong = [
             k for k, x in self._expected.items() if k not in got or (got[k].dtype, got[k].shape) != (x.dtype, x.shape)
         ]

@@ -4,7 +4,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from training.config import TableConfig, TextConfig
+from training.config import ArraysConfig, TableConfig, TextConfig
 from training.data import Dataset, load_data
 from zoo.errors import ConfigError
 
@@ -35,6 +35,26 @@ def test_one_file_gives_three_splits_always_the_same(tmp_path: Path) -> None:
     assert np.bincount(data.split("test").named_labels()[""]).tolist() == [5, 5]
     assert load(path).fingerprint == data.fingerprint
     assert load(path, split_seed=1).fingerprint != data.fingerprint
+
+
+def test_of_rows_in_time_the_end_is_held_out(tmp_path: Path) -> None:
+    path, shares = write(tmp_path / "t.csv", 100), {"validation": 0.1, "calibration": 0.2, "test": 0.1}
+
+    data = load(path, in_time=True, hold_out=shares)
+    assert data.in_time
+    assert {name: split.named_inputs()["inputs"].ravel().tolist() for name, split in data.splits.items()} == {
+        "train": [*range(60)],
+        "validation": [*range(60, 70)],
+        "calibration": [*range(70, 90)],
+        "test": [*range(90, 100)],
+    }
+    np.savez(tmp_path / "a.npz", x=np.arange(10.0)[:, None], y=np.arange(10.0))
+    config = {"kind": "arrays", "files": str(tmp_path / "a.npz"), "inputs": "x", "labels": "y", "in_time": True}
+    arrays = load_data(ArraysConfig.parse(config))
+    assert (arrays.in_time, arrays.split("test").named_labels()[""].tolist()) == (True, [9.0])
+    assert not load(path).in_time
+    with pytest.raises(ConfigError, match="group: of rows in the order of time the end is held out"):
+        load(path, in_time=True, group="x")
 
 
 def test_files_for_each_split_are_taken_as_they_are(tmp_path: Path) -> None:

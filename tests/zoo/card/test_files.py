@@ -11,7 +11,7 @@ from zoo.artifact import read_passport
 from zoo.card import CARD, PICTURE, card_of
 from zoo.card.picture import MOST_BYTES, draw
 from zoo.cli import main
-from zoo.passport import Uncertainty
+from zoo.passport import Reliability, Uncertainty
 
 
 def test_an_artifact_has_its_card_and_picture_hashed(artifact: Path) -> None:
@@ -27,11 +27,12 @@ def test_a_picture_is_small_however_much_was_measured(artifact: Path) -> None:
     found = Uncertainty(
         "split", 0.9, 40, (1.0,), coverage=0.9, coverage_interval=(0.8, 0.95), held_out_rows=9, size=2.0
     )
+    bins = Reliability((0.4, 0.6, 0.9), (0.3, 0.7, 1.0), (3, 10, 200))
     passport = replace(
         read_passport(artifact),
         metrics={"validation": metrics, "test": metrics},
         intervals={"validation": intervals, "test": intervals},
-        uncertainty={"value": found},
+        uncertainty={"value": found, "probabilities": replace(found, reliability=bins)},
     )
     picture = draw(passport)
     assert picture is not None

@@ -49,6 +49,16 @@ def test_text_from_elsewhere_stays_text(artifact: Path) -> None:
     assert r"@misc\{x, author = \{Y\} \}" in card
 
 
+def test_odd_class_names_and_data_of_ones_own_do_no_harm(artifact: Path) -> None:
+    names = ("a\nb", "$x$ ~~y~~ &lt;", "n" * 300, "\u202eright to left", *(str(i) for i in range(10_000)))
+    data = {"splits": ["train"], "source": "a survey"}
+    card = card_of(replace(read_passport(artifact), class_names={"probabilities": names}, data=data))
+    assert r"tells 10004 classes apart: a b, \$x\$ \~\~y\~\~ \&lt;, " + "n" * 56 + " ..., right to left, 0, 1, " in card
+    assert "and 9974 more." in card
+    assert "Learnt from **?**" in card
+    assert len(card.splitlines()) < 120
+
+
 def test_a_passport_of_the_first_format_has_one(artifact: Path) -> None:
     (version,) = {path.parent.parent for path in FIRST_FORMAT.rglob("passport.json")}
     card = card_of(read_passport(version))

@@ -1,6 +1,7 @@
 """`predict_bytes` of images: a file in, what the model says of its pixels out."""
 
 import io
+import struct
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +9,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from PIL import Image
+from PIL import Image, ImageOps
 
 import zoo
 from zoo.artifact import read_passport
@@ -80,6 +81,50 @@ def test_colours_become_grey_as_pillow_has_it(kind: str, mode: str, greys: Any) 
 
     got = greys["predict_bytes"](image_bytes=tf.constant([file.getvalue()]))["value"].numpy().reshape(6, 5) * 255
     assert np.abs(got - np.asarray(on_black.convert("L"))).max() <= (1 if mode == "RGBA" else 1e-3)
+
+
+@pytest.mark.parametrize("order", ["<", ">"])
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("kind", ["PNG", "JPEG"])
+def test_a_photograph_is_turned_as_pillow_turns_it(kind: str, orientation: int, order: str, signatures: Any) -> None:
+    tall = np.kron(np.random.default_rng(orientation).integers(0, 256, (3, 2, 3)), np.ones((8, 8, 1))).astype(np.uint8)
+    tags = struct.pack(f"{order}HHIHHHHIHH", 0x0110, 3, 1, 7, 0, 0x0112, 3, 1, orientation, 0)
+    header = (b"II" if order == "<" else b"MM") + struct.pack(f"{order}HIH", 42, 8, 2)
+    file = encoded(tall, kind, exif=b"Exif\0\0" + header + tags + bytes(4))
+    upright = ImageOps.exif_transpose(Image.open(io.BytesIO(file)))
+    assert (upright.size == (24, 16)) == (orientation >= 5)
+    expected = np.asarray(upright.resize((5, 6), Image.Resampling.BILINEAR), dtype=float)
+
+    got = signatures["predict_bytes"](image_bytes=tf.constant([file]))["value"].numpy().reshape(6, 5, 3) * 255
+    assert np.abs(got - expected).max() < 3, "decoders and resizing round otherwise"
+
+
+@pytest.mark.parametrize(
+    "tiff",
+    [
+        b"",
+        b"II*\0",
+        b"II*\0\xff\xff\xff\x7f",
+        b"MM\0*\0\0\0\x08\xff\xff",
+        b"II*\0\x08\0\0\0\x01\0\x12\x01\x03\0\x01\0\0\0\x09\0\0\0",  # orientation 9
+        b"II*\0\x08\0\0\0\x01\0\x12\x01\x02\0\x01\0\0\0\x06\0\0\0",  # of another type
+    ],
+)
+def test_a_damaged_orientation_is_none(tiff: bytes, signatures: Any) -> None:
+    segment = b"Exif\0\0" + tiff
+    jpeg = encoded(PIXELS[0], "JPEG")
+    turned = jpeg[:2] + b"\xff\xff\xe1" + struct.pack(">H", 2 + len(segment)) + segment + jpeg[2:]
+
+    plain, damaged = signatures["predict_bytes"](image_bytes=tf.constant([jpeg, turned]))["value"].numpy()
+    np.testing.assert_array_equal(plain, damaged)
+
+
+@pytest.mark.timeout(20)
+def test_a_file_made_to_be_long_to_walk_is_not(signatures: Any) -> None:
+    jpeg = encoded(PIXELS[0], "JPEG")
+    filled = jpeg[:2] + b"\xff" * 1_000_000 + jpeg[2:]
+
+    assert signatures["predict_bytes"](image_bytes=tf.constant([filled]))["value"].shape == (1, 90)
 
 
 @pytest.mark.parametrize("wrong", [b"", b"no image", encoded(PIXELS[0])[:60]])

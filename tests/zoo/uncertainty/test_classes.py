@@ -27,6 +27,9 @@ def test_sets_hold_the_label_as_often_as_they_say_and_confidence_becomes_true() 
     assert found.calibration_error[1] < 0.02
     assert found.size is not None
     assert 1 < found.size < 5
+    assert found.reliability is not None
+    assert sum(found.reliability.rows) == 20_000
+    np.testing.assert_allclose(found.reliability.accuracy[5:], found.reliability.confidence[5:], atol=0.04)
     assert (found.method, found.rows, found.held_out_rows) == ("temperature+lac", 4000, 20_000)
 
 

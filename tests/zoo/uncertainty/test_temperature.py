@@ -3,6 +3,7 @@ import pytest
 from scipy.special import expit, softmax
 
 from zoo.uncertainty import calibration_error, fit_temperature
+from zoo.uncertainty.temperature import reliability
 
 
 def drawn(rows: int, classes: int = 4) -> tuple[np.ndarray, np.ndarray]:
@@ -49,3 +50,10 @@ def test_the_calibration_error_by_hand() -> None:
     hits = np.array([1, 1, 1, 0, 0, 1])
     assert calibration_error(confidence, hits) == pytest.approx((4 * abs(0.95 - 0.75) + 2 * abs(0.62 - 0.5)) / 6)
     assert calibration_error(np.array([1.0, 1.0]), np.array([1, 1])) == 0
+
+
+def test_the_bins_of_a_reliability_diagram_by_hand() -> None:
+    found = reliability(np.array([0.95, 0.97, 0.62, 0.0]), np.array([1, 0, 1, 0]))
+    assert found.rows == (1, 1, 2)
+    np.testing.assert_allclose(found.confidence, (0.0, 0.62, 0.96))
+    np.testing.assert_allclose(found.accuracy, (0.0, 1.0, 0.5))

@@ -52,7 +52,8 @@ def read_arrays(config: ArraysConfig, path: str, known: tuple[str, ...] | None, 
 
     weights = None if config.weights is None else arrays[config.weights.replace("{split}", split)]
     try:
-        return Rows(Split(pick(config.inputs), pick(config.labels), weights), known or ())
+        picked = Split(pick(config.inputs), pick(config.labels), weights)
+        return Rows(picked, known or (), overlap=0 if config.in_time else None)
     except ConfigError as error:
         raise ConfigError(f"{path}: {error}") from None
 

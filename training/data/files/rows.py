@@ -20,8 +20,8 @@ class Rows:
     groups: np.ndarray | None = None
     """Rows with equal entries stay in one split, (rows,)."""
     overlap: int | None = None
-    """Where rows follow each other (a text), so that what is held out is the end: how many rows share something with the
-    row after them; these are left out where a split begins. None where rows have no order."""
+    """Where rows follow each other (a text, a series), so that what is held out is the end: how many rows share something
+    with the row after them; these are left out where a split begins. None where rows have no order."""
 
     @property
     def classes(self) -> np.ndarray | None:

@@ -41,7 +41,7 @@ def read_table(config: TableConfig, path: str, known: tuple[str, ...] | None) ->
         split = Split(stacked(arrays), stacked(targets), weights)
     except ConfigError as error:
         raise ConfigError(f"{path}: {error}") from None
-    return Rows(split, names, groups)
+    return Rows(split, names, groups, overlap=0 if config.in_time else None)
 
 
 def _input_columns(config: TableConfig, labels: Mapping[str, _Columns], table: Table) -> dict[str, _Columns]:
