@@ -20,8 +20,8 @@ Read = Callable[[tf.Tensor, int], tf.Tensor]
 def orientation_of(encoded: tf.Tensor) -> tf.Tensor:
     """Return the EXIF orientation of a JPEG or PNG, a scalar from 1 to 8; 1, which is upright, where the file has none.
 
-    In a JPEG it is in the APP1 segment, in a PNG in the chunk `eXIf` before the pixels (CIPA DC-008; PNG, third edition), and
-    looked for in the first 256 KiB. That of XMP is not looked at.
+    In a JPEG it is in the APP1 segment, in a PNG in the chunk `eXIf` before the pixels (CIPA DC-008; PNG, third edition), in
+    the first 256 KiB. That of XMP is not looked at.
     """
     front = tf.strings.substr(encoded, 0, _FRONT)
 
