@@ -17,7 +17,7 @@ from zoo.errors import DeprecatedNameWarning
 ROOT = Path(__file__).parents[2] / "saved_models"
 INSTALLED = ("cancer_mlp", "diabetes_mlp", "digits_cnn", "digits_mlp", "wine_mlp")
 """Those whose data comes with a package."""
-FETCHED = ("co2_transformer", "elnino_gru", "mnist_cnn", "mnist_mlp", "sunspots_lstm")
+FETCHED = ("co2_transformer", "elnino_gru", "mnist_cnn", "mnist_mlp", "prompts_cnn", "sunspots_lstm")
 SHIPPED = sorted(INSTALLED + FETCHED)  # what else lies there is somebody's own
 LARGEST = 1_500_000
 TOGETHER = 15_000_000
