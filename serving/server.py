@@ -17,11 +17,14 @@ from serving.interceptors import Drain, Interceptor, intercepted
 from serving.manager import Manager
 from serving.offload import Offload
 from serving.predictor import Limits, Predictor
+from serving.recorder import Recorder
 from serving.scheduler import Scheduler
 from serving.services.health_service import HealthService
+from serving.services.inference.methods import inference_methods
 from serving.services.model_service import ModelService
 from serving.services.predict_service import PredictService
 from serving.services.reflection_service import ReflectionService
+from serving.statistics import Statistics
 from serving.transports.grpcio import GrpcioTransport
 from serving.transports.transport import Stream, Unary
 from serving.wire import (
@@ -84,9 +87,11 @@ class Server:
         self._scheduler = Scheduler(threads=self.config.threads, max_pending=self.config.max_pending)
         self._offload = Offload()
         self._drain = Drain(exempt=[HEALTH_CHECK, HEALTH_WATCH])
+        self._statistics = Statistics()
+        self._interceptors: list[Interceptor] = [Recorder([self._statistics.count]), self._drain]
         self._health = HealthService()
         self._transport = GrpcioTransport(
-            intercepted(self._methods(), self._interceptors()),
+            intercepted(self._methods(), self._interceptors),
             host=self.config.host,
             port=self.config.port,
             max_message_bytes=self.config.max_message_bytes,
@@ -168,11 +173,17 @@ class Server:
             Unary(HEALTH_CHECK, self._health.check),
             Stream(HEALTH_WATCH, self._health.watch),
             Stream(REFLECTION_INFO, ReflectionService().info),
+            *inference_methods(
+                manager=self.manager,
+                predictor=predictor,
+                offload=self._offload,
+                statistics=self._statistics,
+                limits=limits,
+                policy=config.version_policy(),
+                is_serving=lambda: self._ready and not self._stopping.is_set(),
+                interceptors=self._interceptors,
+            ),
         ]
-
-    def _interceptors(self) -> list[Interceptor]:
-        """Return what stands around every call, the outermost first."""
-        return [self._drain]
 
     def _update_health(self) -> None:
         if not self._stopping.is_set():  # then the health has been settled, and nobody is left to be told
