@@ -4,7 +4,7 @@ TensorFlow ends the whole process on some inputs of a wrong rank, and answers no
 reaches an engine only after it was held against the signature.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Self
 
@@ -73,16 +73,7 @@ class Signature:
             StatusError: INVALID_ARGUMENT, saying what arrived, what was expected, and the nearest name; or
                 FAILED_PRECONDITION, where the model does not say what it takes.
         """
-        for name in arrived:
-            if name not in self.inputs:
-                raise invalid(
-                    f"unknown input {name!r} of signature {self.name!r}; {did_you_mean(name, self.inputs)}",
-                    field=input_field(name),
-                )
-        missing = [f"{name!r} ({spec})" for name, spec in self.inputs.items() if name not in arrived]
-        if missing:
-            got = ", ".join(map(repr, arrived)) or "no input"
-            raise invalid(f"signature {self.name!r} needs the input {', '.join(missing)}; got {got}", field="inputs")
+        self.check_names(arrived)
         for name, spec in self.inputs.items():
             if spec.shape is None and not allow_unknown_rank:
                 raise StatusError(
@@ -93,6 +84,19 @@ class Signature:
                 )
             _check_tensor(name, arrived[name], spec)
         self._check_rows({name: arrived[name].rows for name, spec in self.inputs.items() if spec.is_batched}, max_rows)
+
+    def check_names(self, arrived: Collection[str]) -> None:
+        """Refuse inputs of other names than the signature's. Raises StatusError, as `check` does."""
+        for name in arrived:
+            if name not in self.inputs:
+                raise invalid(
+                    f"unknown input {name!r} of signature {self.name!r}; {did_you_mean(name, self.inputs)}",
+                    field=input_field(name),
+                )
+        missing = [f"{name!r} ({spec})" for name, spec in self.inputs.items() if name not in arrived]
+        if missing:
+            got = ", ".join(map(repr, arrived)) or "no input"
+            raise invalid(f"signature {self.name!r} needs the input {', '.join(missing)}; got {got}", field="inputs")
 
     def check_outputs(self, answered: Mapping[str, TensorSpec]) -> None:
         """Hold an engine's answer against what the signature promises.
