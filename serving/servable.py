@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from serving.batching_parameters import BatchingParameters
 from serving.engines.engine import Engine, EngineLoader
 from serving.protos import prediction_pb2
 from serving.saved_model import check_files, read_passport_text, read_signature_defs
@@ -24,6 +25,8 @@ class Servable:
     """The signatures as the SavedModel stores them, for clients that ask."""
     passport: str | None = None
     """The text of its passport.json, for clients that ask; None of a SavedModel without one."""
+    batching: BatchingParameters | None = None
+    """Batching parameters of its own, where versions may bring them and it does."""
 
     def signature(self, name: str) -> Signature:
         """Return a signature; the empty name means the default one. Raises StatusError on an unknown name."""
@@ -36,8 +39,10 @@ class Servable:
         return self.signatures[wanted]
 
 
-def load_servable(name: str, version: int, path: Path, load_engine: EngineLoader) -> Servable:
-    """Load a version folder.
+def load_servable(
+    name: str, version: int, path: Path, load_engine: EngineLoader, own_batching: BatchingParameters | None = None
+) -> Servable:
+    """Load a version folder; given `own_batching`, with its own batching parameters, which share the threads of these.
 
     Raises:
         ZooError: it is half-written, corrupt or not a SavedModel; the message says which.
@@ -45,4 +50,5 @@ def load_servable(name: str, version: int, path: Path, load_engine: EngineLoader
     check_files(path)
     definitions = read_signature_defs(path)
     passport = read_passport_text(path)
-    return Servable(name, version, load_engine(path), to_signatures(definitions), definitions, passport)
+    batching = None if own_batching is None else BatchingParameters.of_version(path, own_batching)
+    return Servable(name, version, load_engine(path), to_signatures(definitions), definitions, passport, batching)

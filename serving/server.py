@@ -12,11 +12,12 @@ from typing import Any, Self, TypeVar
 
 from serving.config import ServerConfig
 from serving.engines.engine import EngineLoader
-from serving.engines.saved_model import load_saved_model
+from serving.engines.saved_model import load_saved_model, set_parallelism
 from serving.interceptors import Drain, Interceptor, intercepted
 from serving.manager import Manager
 from serving.offload import Offload
 from serving.predictor import Limits, Predictor
+from serving.repository import ModelSource
 from serving.scheduler import Scheduler
 from serving.services.health_service import HealthService
 from serving.services.model_service import ModelService
@@ -24,9 +25,11 @@ from serving.services.predict_service import PredictService
 from serving.services.reflection_service import ReflectionService
 from serving.transports.grpcio import GrpcioTransport
 from serving.transports.transport import Stream, Unary
+from serving.watcher import ConfigFile, Watcher
 from serving.wire import (
     GET_MODEL_METADATA,
     GET_MODEL_STATUS,
+    HANDLE_RELOAD_CONFIG,
     HEALTH_CHECK,
     HEALTH_WATCH,
     PREDICT,
@@ -69,6 +72,7 @@ class Server:
 
         Raises:
             ServerError: a field has an unusable value, or the repository is none.
+            StatusError: the config file cannot be read, or names models that cannot be served.
         """
         if repository is not None:
             fields["repository"] = repository
@@ -78,9 +82,10 @@ class Server:
         self._threads: list[threading.Thread] = []
         self._stopping = threading.Event()
         self._ready = False
-        repository_on_disk = self.config.models()
-        repository_on_disk.check()
-        self.manager = Manager(repository_on_disk, self.config.version_policy(), load_engine)
+        self._config_file = ConfigFile(Path(self.config.model_config_file)) if self.config.model_config_file else None
+        self.manager = Manager(
+            self._models(), load_engine, loading=self.config.loading(), label_rules=self.config.label_rules()
+        )
         self._scheduler = Scheduler(threads=self.config.threads, max_pending=self.config.max_pending)
         self._offload = Offload()
         self._drain = Drain(exempt=[HEALTH_CHECK, HEALTH_WATCH])
@@ -89,6 +94,8 @@ class Server:
             intercepted(self._methods(), self._interceptors()),
             host=self.config.host,
             port=self.config.port,
+            socket_path=self.config.grpc_socket_path,
+            arguments=self.config.grpc_channel_arguments,
             max_message_bytes=self.config.max_message_bytes,
             credentials=self.config.credentials,
         )
@@ -97,11 +104,12 @@ class Server:
         """Listen, load the models, and report healthy; returns when all of that is done.
 
         Raises:
-            ServerError: the address cannot be had.
+            ServerError: the address cannot be had, or TensorFlow's threads cannot be set any more.
         """
         self._loop = asyncio.new_event_loop()
         self._start_thread("zoo-loop", self._loop.run_forever)
         try:
+            set_parallelism(self.config.tensorflow_intra_op_parallelism, self.config.tensorflow_inter_op_parallelism)
             self.port = self._run(self._transport.start())
             self.manager.on_change(self._update_health)
             self.manager.refresh()
@@ -113,8 +121,13 @@ class Server:
         models = self.manager.models()
         live = [name for name, available in models.items() if available]
         logger.info("listening on %s:%d, serving %s", self.config.host, self.port, ", ".join(live) or "no model yet")
-        if self.config.poll_seconds:
-            self._start_thread("zoo-repository", self._watch)
+        watcher = Watcher(
+            self.manager,
+            poll_seconds=self.config.poll_seconds,
+            config_file=self._config_file,
+            config_poll_seconds=self.config.model_config_file_poll_wait_seconds,
+        )
+        self._start_thread("zoo-watcher", lambda: watcher.run(self._stopping))
         return self
 
     def stop(self, grace: float = 30.0) -> bool:
@@ -155,16 +168,24 @@ class Server:
     ) -> None:
         self.stop()
 
+    def _models(self) -> ModelSource:
+        if self._config_file is not None:
+            return self._config_file.table()
+        repository = self.config.models()
+        repository.check()
+        return repository
+
     def _methods(self) -> list[Unary | Stream]:
         config = self.config
         limits = Limits(config.max_message_bytes, config.max_batch_rows, config.allow_unknown_rank)
         predictor = Predictor(self.manager, self._scheduler, self._offload, limits)
         predict = PredictService(self.manager, predictor, self._offload)
-        models = ModelService(self.manager)
+        models = ModelService(self.manager, allow_reload=not config.disable_control_rpcs)
         return [
             Unary(PREDICT, predict.predict, config.max_message_bytes),
             Unary(GET_MODEL_METADATA, predict.get_model_metadata),
             Unary(GET_MODEL_STATUS, models.get_model_status),
+            Unary(HANDLE_RELOAD_CONFIG, models.handle_reload_config),
             Unary(HEALTH_CHECK, self._health.check),
             Stream(HEALTH_WATCH, self._health.watch),
             Stream(REFLECTION_INFO, ReflectionService().info),
@@ -177,13 +198,6 @@ class Server:
     def _update_health(self) -> None:
         if not self._stopping.is_set():  # then the health has been settled, and nobody is left to be told
             self._run(self._health.update(ready=self._ready, models=self.manager.models()))
-
-    def _watch(self) -> None:
-        while not self._stopping.wait(self.config.poll_seconds):
-            try:
-                self.manager.refresh()
-            except Exception:
-                logger.exception("cannot look at %s; trying again", self.config.repository)
 
     def _run(self, work: Coroutine[Any, Any, T]) -> T:
         assert self._loop is not None  # noqa: S101 - `start` made it

@@ -53,6 +53,30 @@ def _share_gpus(tf: Any) -> None:
             tf.config.experimental.set_memory_growth(gpu, True)  # noqa: FBT003 - TensorFlow's signature
 
 
+def set_parallelism(intra_op: int, inter_op: int) -> None:
+    """Have TensorFlow use so many threads in an operation, and so many operations at once; 0 leaves it to TensorFlow.
+
+    Raises:
+        ServerError: TensorFlow runs already in this process, with other numbers.
+    """
+    if not intra_op and not inter_op:
+        return
+    import tensorflow as tf
+
+    threading = tf.config.threading
+    try:
+        if intra_op:
+            threading.set_intra_op_parallelism_threads(intra_op)
+        if inter_op:
+            threading.set_inter_op_parallelism_threads(inter_op)
+    except RuntimeError:
+        raise ServerError(
+            f"cannot give TensorFlow {intra_op} threads in an operation and {inter_op} operations at once: it is in use in "
+            f"this process, with {threading.get_intra_op_parallelism_threads()} and "
+            f"{threading.get_inter_op_parallelism_threads()}. Start the server first"
+        ) from None
+
+
 def load_saved_model(version: Path) -> Engine:
     """Load a version folder into TensorFlow. Raises ServerError where it cannot be loaded."""
     return SavedModelEngine(version)

@@ -24,10 +24,11 @@ _sym_db = _symbol_database.Default()
 
 from google.protobuf import any_pb2 as google_dot_protobuf_dot_any__pb2
 from google.protobuf import wrappers_pb2 as google_dot_protobuf_dot_wrappers__pb2
+from serving.protos import config_pb2 as serving_dot_protos_dot_config__pb2
 from serving.protos import tensor_pb2 as serving_dot_protos_dot_tensor__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1fserving/protos/prediction.proto\x12\x1bzoo_wire.tensorflow.serving\x1a\x19google/protobuf/any.proto\x1a\x1egoogle/protobuf/wrappers.proto\x1a\x1bserving/protos/tensor.proto\"\x8c\x01\n\tModelSpec\x12\x0c\n\x04name\x18\x01 \x01(\t\x12.\n\x07version\x18\x02 \x01(\x0b\x32\x1b.google.protobuf.Int64ValueH\x00\x12\x17\n\rversion_label\x18\x04 \x01(\tH\x00\x12\x16\n\x0esignature_name\x18\x03 \x01(\tB\x10\n\x0eversion_choice\"\xfd\x01\n\x0ePredictRequest\x12:\n\nmodel_spec\x18\x01 \x01(\x0b\x32&.zoo_wire.tensorflow.serving.ModelSpec\x12G\n\x06inputs\x18\x02 \x03(\x0b\x32\x37.zoo_wire.tensorflow.serving.PredictRequest.InputsEntry\x12\x15\n\routput_filter\x18\x03 \x03(\t\x1aO\n\x0bInputsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12/\n\x05value\x18\x02 \x01(\x0b\x32 .zoo_wire.tensorflow.TensorProto:\x02\x38\x01\"\xeb\x01\n\x0fPredictResponse\x12:\n\nmodel_spec\x18\x02 \x01(\x0b\x32&.zoo_wire.tensorflow.serving.ModelSpec\x12J\n\x07outputs\x18\x01 \x03(\x0b\x32\x39.zoo_wire.tensorflow.serving.PredictResponse.OutputsEntry\x1aP\n\x0cOutputsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12/\n\x05value\x18\x02 \x01(\x0b\x32 .zoo_wire.tensorflow.TensorProto:\x02\x38\x01\"\xc0\x01\n\x0fSignatureDefMap\x12U\n\rsignature_def\x18\x01 \x03(\x0b\x32>.zoo_wire.tensorflow.serving.SignatureDefMap.SignatureDefEntry\x1aV\n\x11SignatureDefEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\x30\n\x05value\x18\x02 \x01(\x0b\x32!.zoo_wire.tensorflow.SignatureDef:\x02\x38\x01\"m\n\x17GetModelMetadataRequest\x12:\n\nmodel_spec\x18\x01 \x01(\x0b\x32&.zoo_wire.tensorflow.serving.ModelSpec\x12\x16\n\x0emetadata_field\x18\x02 \x03(\t\"\xf4\x01\n\x18GetModelMetadataResponse\x12:\n\nmodel_spec\x18\x01 \x01(\x0b\x32&.zoo_wire.tensorflow.serving.ModelSpec\x12U\n\x08metadata\x18\x02 \x03(\x0b\x32\x43.zoo_wire.tensorflow.serving.GetModelMetadataResponse.MetadataEntry\x1a\x45\n\rMetadataEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12#\n\x05value\x18\x02 \x01(\x0b\x32\x14.google.protobuf.Any:\x02\x38\x01\"8\n\x0bStatusProto\x12\x12\n\nerror_code\x18\x01 \x01(\x05\x12\x15\n\rerror_message\x18\x02 \x01(\t\"S\n\x15GetModelStatusRequest\x12:\n\nmodel_spec\x18\x01 \x01(\x0b\x32&.zoo_wire.tensorflow.serving.ModelSpec\"\xfa\x01\n\x12ModelVersionStatus\x12\x0f\n\x07version\x18\x01 \x01(\x03\x12\x44\n\x05state\x18\x02 \x01(\x0e\x32\x35.zoo_wire.tensorflow.serving.ModelVersionStatus.State\x12\x38\n\x06status\x18\x03 \x01(\x0b\x32(.zoo_wire.tensorflow.serving.StatusProto\"S\n\x05State\x12\x0b\n\x07UNKNOWN\x10\x00\x12\t\n\x05START\x10\n\x12\x0b\n\x07LOADING\x10\x14\x12\r\n\tAVAILABLE\x10\x1e\x12\r\n\tUNLOADING\x10(\x12\x07\n\x03\x45ND\x10\x32\"g\n\x16GetModelStatusResponse\x12M\n\x14model_version_status\x18\x01 \x03(\x0b\x32/.zoo_wire.tensorflow.serving.ModelVersionStatus2\xfa\x01\n\x11PredictionService\x12\x64\n\x07Predict\x12+.zoo_wire.tensorflow.serving.PredictRequest\x1a,.zoo_wire.tensorflow.serving.PredictResponse\x12\x7f\n\x10GetModelMetadata\x12\x34.zoo_wire.tensorflow.serving.GetModelMetadataRequest\x1a\x35.zoo_wire.tensorflow.serving.GetModelMetadataResponse2\x89\x01\n\x0cModelService\x12y\n\x0eGetModelStatus\x12\x32.zoo_wire.tensorflow.serving.GetModelStatusRequest\x1a\x33.zoo_wire.tensorflow.serving.GetModelStatusResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1fserving/protos/prediction.proto\x12\x1bzoo_wire.tensorflow.serving\x1a\x19google/protobuf/any.proto\x1a\x1egoogle/protobuf/wrappers.proto\x1a\x1bserving/protos/config.proto\x1a\x1bserving/protos/tensor.proto\"\x8c\x01\n\tModelSpec\x12\x0c\n\x04name\x18\x01 \x01(\t\x12.\n\x07version\x18\x02 \x01(\x0b\x32\x1b.google.protobuf.Int64ValueH\x00\x12\x17\n\rversion_label\x18\x04 \x01(\tH\x00\x12\x16\n\x0esignature_name\x18\x03 \x01(\tB\x10\n\x0eversion_choice\"\xfd\x01\n\x0ePredictRequest\x12:\n\nmodel_spec\x18\x01 \x01(\x0b\x32&.zoo_wire.tensorflow.serving.ModelSpec\x12G\n\x06inputs\x18\x02 \x03(\x0b\x32\x37.zoo_wire.tensorflow.serving.PredictRequest.InputsEntry\x12\x15\n\routput_filter\x18\x03 \x03(\t\x1aO\n\x0bInputsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12/\n\x05value\x18\x02 \x01(\x0b\x32 .zoo_wire.tensorflow.TensorProto:\x02\x38\x01\"\xeb\x01\n\x0fPredictResponse\x12:\n\nmodel_spec\x18\x02 \x01(\x0b\x32&.zoo_wire.tensorflow.serving.ModelSpec\x12J\n\x07outputs\x18\x01 \x03(\x0b\x32\x39.zoo_wire.tensorflow.serving.PredictResponse.OutputsEntry\x1aP\n\x0cOutputsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12/\n\x05value\x18\x02 \x01(\x0b\x32 .zoo_wire.tensorflow.TensorProto:\x02\x38\x01\"\xc0\x01\n\x0fSignatureDefMap\x12U\n\rsignature_def\x18\x01 \x03(\x0b\x32>.zoo_wire.tensorflow.serving.SignatureDefMap.SignatureDefEntry\x1aV\n\x11SignatureDefEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\x30\n\x05value\x18\x02 \x01(\x0b\x32!.zoo_wire.tensorflow.SignatureDef:\x02\x38\x01\"m\n\x17GetModelMetadataRequest\x12:\n\nmodel_spec\x18\x01 \x01(\x0b\x32&.zoo_wire.tensorflow.serving.ModelSpec\x12\x16\n\x0emetadata_field\x18\x02 \x03(\t\"\xf4\x01\n\x18GetModelMetadataResponse\x12:\n\nmodel_spec\x18\x01 \x01(\x0b\x32&.zoo_wire.tensorflow.serving.ModelSpec\x12U\n\x08metadata\x18\x02 \x03(\x0b\x32\x43.zoo_wire.tensorflow.serving.GetModelMetadataResponse.MetadataEntry\x1a\x45\n\rMetadataEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12#\n\x05value\x18\x02 \x01(\x0b\x32\x14.google.protobuf.Any:\x02\x38\x01\"8\n\x0bStatusProto\x12\x12\n\nerror_code\x18\x01 \x01(\x05\x12\x15\n\rerror_message\x18\x02 \x01(\t\"S\n\x15GetModelStatusRequest\x12:\n\nmodel_spec\x18\x01 \x01(\x0b\x32&.zoo_wire.tensorflow.serving.ModelSpec\"\xfa\x01\n\x12ModelVersionStatus\x12\x0f\n\x07version\x18\x01 \x01(\x03\x12\x44\n\x05state\x18\x02 \x01(\x0e\x32\x35.zoo_wire.tensorflow.serving.ModelVersionStatus.State\x12\x38\n\x06status\x18\x03 \x01(\x0b\x32(.zoo_wire.tensorflow.serving.StatusProto\"S\n\x05State\x12\x0b\n\x07UNKNOWN\x10\x00\x12\t\n\x05START\x10\n\x12\x0b\n\x07LOADING\x10\x14\x12\r\n\tAVAILABLE\x10\x1e\x12\r\n\tUNLOADING\x10(\x12\x07\n\x03\x45ND\x10\x32\"g\n\x16GetModelStatusResponse\x12M\n\x14model_version_status\x18\x01 \x03(\x0b\x32/.zoo_wire.tensorflow.serving.ModelVersionStatus\"k\n\x13ReloadConfigRequest\x12>\n\x06\x63onfig\x18\x01 \x01(\x0b\x32..zoo_wire.tensorflow.serving.ModelServerConfig\x12\x14\n\x0cmetric_names\x18\x02 \x03(\t\"H\n\x06Metric\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x1e\n\x14int64_value_increase\x18\x02 \x01(\x03H\x00\x42\x10\n\x0evalue_increase\"\x85\x01\n\x14ReloadConfigResponse\x12\x38\n\x06status\x18\x01 \x01(\x0b\x32(.zoo_wire.tensorflow.serving.StatusProto\x12\x33\n\x06metric\x18\x02 \x03(\x0b\x32#.zoo_wire.tensorflow.serving.Metric2\xfa\x01\n\x11PredictionService\x12\x64\n\x07Predict\x12+.zoo_wire.tensorflow.serving.PredictRequest\x1a,.zoo_wire.tensorflow.serving.PredictResponse\x12\x7f\n\x10GetModelMetadata\x12\x34.zoo_wire.tensorflow.serving.GetModelMetadataRequest\x1a\x35.zoo_wire.tensorflow.serving.GetModelMetadataResponse2\x8c\x02\n\x0cModelService\x12y\n\x0eGetModelStatus\x12\x32.zoo_wire.tensorflow.serving.GetModelStatusRequest\x1a\x33.zoo_wire.tensorflow.serving.GetModelStatusResponse\x12\x80\x01\n\x19HandleReloadConfigRequest\x12\x30.zoo_wire.tensorflow.serving.ReloadConfigRequest\x1a\x31.zoo_wire.tensorflow.serving.ReloadConfigResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -42,38 +43,44 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_SIGNATUREDEFMAP_SIGNATUREDEFENTRY']._serialized_options = b'8\001'
   _globals['_GETMODELMETADATARESPONSE_METADATAENTRY']._loaded_options = None
   _globals['_GETMODELMETADATARESPONSE_METADATAENTRY']._serialized_options = b'8\001'
-  _globals['_MODELSPEC']._serialized_start=153
-  _globals['_MODELSPEC']._serialized_end=293
-  _globals['_PREDICTREQUEST']._serialized_start=296
-  _globals['_PREDICTREQUEST']._serialized_end=549
-  _globals['_PREDICTREQUEST_INPUTSENTRY']._serialized_start=470
-  _globals['_PREDICTREQUEST_INPUTSENTRY']._serialized_end=549
-  _globals['_PREDICTRESPONSE']._serialized_start=552
-  _globals['_PREDICTRESPONSE']._serialized_end=787
-  _globals['_PREDICTRESPONSE_OUTPUTSENTRY']._serialized_start=707
-  _globals['_PREDICTRESPONSE_OUTPUTSENTRY']._serialized_end=787
-  _globals['_SIGNATUREDEFMAP']._serialized_start=790
-  _globals['_SIGNATUREDEFMAP']._serialized_end=982
-  _globals['_SIGNATUREDEFMAP_SIGNATUREDEFENTRY']._serialized_start=896
-  _globals['_SIGNATUREDEFMAP_SIGNATUREDEFENTRY']._serialized_end=982
-  _globals['_GETMODELMETADATAREQUEST']._serialized_start=984
-  _globals['_GETMODELMETADATAREQUEST']._serialized_end=1093
-  _globals['_GETMODELMETADATARESPONSE']._serialized_start=1096
-  _globals['_GETMODELMETADATARESPONSE']._serialized_end=1340
-  _globals['_GETMODELMETADATARESPONSE_METADATAENTRY']._serialized_start=1271
-  _globals['_GETMODELMETADATARESPONSE_METADATAENTRY']._serialized_end=1340
-  _globals['_STATUSPROTO']._serialized_start=1342
-  _globals['_STATUSPROTO']._serialized_end=1398
-  _globals['_GETMODELSTATUSREQUEST']._serialized_start=1400
-  _globals['_GETMODELSTATUSREQUEST']._serialized_end=1483
-  _globals['_MODELVERSIONSTATUS']._serialized_start=1486
-  _globals['_MODELVERSIONSTATUS']._serialized_end=1736
-  _globals['_MODELVERSIONSTATUS_STATE']._serialized_start=1653
-  _globals['_MODELVERSIONSTATUS_STATE']._serialized_end=1736
-  _globals['_GETMODELSTATUSRESPONSE']._serialized_start=1738
-  _globals['_GETMODELSTATUSRESPONSE']._serialized_end=1841
-  _globals['_PREDICTIONSERVICE']._serialized_start=1844
-  _globals['_PREDICTIONSERVICE']._serialized_end=2094
-  _globals['_MODELSERVICE']._serialized_start=2097
-  _globals['_MODELSERVICE']._serialized_end=2234
+  _globals['_MODELSPEC']._serialized_start=182
+  _globals['_MODELSPEC']._serialized_end=322
+  _globals['_PREDICTREQUEST']._serialized_start=325
+  _globals['_PREDICTREQUEST']._serialized_end=578
+  _globals['_PREDICTREQUEST_INPUTSENTRY']._serialized_start=499
+  _globals['_PREDICTREQUEST_INPUTSENTRY']._serialized_end=578
+  _globals['_PREDICTRESPONSE']._serialized_start=581
+  _globals['_PREDICTRESPONSE']._serialized_end=816
+  _globals['_PREDICTRESPONSE_OUTPUTSENTRY']._serialized_start=736
+  _globals['_PREDICTRESPONSE_OUTPUTSENTRY']._serialized_end=816
+  _globals['_SIGNATUREDEFMAP']._serialized_start=819
+  _globals['_SIGNATUREDEFMAP']._serialized_end=1011
+  _globals['_SIGNATUREDEFMAP_SIGNATUREDEFENTRY']._serialized_start=925
+  _globals['_SIGNATUREDEFMAP_SIGNATUREDEFENTRY']._serialized_end=1011
+  _globals['_GETMODELMETADATAREQUEST']._serialized_start=1013
+  _globals['_GETMODELMETADATAREQUEST']._serialized_end=1122
+  _globals['_GETMODELMETADATARESPONSE']._serialized_start=1125
+  _globals['_GETMODELMETADATARESPONSE']._serialized_end=1369
+  _globals['_GETMODELMETADATARESPONSE_METADATAENTRY']._serialized_start=1300
+  _globals['_GETMODELMETADATARESPONSE_METADATAENTRY']._serialized_end=1369
+  _globals['_STATUSPROTO']._serialized_start=1371
+  _globals['_STATUSPROTO']._serialized_end=1427
+  _globals['_GETMODELSTATUSREQUEST']._serialized_start=1429
+  _globals['_GETMODELSTATUSREQUEST']._serialized_end=1512
+  _globals['_MODELVERSIONSTATUS']._serialized_start=1515
+  _globals['_MODELVERSIONSTATUS']._serialized_end=1765
+  _globals['_MODELVERSIONSTATUS_STATE']._serialized_start=1682
+  _globals['_MODELVERSIONSTATUS_STATE']._serialized_end=1765
+  _globals['_GETMODELSTATUSRESPONSE']._serialized_start=1767
+  _globals['_GETMODELSTATUSRESPONSE']._serialized_end=1870
+  _globals['_RELOADCONFIGREQUEST']._serialized_start=1872
+  _globals['_RELOADCONFIGREQUEST']._serialized_end=1979
+  _globals['_METRIC']._serialized_start=1981
+  _globals['_METRIC']._serialized_end=2053
+  _globals['_RELOADCONFIGRESPONSE']._serialized_start=2056
+  _globals['_RELOADCONFIGRESPONSE']._serialized_end=2189
+  _globals['_PREDICTIONSERVICE']._serialized_start=2192
+  _globals['_PREDICTIONSERVICE']._serialized_end=2442
+  _globals['_MODELSERVICE']._serialized_start=2445
+  _globals['_MODELSERVICE']._serialized_end=2713
 # @@protoc_insertion_point(module_scope)

@@ -1,22 +1,31 @@
-"""tensorflow.serving.ModelService: GetModelStatus."""
+"""tensorflow.serving.ModelService: GetModelStatus and HandleReloadConfigRequest."""
+
+import asyncio
+import logging
 
 from serving.manager import Manager
+from serving.model_server_config import to_model_table
 from serving.protos import prediction_pb2 as pb
+from serving.repository import ModelTable
 from serving.services.messages import model_of, parse
 from serving.status import Code, StatusError
 from serving.transports.transport import Call
 from zoo.errors import did_you_mean
 
+logger = logging.getLogger(__name__)
+
 
 class ModelService:
     """Answers serialized requests."""
 
-    def __init__(self, manager: Manager) -> None:
+    def __init__(self, manager: Manager, *, allow_reload: bool = True) -> None:
+        """Answer from a manager, and where that is allowed let callers say what it should serve."""
         self._manager = manager
+        self._allow_reload = allow_reload
 
     async def get_model_status(self, message: bytes, call: Call) -> bytes:  # noqa: ARG002 - every handler takes both
         """Tell the state of one or all versions of a model. Raises StatusError."""
-        model = model_of(parse(pb.GetModelStatusRequest, message).model_spec)
+        model = self._manager.resolve(model_of(parse(pb.GetModelStatusRequest, message).model_spec))
         name, version = model.name, model.version
         statuses = self._manager.statuses(name)
         if not statuses:
@@ -32,3 +41,26 @@ class ModelService:
                 line.status.error_code = Code.UNKNOWN
                 line.status.error_message = status.error
         return response.SerializeToString()
+
+    async def handle_reload_config(self, message: bytes, call: Call) -> bytes:
+        """Serve what the request names and nothing else; answers once that is live.
+
+        Once begun it goes on, though the caller may not wait for the answer.
+
+        Raises:
+            StatusError: the config is wrong, and nothing was changed; or something in it cannot be loaded, and the rest was.
+        """
+        if not self._allow_reload:
+            raise StatusError(
+                Code.PERMISSION_DENIED,
+                "this server takes no config from callers: it was started with --disable_control_rpcs",
+            )
+        table = to_model_table(parse(pb.ReloadConfigRequest, message).config)
+        names = ", ".join(config.name for config in table.configs) or "no model"
+        logger.info("asked by %s to serve %s", call.peer, names)
+        await asyncio.to_thread(self._reload, table)
+        return pb.ReloadConfigResponse(status=pb.StatusProto(error_code=Code.OK)).SerializeToString()
+
+    def _reload(self, table: ModelTable) -> None:
+        table.check()
+        self._manager.reload(table)
