@@ -71,9 +71,10 @@ class ServerConfig:
     credentials: grpc.ServerCredentials | None = None
     """TLS, from `grpc.ssl_server_credentials`; None for plain text."""
     rest_api_port: int = 0
-    """Of the HTTP API; 0 for none."""
+    """Of the HTTP API; 0 for none, -1 for any free one."""
     rest_api_num_threads: int = field(default_factory=lambda: 4 * (os.cpu_count() or 1))
     rest_api_timeout_in_ms: int = 30_000
+    """How long an answer over HTTP may take; 0 for as long as it takes."""
     rest_api_enable_cors_support: bool = False
     monitoring: MonitoringConfig = field(default_factory=MonitoringConfig)
 
@@ -102,9 +103,12 @@ class ServerConfig:
     enable_per_model_batching_parameters: bool = False
 
     def __post_init__(self) -> None:
-        for name in ("port", "rest_api_port"):
-            if not 0 <= getattr(self, name) <= 65535:
-                raise ServerError(f"{name} {getattr(self, name)}: expected 0 to 65535")
+        if not 0 <= self.port <= 65535:
+            raise ServerError(f"port {self.port}: expected 0 (any free one) to 65535")
+        if not -1 <= self.rest_api_port <= 65535:
+            raise ServerError(
+                f"rest_api_port {self.rest_api_port}: expected 0 (none), -1 (any free one), or 1 to 65535"
+            )
         if self.port and self.port == self.rest_api_port:
             raise ServerError(f"rest_api_port {self.rest_api_port} cannot be same as port: choose another for HTTP")
         for name, smallest in _SMALLEST.items():
@@ -158,7 +162,7 @@ _SMALLEST = {
     "num_tflite_interpreters_per_pool": 1,
     "num_request_iterations_for_warmup": 0,
     "rest_api_num_threads": 1,
-    "rest_api_timeout_in_ms": 1,
+    "rest_api_timeout_in_ms": 0,
     "tensorflow_intra_op_parallelism": 0,
     "tensorflow_inter_op_parallelism": 0,
 }

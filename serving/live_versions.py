@@ -88,6 +88,13 @@ class LiveVersions:
                 for table in (self._models, self._labels, self._reasons):
                     table.pop(name, None)
 
+    def try_again(self, name: str) -> None:
+        """Forget what the files of a model's versions were that do not answer, so that they are loaded again."""
+        with self._lock:
+            for record in self._models.get(name, {}).values():
+                if record.state is not State.AVAILABLE or record.stale:
+                    record.fingerprint = None
+
     def explain(self, name: str, reason: str) -> None:
         """Have who asks for a model without live versions told why there are none."""
         with self._lock:

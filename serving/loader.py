@@ -48,17 +48,20 @@ class Loader:
         self._loading = loading
         self._loaders = _pool(loading.threads, "zoo-load")
         self._unloaders = _pool(loading.unload_threads, "zoo-unload")
-        self._retries: list[float] = []
+        self._retries: dict[str, float] = {}
 
     def for_each(self, work: Callable[[T], None], models: Iterable[T]) -> None:
         """Do the same for each model, several at a time where so many threads were asked for."""
-        self._retries.clear()
         _each(self._loaders, work, models)
 
     @property
     def retry_at(self) -> float | None:
-        """When one of the versions that were wanted last should be tried again, in seconds of `time.monotonic`."""
-        return min(self._retries, default=None)
+        """When one of the versions that are wanted should be tried again, in seconds of `time.monotonic`."""
+        return min(self._retries.copy().values(), default=None)
+
+    def plan_no_retry(self, name: str) -> None:
+        """Try none of a model's versions again, but for those that `ensure_live` is asked for from now on."""
+        self._retries.pop(name, None)
 
     def ensure_live(self, name: str, version: int, path: Path) -> str | None:
         """Load a version's files unless they are live, or known not to load. Returns why they cannot be loaded, if so."""
@@ -79,7 +82,7 @@ class Loader:
         if not unchanged:
             record.attempts = 0
         elif record.error and not (self._may_retry(record) and monotonic() >= record.retry_at):
-            self._plan_retry(record)
+            self._plan_retry(name, record)
             return record.error
         logger.info("loading %s version %d from %s", name, version, path)
         return self._load(record, name, version, path, files)
@@ -100,9 +103,9 @@ class Loader:
     def _may_retry(self, record: VersionRecord) -> bool:
         return record.attempts <= self._loading.max_retries
 
-    def _plan_retry(self, record: VersionRecord) -> None:
+    def _plan_retry(self, name: str, record: VersionRecord) -> None:
         if self._may_retry(record):
-            self._retries.append(record.retry_at)
+            self._retries[name] = min(record.retry_at, self._retries.get(name, record.retry_at))
 
     def _load(self, record: VersionRecord, name: str, version: int, path: Path, files: object) -> str | None:
         self._versions.set_state(record, State.LOADING)
@@ -122,7 +125,7 @@ class Loader:
             logger.error("cannot load %s version %d: %s%s", name, version, error, more)
             if tries <= 0 or wait > 0:
                 self._versions.set_state(record, State.END, error=error)
-                self._plan_retry(record)
+                self._plan_retry(name, record)
                 return error
 
     def _load_anew(self, record: VersionRecord, name: str, version: int, path: Path, files: object) -> str | None:

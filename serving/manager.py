@@ -19,11 +19,12 @@ from serving.engines.engine import EngineLoader
 from serving.live_versions import Listener, LiveVersions
 from serving.loader import Loader, Loading
 from serving.model_ref import ModelRef
-from serving.repository import ModelConfig, ModelSource
+from serving.repository import ModelEntry, ModelSource
 from serving.servable import Servable
 from serving.status import Code, StatusError, invalid
 from serving.version_labels import LabelRules
 from serving.version_record import State, VersionStatus
+from zoo.errors import did_you_mean
 
 __all__ = ["Loading", "Manager", "State", "VersionStatus"]
 
@@ -59,6 +60,7 @@ class Manager:
         self._loader = Loader(self._versions, load_engine, loading or Loading())
         self._refreshing = threading.Lock()
         self._faults: dict[str, StatusError] = {}
+        self._unloaded: set[str] = set()
         self._closed = False
 
     def on_change(self, listener: Listener) -> None:
@@ -78,19 +80,64 @@ class Manager:
 
         Raises:
             StatusError: the first thing that could not be done; the others were. Or UNAVAILABLE: the manager is closed.
+            OSError: the source cannot tell what should be live.
         """
         with self._refreshing:
             if self._closed:
                 raise StatusError(Code.UNAVAILABLE, "the server is shutting down")
-            before, self._source = self._source, source
-            try:
-                configs = self._refresh()
-            except OSError:
-                self._source = before
-                raise
-            faults = [self._faults[name] for name in configs if name in self._faults]
+            self._source = source
+            self._unloaded.clear()
+            entries = self._refresh()
+            faults = [self._faults[name] for name in entries if name in self._faults]
         if faults:
             raise faults[0]
+
+    def load(self, name: str) -> None:
+        """Load a model, or what of it has changed, also one that was unloaded or could not be loaded before.
+
+        Raises:
+            StatusError: NOT_FOUND, there is no such model; INVALID_ARGUMENT, no version of it can be loaded.
+        """
+        with self._refreshing:
+            entries = self._source.models()
+            if self._closed or name not in entries or not _look(entries[name])[0]:
+                raise StatusError(
+                    Code.NOT_FOUND,
+                    f"failed to load '{name}', failed to poll from model repository: {did_you_mean(name, entries)}",
+                    field="model_name",
+                )
+            self._unloaded.discard(name)
+            self._versions.try_again(name)
+            self._loader.for_each(self._refresh_model, [entries[name]])
+            self._loader.close_idle()
+        if not self.models()[name]:
+            reasons = [
+                f"version {s.version} is at UNAVAILABLE state: {s.error}" for s in self.statuses(name) if s.error
+            ]
+            why = "; ".join(reasons) or "no version of it is wanted"
+            raise invalid(f"load failed for model '{name}': {why}", field="model_name")
+
+    def unload(self, name: str) -> None:
+        """Unload a model's versions; `refresh` leaves them so until `load`, or until `reload` names it.
+
+        Raises:
+            StatusError: INVALID_ARGUMENT; there is no such model.
+        """
+        with self._refreshing:
+            known = self._versions.models()
+            if name not in known:
+                raise invalid(
+                    f"Model to be unloaded has not been served: '{name}'; {did_you_mean(name, known)}",
+                    field="model_name",
+                )
+            self._unloaded.add(name)
+            self._loader.plan_no_retry(name)
+            self._retire(name)
+            self._loader.close_idle()
+
+    def entry(self, name: str) -> ModelEntry | None:
+        """Return what should be live of a model; None of one that is unknown. Raises OSError."""
+        return self._source.models().get(name)
 
     def retry_in(self) -> float | None:
         """Return the seconds until a version should be tried again, which `refresh` does; None where none should."""
@@ -146,27 +193,30 @@ class Manager:
         """Return the versions of a model by their labels."""
         return self._versions.labels(name)
 
-    def _refresh(self) -> Mapping[str, ModelConfig]:
-        configs = self._source.models()
+    def _refresh(self) -> Mapping[str, ModelEntry]:
+        entries = self._source.models()
         known = self._versions.models() if self._source.is_complete else {}
-        left = [name for name in known if name not in configs]
+        left = [name for name in known if name not in entries]
         for name in left:
             self._versions.forget_model(name)
-        self._loader.for_each(self._refresh_model, configs.values())
+        wanted = [entry for name, entry in entries.items() if name not in self._unloaded]
+        self._loader.for_each(self._refresh_model, wanted)
         for name in left:
             self._versions.move_labels(name, {}, (), self._label_rules)
+            self._loader.plan_no_retry(name)
             self._retire(name)
             self._faults.pop(name, None)
         self._loader.close_idle()
-        return configs
+        return entries
 
-    def _refresh_model(self, config: ModelConfig) -> None:
-        """Make one model what its config says; what is up stays up until something else of the model is."""
-        name = config.name
-        found, fault = _look(config)
+    def _refresh_model(self, entry: ModelEntry) -> None:
+        """Make one model what its entry says; what is up stays up until something else of the model is."""
+        name = entry.name
+        self._loader.plan_no_retry(name)
+        found, fault = _look(entry)
         self._versions.keep_model(name, found)
-        candidates = config.policy.candidates(found)
-        limit = config.policy.limit(len(candidates))
+        candidates = entry.policy.candidates(found)
+        limit = entry.policy.limit(len(candidates))
         keep: set[int] = set()
         for version in candidates:
             if len(keep) >= limit:
@@ -177,9 +227,9 @@ class Manager:
             if error is None or version in self._versions.live(name):
                 keep.add(version)
         if not keep:
-            fault = fault or _nothing_there(config)
+            fault = fault or _nothing_there(entry)
         lasting = keep or self._versions.live(name)
-        wrong = self._versions.move_labels(name, config.labels, lasting, self._label_rules)
+        wrong = self._versions.move_labels(name, entry.labels, lasting, self._label_rules)
         self._note(name, fault or wrong)
         if keep:
             self._retire(name, keep=keep)
@@ -200,15 +250,15 @@ class Manager:
             logger.error("model %s: %s", name, fault.message)
 
 
-def _look(config: ModelConfig) -> tuple[dict[int, Path], StatusError | None]:
+def _look(entry: ModelEntry) -> tuple[dict[int, Path], StatusError | None]:
     """Return the versions that there are of a model, and why there are none where they cannot be seen."""
     try:
-        return config.versions(), None
+        return entry.versions(), None
     except StatusError as error:
         return {}, error
     except OSError as error:
         reason = error.strerror or str(error)
-        return {}, invalid(f"base path {config.base_path} of model {config.name} cannot be read: {reason}")
+        return {}, invalid(f"base path {entry.base_path} of model {entry.name} cannot be read: {reason}")
 
 
 def _not_available(name: str, version: int, error: str) -> StatusError:
@@ -216,11 +266,11 @@ def _not_available(name: str, version: int, error: str) -> StatusError:
     return StatusError(Code.UNKNOWN, f"1 model(s) did not become available: {what}")
 
 
-def _nothing_there(config: ModelConfig) -> StatusError:
+def _nothing_there(entry: ModelEntry) -> StatusError:
     wanted = "a numerical version path"
-    if config.policy.specific is not None:
-        numbers = ", ".join(map(str, sorted(config.policy.specific)))
+    if entry.policy.specific is not None:
+        numbers = ", ".join(map(str, sorted(entry.policy.specific)))
         wanted = f"any of the versions {numbers}, which its policy names,"
     return StatusError(
-        Code.NOT_FOUND, f"Unable to find {wanted} for servable {config.name} at: {config.base_path}", field="base_path"
+        Code.NOT_FOUND, f"Unable to find {wanted} for servable {entry.name} at: {entry.base_path}", field="base_path"
     )

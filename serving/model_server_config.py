@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from serving.protos import config_pb2 as pb
-from serving.repository import ModelConfig, ModelTable, RequestLogging, VersionPolicy
+from serving.repository import ModelEntry, ModelTable, RequestLogging, VersionPolicy
 from serving.status import invalid
 from serving.text_proto import read_text_file
 
@@ -43,7 +43,7 @@ def to_model_table(config: pb.ModelServerConfig) -> ModelTable:
             "model_config_list; custom_model_config needs code that no public server has",
             field="config",
         )
-    models: dict[str, ModelConfig] = {}
+    models: dict[str, ModelEntry] = {}
     for index, model in enumerate(config.model_config_list.config):
         if model.name in models:
             raise invalid(f"Illegal to list model {model.name} multiple times in config list", field=f"config[{index}]")
@@ -51,10 +51,10 @@ def to_model_table(config: pb.ModelServerConfig) -> ModelTable:
     return ModelTable(tuple(models.values()))
 
 
-def _to_model(model: pb.ModelConfig) -> ModelConfig:
+def _to_model(model: pb.ModelConfig) -> ModelEntry:
     check_model_name(model.name)
     _check_platform(model)
-    return ModelConfig(
+    return ModelEntry(
         name=model.name,
         base_path=_to_folder(model.name, model.base_path),
         policy=_to_policy(model.name, model.model_version_policy),

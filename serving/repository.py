@@ -52,7 +52,7 @@ class RequestLogging:
 
 
 @dataclass(frozen=True)
-class ModelConfig:
+class ModelEntry:
     """One model that should be live."""
 
     name: str
@@ -88,7 +88,7 @@ class ModelSource(Protocol):
         """Whether a model that it does not name should be unloaded."""
         ...
 
-    def models(self) -> Mapping[str, ModelConfig]:
+    def models(self) -> Mapping[str, ModelEntry]:
         """Return the models by name, as of now. Raises OSError where that cannot be told."""
         ...
 
@@ -110,10 +110,10 @@ class Repository:
         """See ModelSource."""
         return False
 
-    def models(self) -> dict[str, ModelConfig]:
+    def models(self) -> dict[str, ModelEntry]:
         """See ModelSource."""
         folders = list_models(self.root) if self.model_name is None else {self.model_name: self.root}
-        return {name: ModelConfig(name, folder, self.policy) for name, folder in folders.items()}
+        return {name: ModelEntry(name, folder, self.policy) for name, folder in folders.items()}
 
     def check(self) -> None:
         """Raise ServerError unless the folder can be a repository."""
@@ -138,7 +138,7 @@ class Repository:
 class ModelTable:
     """Models from wherever, each with a folder, a policy and labels of its own; what it does not name is unloaded."""
 
-    configs: tuple[ModelConfig, ...] = ()
+    entries: tuple[ModelEntry, ...] = ()
     """No name twice."""
 
     @property
@@ -146,11 +146,11 @@ class ModelTable:
         """See ModelSource."""
         return True
 
-    def models(self) -> dict[str, ModelConfig]:
+    def models(self) -> dict[str, ModelEntry]:
         """See ModelSource."""
-        return {config.name: config for config in self.configs}
+        return {entry.name: entry for entry in self.entries}
 
     def check(self) -> None:
         """Raise StatusError (INVALID_ARGUMENT) unless every model has a folder."""
-        for config in self.configs:
-            config.versions()
+        for entry in self.entries:
+            entry.versions()

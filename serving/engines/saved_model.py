@@ -2,6 +2,7 @@
 
 import contextlib
 import itertools
+import logging
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,8 @@ import numpy as np
 
 from serving.engines.engine import Engine
 from serving.status import Code, ServerError, StatusError, invalid
+
+logger = logging.getLogger(__name__)
 
 
 class SavedModelEngine:
@@ -64,17 +67,19 @@ def set_parallelism(intra_op: int, inter_op: int) -> None:
     import tensorflow as tf
 
     threading = tf.config.threading
+    now = "TensorFlow has {} threads in an operation and {} operations at once (0: as many as cores)"
     try:
         if intra_op:
             threading.set_intra_op_parallelism_threads(intra_op)
         if inter_op:
             threading.set_inter_op_parallelism_threads(inter_op)
     except RuntimeError:
+        found = now.format(threading.get_intra_op_parallelism_threads(), threading.get_inter_op_parallelism_threads())
         raise ServerError(
-            f"cannot give TensorFlow {intra_op} threads in an operation and {inter_op} operations at once: it is in use in "
-            f"this process, with {threading.get_intra_op_parallelism_threads()} and "
-            f"{threading.get_inter_op_parallelism_threads()}. Start the server first"
+            f"{found}, which cannot be changed to {intra_op} and {inter_op} once it has computed: start the server first"
         ) from None
+    found = now.format(threading.get_intra_op_parallelism_threads(), threading.get_inter_op_parallelism_threads())
+    logger.info("%s", found)
 
 
 def load_saved_model(version: Path) -> Engine:

@@ -56,7 +56,7 @@ class ModelService:
                 "this server takes no config from callers: it was started with --disable_control_rpcs",
             )
         table = to_model_table(parse(pb.ReloadConfigRequest, message).config)
-        names = ", ".join(config.name for config in table.configs) or "no model"
+        names = ", ".join(entry.name for entry in table.entries) or "no model"
         logger.info("asked by %s to serve %s", call.peer, names)
         await asyncio.to_thread(self._reload, table)
         return pb.ReloadConfigResponse(status=pb.StatusProto(error_code=Code.OK)).SerializeToString()

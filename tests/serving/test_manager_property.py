@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from serving.manager import Loading, Manager, State
 from serving.model_ref import ModelRef
-from serving.repository import ModelConfig, ModelTable, VersionPolicy
+from serving.repository import ModelEntry, ModelTable, VersionPolicy
 from serving.servable import Servable
 from serving.status import ServerError, StatusError
 
@@ -68,7 +68,7 @@ class World:
     root: Path
     manager: Manager
     template: Path
-    table: dict[str, ModelConfig] = field(default_factory=dict)
+    table: dict[str, ModelEntry] = field(default_factory=dict)
     live: dict[str, dict[int, Path]] = field(default_factory=dict)
     labels: dict[str, dict[str, int]] = field(default_factory=dict)
     leases: list[tuple[AbstractContextManager[Servable], Servable]] = field(default_factory=list)
@@ -93,7 +93,7 @@ class World:
 
     def reload(self, rows: Mapping[str, tuple[str, VersionPolicy, Mapping[str, int]]]) -> None:
         self.table = {
-            name: ModelConfig(name, self.root / f, policy, labels) for name, (f, policy, labels) in rows.items()
+            name: ModelEntry(name, self.root / f, policy, labels) for name, (f, policy, labels) in rows.items()
         }
         self.must_be_up &= set(self.table)
         with suppress(StatusError):

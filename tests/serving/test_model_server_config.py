@@ -6,7 +6,7 @@ import pytest
 
 from serving.model_server_config import read_model_table, to_model_table
 from serving.protos import config_pb2
-from serving.repository import ModelConfig, ModelTable, RequestLogging, VersionPolicy
+from serving.repository import ModelEntry, ModelTable, RequestLogging, VersionPolicy
 from serving.status import Code, StatusError
 from serving.text_proto import parse_text
 
@@ -38,8 +38,8 @@ def test_the_config_of_upstreams_guide_is_read() -> None:
         version_labels { key: 'canary' value: 43 }
       }
     }"""
-    first, second = table(text).configs
-    assert first == ModelConfig("my_first_model", Path("/tmp/my_first_model"), VersionPolicy(latest=1), {})
+    first, second = table(text).entries
+    assert first == ModelEntry("my_first_model", Path("/tmp/my_first_model"), VersionPolicy(latest=1), {})
     assert second.policy.candidates([41, 42, 43, 44]) == [43, 42]
     assert second.labels == {"stable": 42, "canary": 43}
 
@@ -57,22 +57,22 @@ def test_the_config_of_upstreams_guide_is_read() -> None:
     ],
 )
 def test_policies(policy: str, live: list[int]) -> None:
-    (config,) = table(one(policy)).configs
+    (config,) = table(one(policy)).entries
     candidates = config.policy.candidates([1, 2, 3])
     assert candidates[: config.policy.limit(len(candidates))] == live
 
 
 def test_a_file_url_is_a_folder() -> None:
-    assert table(one(path="file:///models/m")).configs[0].base_path == Path("/models/m")
+    assert table(one(path="file:///models/m")).entries[0].base_path == Path("/models/m")
 
 
 def test_the_old_way_to_say_the_platform_is_read() -> None:
-    assert len(table(one(platform="model_type: TENSORFLOW")).configs) == 1
+    assert len(table(one(platform="model_type: TENSORFLOW")).entries) == 1
 
 
 def test_how_requests_are_to_be_logged_is_kept() -> None:
     text = "log_collector_config { type: 'f' filename_prefix: '/p' } sampling_config { sampling_rate: 0.5 }"
-    assert table(one(f"logging_config {{ {text} }}")).configs[0].request_logging == RequestLogging(0.5, "/p", "f")
+    assert table(one(f"logging_config {{ {text} }}")).entries[0].request_logging == RequestLogging(0.5, "/p", "f")
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ import pytest
 
 from serving.manager import Loading, Manager, State
 from serving.model_ref import ModelRef
-from serving.repository import ModelConfig, ModelTable, Repository, VersionPolicy
+from serving.repository import ModelEntry, ModelTable, Repository, VersionPolicy
 from serving.status import Code, ServerError, StatusError
 from serving.version_labels import LabelRules
 
@@ -68,8 +68,8 @@ def put(saved_models: Path, tmp_path: Path) -> Callable[..., Path]:
 Put = Callable[..., Path]
 
 
-def model(name: str, folder: Path, policy: VersionPolicy = ALL, labels: Mapping[str, int] | None = None) -> ModelConfig:
-    return ModelConfig(name, folder, policy, labels or {})
+def model(name: str, folder: Path, policy: VersionPolicy = ALL, labels: Mapping[str, int] | None = None) -> ModelEntry:
+    return ModelEntry(name, folder, policy, labels or {})
 
 
 def specific(*versions: int) -> VersionPolicy:
@@ -339,3 +339,41 @@ def test_models_load_at_the_same_time_in_so_many_threads(put: Put, tmp_path: Pat
     assert manager.models() == {"x": True, "y": True, "z": True}
     assert manager.close()
     assert sorted(engines.events)[:3] == ["close x/1", "close y/1", "close z/1"]
+
+
+def test_a_retry_is_kept_in_mind_while_others_load_and_forgotten_with_its_model(
+    put: Put, tmp_path: Path, engines: Engines
+) -> None:
+    put("bad", 1, broken=True)
+    put("good", 1)
+    bad, good = model("bad", tmp_path / "bad"), model("good", tmp_path / "good")
+    manager = Manager(ModelTable((bad, good)), engines.load)
+    manager.refresh()
+    manager.load("good")
+    assert manager.retry_in() is not None
+    manager.reload(ModelTable((good,)))
+    assert manager.retry_in() is None
+
+
+def test_a_broken_version_that_is_not_wanted_any_more_is_not_tried_again(
+    put: Put, tmp_path: Path, engines: Engines
+) -> None:
+    put("x", 1, broken=True)
+    manager = Manager(ModelTable((model("a", tmp_path / "x", VersionPolicy()),)), engines.load)
+    manager.refresh()
+    assert manager.retry_in() is not None
+    put("x", 2)
+    manager.refresh()
+    assert manager.retry_in() is None
+
+
+def test_a_table_loads_what_was_unloaded_by_hand(put: Put, tmp_path: Path, engines: Engines) -> None:
+    put("x", 1)
+    table = ModelTable((model("a", tmp_path / "x"),))
+    manager = Manager(table, engines.load)
+    manager.refresh()
+    manager.unload("a")
+    manager.refresh()
+    assert live(manager, "a") == set()
+    manager.reload(table)
+    assert live(manager, "a") == {1}

@@ -1,6 +1,8 @@
 """HandleReloadConfigRequest and config files of a running server, by TensorFlow Serving's own stubs and messages."""
 
+import logging
 import os
+import queue
 import shutil
 import threading
 from collections.abc import Callable, Iterator
@@ -12,6 +14,8 @@ import pytest
 import tensorflow as tf
 import trustme
 from google.protobuf import text_format
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from tensorflow_serving.apis import (
     get_model_status_pb2,
     model_management_pb2,
@@ -182,6 +186,36 @@ def test_callers_can_be_kept_from_it(folders: Path) -> None:
         peer.channel.close()
 
 
+MUTATIONS = st.lists(st.tuples(st.integers(0, 200), st.integers(0, 255)), max_size=4)
+
+
+@settings(max_examples=100, deadline=None)
+@given(noise=st.binary(max_size=40), mutations=MUTATIONS)
+def test_any_bytes_are_answered_or_refused(
+    idle: serving.Server, noise: bytes, mutations: list[tuple[int, int]]
+) -> None:
+    request = model_management_pb2.ReloadConfigRequest()
+    text_format.Parse(
+        config_list(config("m", Path("/nowhere"), "version_labels { key: 'a' value: 1 }")), request.config
+    )
+    message = bytearray(request.SerializeToString())
+    for place, value in mutations:
+        message[place % len(message)] = value
+    with grpc.insecure_channel(f"localhost:{idle.port}") as channel:
+        call = channel.unary_unary("/tensorflow.serving.ModelService/HandleReloadConfigRequest")
+        for sent in (noise, bytes(message)):
+            try:
+                call(sent, timeout=TIMEOUT)
+            except grpc.RpcError as error:
+                assert error.code() is INVALID, error.details()  # noqa: PT017 - an answer is as good
+
+
+@pytest.fixture(scope="module")
+def idle(tmp_path_factory: pytest.TempPathFactory) -> Iterator[serving.Server]:
+    with serving.Server(tmp_path_factory.mktemp("idle"), port=0, poll_seconds=0) as server:
+        yield server
+
+
 def write(path: Path, text: str) -> None:
     """Replace a file at once, as an editor does, with what upstream's own message prints."""
     message = text_format.Parse(text, model_server_config_pb2.ModelServerConfig())
@@ -207,7 +241,30 @@ class Changes:
             assert self.changed.wait_for(happened, timeout=TIMEOUT)
 
 
-def test_a_config_file_is_served_and_followed(folders: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+class Complaints(logging.Handler):
+    """Waits for what is logged."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.told: queue.SimpleQueue[str] = queue.SimpleQueue()
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.told.put(record.getMessage())
+
+    def wait_for(self, words: str) -> None:
+        while words not in self.told.get(timeout=TIMEOUT):
+            pass
+
+
+@pytest.fixture
+def complained() -> Iterator[Complaints]:
+    handler = Complaints()
+    logging.getLogger("serving.watcher").addHandler(handler)
+    yield handler
+    logging.getLogger("serving.watcher").removeHandler(handler)
+
+
+def test_a_config_file_is_served_and_followed(folders: Path, tmp_path: Path, complained: Complaints) -> None:
     path = tmp_path / "models.config"
     write(path, config_list(config("a", folders / "affine", "version_labels { key: 'stable' value: 2 }")))
     poll = 0.02
@@ -219,16 +276,14 @@ def test_a_config_file_is_served_and_followed(folders: Path, tmp_path: Path, cap
         write(path, config_list(config("b", folders / "affine", "model_version_policy { specific { versions: 1 } }")))
         changes.wait(lambda: not server.manager.models().get("a", False))
         assert peer.offset("b") == 2.0
-        for wrong in ("model_config_list {", "", config_list(config("c", folders / "none"))):
-            looked = threading.Event()
+        for wrong, complaint in (
+            ("model_config_list {", "Error parsing text-format tensorflow.serving.ModelServerConfig: 1:"),
+            ("", "is empty. Cannot transition to requested config."),
+            (config_list(config("c", folders / "none")), "Could not find base path"),
+        ):
             path.write_text(wrong)
-            messages = len(caplog.messages)
-            while len(caplog.messages) == messages:
-                assert not looked.wait(poll)
+            complained.wait_for(complaint)
             assert peer.offset("b") == 2.0
-        assert "Error parsing text-format tensorflow.serving.ModelServerConfig: 1:" in caplog.text
-        assert "is empty. Cannot transition to requested config." in caplog.text
-        assert "Could not find base path" in caplog.text
         write(path, config_list(config("d", folders / "affine")))
         changes.wait(lambda: server.manager.models().get("d", False))
         peer.channel.close()
@@ -267,6 +322,24 @@ def test_a_unix_socket_and_channel_arguments(folders: Path, tmp_path: Path) -> N
 def test_a_socket_that_cannot_be_had_is_explained(folders: Path) -> None:
     with pytest.raises(serving.ServerError, match="--grpc_socket_path"):
         serving.Server(folders, port=0, grpc_socket_path="/nowhere/zoo.sock").start()
+
+
+def test_the_threads_of_a_tensorflow_that_runs_cannot_be_changed(folders: Path) -> None:
+    tf.constant(1)
+    now = tf.config.threading.get_intra_op_parallelism_threads()
+    with pytest.raises(serving.ServerError, match=f"TensorFlow has {now} threads .* start the server first"):
+        serving.Server(folders, port=0, tensorflow_intra_op_parallelism=now + 1).start()
+
+
+def test_models_of_tensorflows_load_side_by_side(folders: Path) -> None:
+    configs = [config(f"m{each}", folders / "affine", "model_version_policy { all {} }") for each in range(4)]
+    with serving.Server(folders, port=0, poll_seconds=0, num_load_threads=4, num_unload_threads=4) as server:
+        peer = Peer(f"localhost:{server.port}")
+        assert peer.reload(config_list(*configs))[0] is OK
+        assert [peer.offset(f"m{each}") for each in range(4)] == [3.0] * 4
+        assert peer.reload(config_list(configs[0]))[0] is OK
+        assert peer.offset("m0") == 3.0
+        peer.channel.close()
 
 
 @pytest.fixture(scope="module")

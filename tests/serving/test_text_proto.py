@@ -4,6 +4,8 @@ import os
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from serving.protos import config_pb2
 from serving.status import Code, StatusError
@@ -64,3 +66,37 @@ def test_the_error_of_a_secret_file_quotes_nothing_of_it() -> None:
     with pytest.raises(StatusError, match=r"SSLConfig: 1:\d+: .* Fields: server_key, server_cert") as caught:
         parse_text("server_key: '-----BEGIN PRIVATE KEY-----", config_pb2.SSLConfig, is_secret=True)
     assert "PRIVATE" not in caught.value.message
+
+
+WHOLE = """
+model_config_list { config {
+  name: "m" base_path: "/m" model_platform: "tensorflow"
+  model_version_policy { specific { versions: [1, 2] } } version_labels { key: "a" value: 1 }
+  logging_config { sampling_config { sampling_rate: 0.5 } custom_logging_config { [type.googleapis.com/a.B] { } } }
+} }"""
+
+
+def mangled(cuts: list[tuple[int, int, str]]) -> str:
+    text = WHOLE
+    for start, length, inserted in cuts:
+        place = start % (len(text) + 1)
+        text = text[:place] + inserted + text[place + length :]
+    return text
+
+
+cuts = st.tuples(st.integers(0, 400), st.integers(0, 20), st.text(max_size=6))
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.one_of(st.text(max_size=60), st.lists(cuts, min_size=1, max_size=4).map(mangled)))
+def test_any_text_is_read_or_refused(text: str) -> None:
+    try:
+        parse_text(text, config_pb2.ModelServerConfig)
+    except StatusError as error:
+        assert error.message.startswith("Error parsing text-format tensorflow.serving.ModelServerConfig: ")  # noqa: PT017
+
+
+def test_what_is_nested_without_end_is_refused() -> None:
+    nested = "custom_model_config { [type.googleapis.com/zoo_wire.tensorflow.serving.ModelServerConfig] { "
+    with pytest.raises(StatusError, match="Error parsing"):
+        parse_text(nested * 2000, config_pb2.ModelServerConfig)
