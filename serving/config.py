@@ -6,6 +6,8 @@ from pathlib import Path
 
 import grpc
 
+from serving.batching_parameters import BatchingParameters
+from serving.batching_rules import BatchingRules
 from serving.codec import DEFAULT_MAX_BYTES
 from serving.repository import Repository, VersionPolicy
 from serving.status import ServerError
@@ -30,6 +32,14 @@ class ServerConfig:
     """How many requests are computed at once."""
     max_pending: int = 1000
     """How many requests may be computed or wait; further ones get RESOURCE_EXHAUSTED."""
+    max_pending_per_model: int | None = None
+    """How many of them may be for one model; None for three quarters, so that a flooded model leaves room for others."""
+    adaptive_batching: bool = True
+    """Whether requests that arrive while a model is busy may be computed together; none ever waits for that."""
+    enable_batching: bool = False
+    """Whether to gather batches as TensorFlow Serving's parameters say, in place of that."""
+    batching_parameters: BatchingParameters | None = None
+    """None for TensorFlow Serving's defaults."""
     max_message_bytes: int = DEFAULT_MAX_BYTES
     """Largest request."""
     max_batch_rows: int = 4096
@@ -45,6 +55,8 @@ class ServerConfig:
         for name in ("threads", "max_pending", "max_message_bytes", "max_batch_rows"):
             if getattr(self, name) < 1:
                 raise ServerError(f"{name} {getattr(self, name)}: expected at least 1")
+        if self.max_pending_per_model is not None and self.max_pending_per_model < 1:
+            raise ServerError(f"max_pending_per_model {self.max_pending_per_model}: expected at least 1")
         if not self.poll_seconds >= 0:
             raise ServerError(f"poll_seconds {self.poll_seconds}: expected 0 (never) or more")
         self.version_policy()
@@ -52,6 +64,12 @@ class ServerConfig:
     def models(self) -> Repository:
         """Return where the models are."""
         return Repository(Path(self.repository), self.model_name)
+
+    def batching_rules(self) -> BatchingRules:
+        """Return how requests are gathered."""
+        if self.enable_batching:
+            return BatchingRules.of(self.batching_parameters or BatchingParameters())
+        return BatchingRules() if self.adaptive_batching else BatchingRules.off()
 
     def version_policy(self) -> VersionPolicy:
         """Return which versions are to be served."""

@@ -1,14 +1,17 @@
 """One loaded version."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from serving.engines.engine import Engine, EngineLoader
 from serving.protos import prediction_pb2
+from serving.row_independence import RowIndependence, may_be_batched
 from serving.saved_model import check_files, read_passport_text, read_signature_defs
 from serving.signature import DEFAULT_SIGNATURE, Signature, to_signatures
 from serving.status import invalid
+from serving.trial_rows import TrialRows
 from zoo.errors import did_you_mean
 
 
@@ -24,6 +27,8 @@ class Servable:
     """The signatures as the SavedModel stores them, for clients that ask."""
     passport: str | None = None
     """The text of its passport.json, for clients that ask; None of a SavedModel without one."""
+    independence: Mapping[str, RowIndependence] = field(default_factory=dict)
+    """By signature: whether its requests may be computed together; those that never may are left out."""
 
     def signature(self, name: str) -> Signature:
         """Return a signature; the empty name means the default one. Raises StatusError on an unknown name."""
@@ -45,4 +50,14 @@ def load_servable(name: str, version: int, path: Path, load_engine: EngineLoader
     check_files(path)
     definitions = read_signature_defs(path)
     passport = read_passport_text(path)
-    return Servable(name, version, load_engine(path), to_signatures(definitions), definitions, passport)
+    engine, signatures = load_engine(path), to_signatures(definitions)
+    independence = {
+        key: RowIndependence(
+            f"{name} version {version}, signature {key!r}",
+            partial(engine.run, key),
+            TrialRows(signature, lambda: passport),
+        )
+        for key, signature in signatures.items()
+        if may_be_batched(signature)
+    }
+    return Servable(name, version, engine, signatures, definitions, passport, independence)

@@ -81,7 +81,7 @@ class Server:
         repository_on_disk = self.config.models()
         repository_on_disk.check()
         self.manager = Manager(repository_on_disk, self.config.version_policy(), load_engine)
-        self._scheduler = Scheduler(threads=self.config.threads, max_pending=self.config.max_pending)
+        self._scheduler = Scheduler.of(self.config)
         self._offload = Offload()
         self._drain = Drain(exempt=[HEALTH_CHECK, HEALTH_WATCH])
         self._health = HealthService()
