@@ -66,6 +66,14 @@ def serve_command(parser: argparse.ArgumentParser) -> None:
         help="address to listen on (default: %(default)s, every network; 127.0.0.1 for this machine only)",
     )
     computing.add_argument("--threads", type=int, help="requests computed at once (default: the cores, at least 4)")
+    computing.add_argument("--max_pending", type=int, help="requests that are computed or wait (default: 1000)")
+    computing.add_argument(
+        "--max_pending_per_model", type=int, help="of them for one model (default: three quarters of --max_pending)"
+    )
+    groups[Group.BATCHING].add_argument(
+        "--disable_adaptive_batching", dest="adaptive_batching", action="store_const", const=False,
+        help="compute every request alone, where --enable_batching does not say otherwise",
+    )  # fmt: skip
     computing.add_argument("--max_batch_rows", type=int, help="largest batch of one request (default: 4096)")
     computing.add_argument("--max_message_bytes", type=int, help="largest request (default: 256 MiB)")
     computing.add_argument(
@@ -80,6 +88,9 @@ _OWN_FIELDS = (
     "versions",
     "disable_control_rpcs",
     "threads",
+    "max_pending",
+    "max_pending_per_model",
+    "adaptive_batching",
     "max_batch_rows",
     "max_message_bytes",
     "allow_unknown_rank",

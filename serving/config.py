@@ -8,6 +8,7 @@ from pathlib import Path
 import grpc
 
 from serving.batching_parameters import BatchingParameters
+from serving.batching_rules import BatchingRules
 from serving.codec import DEFAULT_MAX_BYTES
 from serving.loader import Loading
 from serving.monitoring_config import MonitoringConfig
@@ -87,6 +88,8 @@ class ServerConfig:
     """Operations of TensorFlow's at once; 0 for the cores."""
     max_pending: int = 1000
     """How many requests may be computed or wait; further ones get RESOURCE_EXHAUSTED."""
+    max_pending_per_model: int | None = None
+    """How many of them may be for one model; None for three quarters, so that a flooded model leaves room for others."""
     max_message_bytes: int = DEFAULT_MAX_BYTES
     """Largest request."""
     max_batch_rows: int = 4096
@@ -97,10 +100,14 @@ class ServerConfig:
     enable_serialization_as_tensor_content: bool = False
 
     # How requests become batches.
+    adaptive_batching: bool = True
+    """Whether requests that arrive while a model is busy may be computed together; none ever waits for that."""
     enable_batching: bool = False
+    """Whether to gather batches as TensorFlow Serving's parameters say, in place of that."""
     batching_parameters: BatchingParameters | None = None
-    """None for the defaults."""
+    """None for TensorFlow Serving's defaults."""
     enable_per_model_batching_parameters: bool = False
+    """Whether versions bring their own, with `enable_batching`."""
 
     def __post_init__(self) -> None:
         if not 0 <= self.port <= 65535:
@@ -113,7 +120,7 @@ class ServerConfig:
             raise ServerError(f"rest_api_port {self.rest_api_port} cannot be same as port: choose another for HTTP")
         for name, smallest in _SMALLEST.items():
             value = getattr(self, name)
-            if not value >= smallest:
+            if value is not None and not value >= smallest:
                 raise ServerError(f"{name} {value}: expected at least {smallest}")
         if self.batching_parameters is not None and not self.enable_batching:
             raise ServerError("batching_parameters are set without setting enable_batching to true")
@@ -122,6 +129,12 @@ class ServerConfig:
     def models(self) -> Repository:
         """Return the repository, which counts unless there is a `model_config_file`."""
         return Repository(Path(self.repository), self.model_name, self.version_policy())
+
+    def batching_rules(self) -> BatchingRules:
+        """Return how requests are gathered."""
+        if self.enable_batching:
+            return BatchingRules.of(self.batching_parameters or BatchingParameters())
+        return BatchingRules() if self.adaptive_batching else BatchingRules.off()
 
     def version_policy(self) -> VersionPolicy:
         """Return which versions of a repository's models are to be served."""
@@ -151,6 +164,7 @@ class ServerConfig:
 _SMALLEST = {
     "threads": 1,
     "max_pending": 1,
+    "max_pending_per_model": 1,
     "max_message_bytes": 1,
     "max_batch_rows": 1,
     "poll_seconds": 0,

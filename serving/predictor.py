@@ -1,6 +1,5 @@
 """The one way from a request to an answer, whatever the protocol: check, decode, queue, compute, check again."""
 
-import asyncio
 import contextlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -11,9 +10,12 @@ from typing import Protocol
 import numpy as np
 
 from serving.codec import CodecError
+from serving.mailbox import Mailbox
 from serving.manager import Manager
 from serving.model_ref import ModelRef
 from serving.offload import Offload
+from serving.priority import KEY as PRIORITY_KEY
+from serving.priority import read_priority
 from serving.scheduler import Job, Scheduler
 from serving.servable import Servable
 from serving.signature import Signature, TensorSpec, input_field
@@ -49,6 +51,8 @@ class Query:
     """The empty name is the default one."""
     outputs: Sequence[str] = ()
     """Those that are wanted; none for all."""
+    priority: int = 0
+    """How urgent it is, where its protocol says so; see `serving.priority`."""
 
 
 @dataclass(frozen=True)
@@ -80,6 +84,7 @@ class Predictor:
         self._scheduler = scheduler
         self._offload = offload
         self._limits = limits
+        self._mailbox = Mailbox()
 
     async def answer(self, query: Query, call: Call) -> Answer:
         """Run a servable's signature.
@@ -103,12 +108,17 @@ class Predictor:
                 inputs=inputs,
                 record=record,
                 deadline=None if remaining is None else monotonic() + remaining,
+                priority=query.priority or read_priority(call.metadata.get(PRIORITY_KEY)),
+                rows=record.rows,
+                model=servable.name,
+                independence=servable.independence.get(signature.name),
+                rules=servable.batching,
             )
             future = self._scheduler.submit(job)
             # A call that is cancelled leaves at once; the version stays until the engine is done with it.
             held = stack.pop_all()
             future.add_done_callback(lambda _: held.close())
-        outputs = await asyncio.wrap_future(future)
+        outputs = await self._mailbox.wait(future)
         outputs = {name: outputs[name] for name in wanted}
         self._check_size(outputs)
         return Answer(servable.name, servable.version, signature, outputs)

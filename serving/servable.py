@@ -1,15 +1,19 @@
 """One loaded version."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from serving.batching_parameters import BatchingParameters
+from serving.batching_rules import BatchingRules
 from serving.engines.engine import Engine, EngineLoader
 from serving.protos import prediction_pb2
+from serving.row_independence import RowIndependence, may_be_batched
 from serving.saved_model import check_files, read_passport_text, read_signature_defs
 from serving.signature import DEFAULT_SIGNATURE, Signature, to_signatures
 from serving.status import invalid
+from serving.trial_rows import TrialRows
 from zoo.errors import did_you_mean
 
 
@@ -25,8 +29,10 @@ class Servable:
     """The signatures as the SavedModel stores them, for clients that ask."""
     passport: str | None = None
     """The text of its passport.json, for clients that ask; None of a SavedModel without one."""
-    batching: BatchingParameters | None = None
-    """Batching parameters of its own, where versions may bring them and it does."""
+    independence: Mapping[str, RowIndependence] = field(default_factory=dict)
+    """By signature: whether its requests may be computed together; those that never may are left out."""
+    batching: BatchingRules | None = None
+    """What a batch of its requests is, where versions bring that themselves; None for what it is of all models."""
 
     def signature(self, name: str) -> Signature:
         """Return a signature; the empty name means the default one. Raises StatusError on an unknown name."""
@@ -50,5 +56,24 @@ def load_servable(
     check_files(path)
     definitions = read_signature_defs(path)
     passport = read_passport_text(path)
-    batching = None if own_batching is None else BatchingParameters.of_version(path, own_batching)
-    return Servable(name, version, load_engine(path), to_signatures(definitions), definitions, passport, batching)
+    engine, signatures = load_engine(path), to_signatures(definitions)
+    independence = {
+        key: RowIndependence(
+            f"{name} version {version}, signature {key!r}",
+            partial(engine.run, key),
+            TrialRows(signature, lambda: passport),
+        )
+        for key, signature in signatures.items()
+        if may_be_batched(signature)
+    }
+    return Servable(
+        name, version, engine, signatures, definitions, passport, independence, _own_rules(path, own_batching)
+    )
+
+
+def _own_rules(version: Path, common: BatchingParameters | None) -> BatchingRules | None:
+    """Return what a version says of batches; without a word, it has none, as in TensorFlow Serving."""
+    if common is None:
+        return None
+    own = BatchingParameters.of_version(version, common)
+    return BatchingRules.off() if own is None else BatchingRules.of(own)

@@ -86,7 +86,7 @@ class Server:
         self.manager = Manager(
             self._models(), load_engine, loading=self.config.loading(), label_rules=self.config.label_rules()
         )
-        self._scheduler = Scheduler(threads=self.config.threads, max_pending=self.config.max_pending)
+        self._scheduler = Scheduler.of(self.config)
         self._offload = Offload()
         self._drain = Drain(exempt=[HEALTH_CHECK, HEALTH_WATCH])
         self._health = HealthService()

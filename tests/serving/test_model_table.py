@@ -9,6 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from serving.batching_parameters import BatchingParameters
+from serving.batching_rules import BatchingRules
 from serving.manager import Loading, Manager, State
 from serving.model_ref import ModelRef
 from serving.repository import ModelEntry, ModelTable, Repository, VersionPolicy
@@ -377,3 +379,37 @@ def test_a_table_loads_what_was_unloaded_by_hand(put: Put, tmp_path: Path, engin
     assert live(manager, "a") == set()
     manager.reload(table)
     assert live(manager, "a") == {1}
+
+
+@pytest.mark.parametrize(
+    ("common", "text", "expected"),
+    [
+        (None, "max_batch_size { value: 4 }", None),
+        (BatchingParameters(), None, BatchingRules.off()),
+        (BatchingParameters(), "max_batch_size { value: 4 }", BatchingRules.of(BatchingParameters(max_batch_size=4))),
+    ],
+)
+def test_versions_bring_their_own_batching_where_they_may(
+    put: Put,
+    tmp_path: Path,
+    engines: Engines,
+    common: BatchingParameters | None,
+    text: str | None,
+    expected: BatchingRules | None,
+) -> None:
+    path = put("x", 1)
+    if text is not None:
+        (path / "batching_params.pbtxt").write_text(text)
+    manager = Manager(ModelTable((model("a", tmp_path / "x"),)), engines.load, loading=Loading(own_batching=common))
+    manager.refresh()
+    with manager.lease(ModelRef("a")) as servable:
+        assert servable.batching == expected
+
+
+def test_a_version_whose_batching_cannot_be_read_is_not_loaded(put: Put, tmp_path: Path, engines: Engines) -> None:
+    (put("x", 1) / "batching_params.pbtxt").write_text("max_batch_size: 4")
+    manager = Manager(
+        ModelTable((model("a", tmp_path / "x"),)), engines.load, loading=Loading(own_batching=BatchingParameters())
+    )
+    manager.refresh()
+    assert "Error parsing text-format tensorflow.serving.BatchingParameters" in manager.statuses("a")[0].error
