@@ -43,6 +43,18 @@ def serve_command(parser: argparse.ArgumentParser) -> None:
         default="0.0.0.0",  # noqa: S104 - as TensorFlow Serving does
         help="address to listen on (default: %(default)s, every network; 127.0.0.1 for this machine only)",
     )
+    parser.add_argument(
+        "--rest_api_port", type=int, default=0, metavar="PORT",
+        help="port for HTTP; 0 for none, -1 for any free one (default: %(default)s)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--rest_api_timeout_in_ms", type=int, default=30_000, metavar="MS",
+        help="how long an answer over HTTP may take; 0 for no limit (default: %(default)s)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--rest_api_enable_cors_support", type=_flag, nargs="?", const=True, default=False, metavar="BOOL",
+        help="let scripts of any web page ask over HTTP",
+    )  # fmt: skip
     parser.add_argument("--model_name", help="serve one model under this name; goes with --model_base_path")
     parser.add_argument("--model_base_path", type=Path, help="the folder of that model's versions")
     parser.add_argument(
@@ -64,7 +76,15 @@ def serve_command(parser: argparse.ArgumentParser) -> None:
         help="how long running requests may take to finish at the end (default: %(default)s)",
     )  # fmt: skip
     parser.add_argument("--log_level", default="info", choices=["debug", "info", "warning", "error"])
+    parser.add_argument("--log_format", default="text", choices=["text", "json"], help="json: a JSON line each")
     parser.set_defaults(run=_serve)
+
+
+def _flag(text: str) -> bool:
+    """Read a bool as TensorFlow Serving's flags write it."""
+    if text.lower() not in ("true", "false", "1", "0"):
+        raise argparse.ArgumentTypeError(f"expected true or false, got {text!r}")
+    return text.lower() in ("true", "1")
 
 
 def _seconds(text: str) -> float:
@@ -96,6 +116,7 @@ def _serve(args: argparse.Namespace) -> int:
 
     signal.signal(signal.SIGTERM, stop)
     signal.signal(signal.SIGINT, stop)
+    from serving.call_log import set_up_logging
     from serving.server import Server
     from serving.status import ServerError
     from zoo.tensorflow_noise import silence_tensorflow
@@ -106,9 +127,7 @@ def _serve(args: argparse.Namespace) -> int:
         )
     if args.model_base_path is not None and args.repository is not None:
         raise ServerError("give a repository, or --model_name and --model_base_path, not both")
-    logging.basicConfig(
-        level=args.log_level.upper(), format="%(asctime)s %(levelname)s %(message)s", datefmt="%Y-%m-%dT%H:%M:%S"
-    )
+    set_up_logging(args.log_level, as_json=args.log_format == "json")
     chosen = {name: getattr(args, name) for name in ("threads", "max_batch_rows", "max_message_bytes")}
     server = Server(
         args.model_base_path or args.repository,
@@ -118,10 +137,15 @@ def _serve(args: argparse.Namespace) -> int:
         versions=args.versions,
         poll_seconds=args.file_system_poll_wait_seconds,
         allow_unknown_rank=args.allow_unknown_rank,
+        rest_api_port=args.rest_api_port,
+        rest_api_timeout_in_ms=args.rest_api_timeout_in_ms,
+        rest_api_enable_cors_support=args.rest_api_enable_cors_support,
         **{name: value for name, value in chosen.items() if value is not None},
     )
     silence_tensorflow()
     server.start()
+    if server.config.rest_api_port:
+        print(f"HTTP on port {server.rest_api_port}", flush=True)
     print(f"serving {args.model_base_path or server.config.repository} on port {server.port}; Ctrl-C stops", flush=True)
     asked_to_stop.get()
     logging.getLogger(__name__).info("draining for up to %g s", args.grace)

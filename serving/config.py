@@ -36,12 +36,24 @@ class ServerConfig:
     """Largest batch: it bounds the memory that one request can take."""
     allow_unknown_rank: bool = False
     """Whether to serve inputs whose rank the model does not tell, though TensorFlow ends the process on some wrong ones."""
+    rest_api_port: int = 0
+    """Where to answer over HTTP too; 0 for nowhere, -1 for any free port. Needs the extra `rest`."""
+    rest_api_timeout_in_ms: int = 30_000
+    """How long an answer over HTTP may take; 0 for as long as it takes."""
+    rest_api_enable_cors_support: bool = False
+    """Whether scripts of any web page may ask over HTTP."""
     credentials: grpc.ServerCredentials | None = None
     """TLS, from `grpc.ssl_server_credentials`; None for plain text."""
 
     def __post_init__(self) -> None:
         if not 0 <= self.port <= 65535:
             raise ServerError(f"port {self.port}: expected 0 (any free one) to 65535")
+        if not -1 <= self.rest_api_port <= 65535:
+            raise ServerError(
+                f"rest_api_port {self.rest_api_port}: expected 0 (none), -1 (any free one), or 1 to 65535"
+            )
+        if self.rest_api_timeout_in_ms < 0:
+            raise ServerError(f"rest_api_timeout_in_ms {self.rest_api_timeout_in_ms}: expected 0 (no limit) or more")
         for name in ("threads", "max_pending", "max_message_bytes", "max_batch_rows"):
             if getattr(self, name) < 1:
                 raise ServerError(f"{name} {getattr(self, name)}: expected at least 1")

@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from time import monotonic
@@ -49,6 +49,8 @@ class Query:
     """The empty name is the default one."""
     outputs: Sequence[str] = ()
     """Those that are wanted; none for all."""
+    bind: Callable[[Signature], Mapping[str, Source]] | None = None
+    """What makes the inputs of the signature, in place of `inputs`, where a protocol tells no dtypes. Raises StatusError."""
 
 
 @dataclass(frozen=True)
@@ -95,7 +97,8 @@ class Predictor:
             record = call.record
             record.model, record.version, record.signature = servable.name, servable.version, signature.name
             with record.timed("decode"):
-                inputs, record.rows = await self._read(signature, query.inputs)
+                sources = query.inputs if query.bind is None else query.bind(signature)
+                inputs, record.rows = await self._read(signature, sources)
             remaining = call.time_remaining()
             job = Job(
                 lane=(servable.name, servable.version, signature.name),

@@ -10,25 +10,30 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
+from serving.call_log import log_call
 from serving.config import ServerConfig
 from serving.engines.engine import EngineLoader
 from serving.engines.saved_model import load_saved_model
 from serving.interceptors import Drain, Interceptor, intercepted
 from serving.manager import Manager
+from serving.metrics import CallMetrics, LoadMetrics
 from serving.offload import Offload
 from serving.predictor import Limits, Predictor
+from serving.recorder import Recorder
 from serving.scheduler import Scheduler
 from serving.services.health_service import HealthService
 from serving.services.model_service import ModelService
 from serving.services.predict_service import PredictService
 from serving.services.reflection_service import ReflectionService
+from serving.status import ServerError
 from serving.transports.grpcio import GrpcioTransport
-from serving.transports.transport import Stream, Unary
+from serving.transports.transport import Stream, Transport, Unary
 from serving.wire import (
     GET_MODEL_METADATA,
     GET_MODEL_STATUS,
     HEALTH_CHECK,
     HEALTH_WATCH,
+    METRICS,
     PREDICT,
     REFLECTION_INFO,
 )
@@ -74,6 +79,7 @@ class Server:
             fields["repository"] = repository
         self.config = replace(config or ServerConfig(), **fields)
         self.port = self.config.port
+        self.rest_api_port = self.config.rest_api_port
         self._loop: asyncio.AbstractEventLoop | None = None
         self._threads: list[threading.Thread] = []
         self._stopping = threading.Event()
@@ -83,15 +89,21 @@ class Server:
         self.manager = Manager(repository_on_disk, self.config.version_policy(), load_engine)
         self._scheduler = Scheduler(threads=self.config.threads, max_pending=self.config.max_pending)
         self._offload = Offload()
-        self._drain = Drain(exempt=[HEALTH_CHECK, HEALTH_WATCH])
+        self._drain = Drain(exempt=[HEALTH_CHECK, HEALTH_WATCH, METRICS])
+        self._calls = CallMetrics()
+        self._recorder = Recorder([log_call, self._calls] if self.config.rest_api_port else [log_call])
         self._health = HealthService()
+        limits = Limits(self.config.max_message_bytes, self.config.max_batch_rows, self.config.allow_unknown_rank)
+        self._predictor = Predictor(self.manager, self._scheduler, self._offload, limits)
+        methods = self._methods()
         self._transport = GrpcioTransport(
-            intercepted(self._methods(), self._interceptors()),
+            intercepted(methods, self._interceptors()),
             host=self.config.host,
             port=self.config.port,
             max_message_bytes=self.config.max_message_bytes,
             credentials=self.config.credentials,
         )
+        self._http = self._http_transport(methods) if self.config.rest_api_port else None
 
     def start(self) -> Self:
         """Listen, load the models, and report healthy; returns when all of that is done.
@@ -103,6 +115,8 @@ class Server:
         self._start_thread("zoo-loop", self._loop.run_forever)
         try:
             self.port = self._run(self._transport.start())
+            if self._http is not None:
+                self.rest_api_port = self._run(self._http.start())
             self.manager.on_change(self._update_health)
             self.manager.refresh()
         except BaseException:
@@ -113,6 +127,8 @@ class Server:
         models = self.manager.models()
         live = [name for name, available in models.items() if available]
         logger.info("listening on %s:%d, serving %s", self.config.host, self.port, ", ".join(live) or "no model yet")
+        if self._http is not None:
+            logger.info("HTTP on %s:%d", self.config.host, self.rest_api_port)
         if self.config.poll_seconds:
             self._start_thread("zoo-repository", self._watch)
         return self
@@ -131,7 +147,7 @@ class Server:
         finished = self._run(self._drain.drain(grace))
         # What was abandoned by its callers may still be computed.
         finished &= self._scheduler.drain(max(0.0, grace - (time.monotonic() - started)))
-        self._run(self._transport.stop(_LAST_BYTES if finished else 0))
+        self._run(self._stop_transports(_LAST_BYTES if finished else 0))
         self._scheduler.close()
         self._offload.close()
         finished &= self.manager.close(timeout=_LAST_BYTES)
@@ -157,9 +173,7 @@ class Server:
 
     def _methods(self) -> list[Unary | Stream]:
         config = self.config
-        limits = Limits(config.max_message_bytes, config.max_batch_rows, config.allow_unknown_rank)
-        predictor = Predictor(self.manager, self._scheduler, self._offload, limits)
-        predict = PredictService(self.manager, predictor, self._offload)
+        predict = PredictService(self.manager, self._predictor, self._offload)
         models = ModelService(self.manager)
         return [
             Unary(PREDICT, predict.predict, config.max_message_bytes),
@@ -172,7 +186,25 @@ class Server:
 
     def _interceptors(self) -> list[Interceptor]:
         """Return what stands around every call, the outermost first."""
-        return [self._drain]
+        return [self._recorder, self._drain]
+
+    def _http_transport(self, methods: list[Unary | Stream]) -> Transport:
+        try:
+            from serving.http.assembly import Parts, assemble
+        except ModuleNotFoundError as error:
+            raise ServerError(
+                f"rest_api_port {self.config.rest_api_port}: HTTP needs {error.name}, which is not installed: "
+                "pip install 'keras-zoo[rest]'"
+            ) from error
+        handlers = {method.path: method.handler for method in methods if isinstance(method, Unary)}
+        parts = Parts(
+            handlers, self._predictor, self._offload, self._calls, LoadMetrics(self.manager), self._recorder
+        )  # fmt: skip
+        return assemble(self.config, parts, self._interceptors())
+
+    async def _stop_transports(self, grace: float) -> None:
+        transports = [self._transport] if self._http is None else [self._transport, self._http]
+        await asyncio.gather(*(transport.stop(grace) for transport in transports))
 
     def _update_health(self) -> None:
         if not self._stopping.is_set():  # then the health has been settled, and nobody is left to be told

@@ -12,6 +12,8 @@ HEALTH_CHECK = f"/{HEALTH_SERVICE}/Check"
 HEALTH_WATCH = f"/{HEALTH_SERVICE}/Watch"
 REFLECTION_INFO = f"/{REFLECTION_SERVICE}/ServerReflectionInfo"
 
+METRICS = "GET /metrics"
+
 CONTENT_KEY = "zoo-tensor-content"
 """A client that sends this metadata gets numbers in `tensor_content`; others in `*_val`, as TensorFlow Serving answers."""
 
