@@ -77,6 +77,7 @@ class Manager:
         self._models: dict[str, dict[int, _Version]] = {}
         self._replaced: list[_Version] = []
         self._closed = False
+        self._unloaded: set[str] = set()
         self._listeners: list[Listener] = []
 
     def on_change(self, listener: Listener) -> None:
@@ -89,7 +90,8 @@ class Manager:
             if self._closed:
                 return
             for name, found in self._repository.scan().items():
-                self._refresh_model(name, found)
+                if name not in self._unloaded:
+                    self._refresh_model(name, found)
             self._close_retired()
 
     def close(self, timeout: float = -1) -> bool:
@@ -259,6 +261,57 @@ class Manager:
     def _tell_listeners(self) -> None:
         for listener in self._listeners:
             listener()
+
+    def load(self, name: str) -> None:
+        """Load a model, or what of it has changed, also one that was unloaded or could not be loaded before.
+
+        Raises:
+            StatusError: NOT_FOUND, there is no such model; INVALID_ARGUMENT, no version of it can be loaded.
+        """
+        with self._refreshing:
+            found = self._repository.scan()
+            if self._closed or not found.get(name):
+                raise StatusError(
+                    Code.NOT_FOUND,
+                    f"failed to load '{name}', failed to poll from model repository: {did_you_mean(name, found)}",
+                    field="model_name",
+                )
+            self._unloaded.discard(name)
+            with self._lock:
+                versions = self._models.get(name, {})
+                for number, record in list(versions.items()):
+                    if record.state is State.UNLOADING:  # requests still use it: its successor is loaded beside it
+                        self._replaced.append(versions.pop(number))
+                    elif record.state is not State.AVAILABLE:
+                        record.fingerprint = None
+            self._refresh_model(name, found[name])
+            self._close_retired()
+        if not self.models()[name]:
+            reasons = [
+                f"version {s.version} is at UNAVAILABLE state: {s.error}" for s in self.statuses(name) if s.error
+            ]
+            why = "; ".join(reasons) or "no version of it is wanted"
+            raise invalid(f"load failed for model '{name}': {why}", field="model_name")
+
+    def unload(self, name: str) -> None:
+        """Unload a model's versions; `refresh` leaves them so until `load`.
+
+        Raises:
+            StatusError: INVALID_ARGUMENT; there is no such model.
+        """
+        with self._refreshing:
+            with self._lock:
+                versions = self._models.get(name)
+                live = [number for number, record in (versions or {}).items() if record.state is State.AVAILABLE]
+            if versions is None:
+                raise invalid(
+                    f"Model to be unloaded has not been served: '{name}'; {did_you_mean(name, self.models())}",
+                    field="model_name",
+                )
+            self._unloaded.add(name)
+            for version in live:
+                self._retire(name, version)
+            self._close_retired()
 
 
 def _fingerprint(path: Path) -> object:

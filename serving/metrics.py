@@ -69,7 +69,7 @@ class CallMetrics:
         self.rows: defaultdict[str, Histogram] = defaultdict(_rows)
         """Of calls, by model."""
         self.batch_rows: defaultdict[str, Histogram] = defaultdict(_rows)
-        """Of the batches that calls were computed in, by model; a batch counts once for every call in it."""
+        """Of the batches that were computed, by model."""
         self.bytes_in: Counter[tuple[str, str]] = Counter()
         """By method and model."""
         self.bytes_out: Counter[tuple[str, str]] = Counter()
@@ -92,7 +92,7 @@ class CallMetrics:
                 self.phases[(phase, model)].add(seconds)
         if record.rows:
             self.rows[model].add(record.rows)
-        if record.batch_rows:
+        if record.batch_rows and record.executions:
             self.batch_rows[model].add(record.batch_rows)
 
     def _bounded(self, model: str) -> str:

@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from time import monotonic
 from typing import Protocol
@@ -49,6 +49,10 @@ class Query:
     """The empty name is the default one."""
     outputs: Sequence[str] = ()
     """Those that are wanted; none for all."""
+    priority: int = 0
+    """0 for the default; else the smaller, the more urgent."""
+    queue_seconds: float | None = None
+    """How long it may wait for its turn, however long its caller would; None for as long as the caller."""
     bind: Callable[[Signature], Mapping[str, Source]] | None = None
     """What makes the inputs of the signature, in place of `inputs`, where a protocol tells no dtypes. Raises StatusError."""
 
@@ -62,6 +66,8 @@ class Answer:
     signature: Signature
     outputs: Mapping[str, np.ndarray]
     """Those that were wanted."""
+    class_names: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    """What the classes are called whose scores an output holds, by output."""
 
 
 @dataclass(frozen=True)
@@ -92,14 +98,15 @@ class Predictor:
         """
         with contextlib.ExitStack() as stack:
             servable = stack.enter_context(self._manager.lease(query.model))
-            signature = servable.signature(query.signature)
-            wanted = signature.choose_outputs(list(query.outputs))
             record = call.record
-            record.model, record.version, record.signature = servable.name, servable.version, signature.name
+            record.model, record.version = servable.name, servable.version
+            signature = servable.signature(query.signature)
+            record.signature = signature.name
+            wanted = signature.choose_outputs(list(query.outputs))
             with record.timed("decode"):
                 sources = query.inputs if query.bind is None else query.bind(signature)
                 inputs, record.rows = await self._read(signature, sources)
-            remaining = call.time_remaining()
+            remaining = _shorter(call.time_remaining(), query.queue_seconds)
             job = Job(
                 lane=(servable.name, servable.version, signature.name),
                 run=partial(_compute, servable, signature),
@@ -114,7 +121,7 @@ class Predictor:
         outputs = await asyncio.wrap_future(future)
         outputs = {name: outputs[name] for name in wanted}
         self._check_size(outputs)
-        return Answer(servable.name, servable.version, signature, outputs)
+        return Answer(servable.name, servable.version, signature, outputs, servable.class_names)
 
     async def _read(self, signature: Signature, sources: Mapping[str, Source]) -> tuple[dict[str, np.ndarray], int]:
         """Return the inputs, and how many rows they have."""
@@ -146,6 +153,10 @@ class Predictor:
                 f"the answer takes {size} bytes, this server's limit is {limit}: send fewer rows, ask for fewer outputs, "
                 "or start the server with a larger --max_message_bytes",
             )
+
+
+def _shorter(one: float | None, other: float | None) -> float | None:
+    return min((seconds for seconds in (one, other) if seconds is not None), default=None)
 
 
 def _compute(servable: Servable, signature: Signature, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:

@@ -1,12 +1,12 @@
 """One loaded version."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from serving.engines.engine import Engine, EngineLoader
 from serving.protos import prediction_pb2
-from serving.saved_model import check_files, read_passport_text, read_signature_defs
+from serving.saved_model import check_files, read_class_names, read_passport_text, read_signature_defs
 from serving.signature import DEFAULT_SIGNATURE, Signature, to_signatures
 from serving.status import invalid
 from zoo.errors import did_you_mean
@@ -24,6 +24,8 @@ class Servable:
     """The signatures as the SavedModel stores them, for clients that ask."""
     passport: str | None = None
     """The text of its passport.json, for clients that ask; None of a SavedModel without one."""
+    class_names: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    """What its passport calls the classes whose scores an output holds, by output."""
 
     def signature(self, name: str) -> Signature:
         """Return a signature; the empty name means the default one. Raises StatusError on an unknown name."""
@@ -45,4 +47,5 @@ def load_servable(name: str, version: int, path: Path, load_engine: EngineLoader
     check_files(path)
     definitions = read_signature_defs(path)
     passport = read_passport_text(path)
-    return Servable(name, version, load_engine(path), to_signatures(definitions), definitions, passport)
+    signatures, class_names = to_signatures(definitions), read_class_names(path)
+    return Servable(name, version, load_engine(path), signatures, definitions, passport, class_names)

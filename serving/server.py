@@ -19,12 +19,14 @@ from serving.manager import Manager
 from serving.metrics import CallMetrics, LoadMetrics
 from serving.offload import Offload
 from serving.predictor import Limits, Predictor
-from serving.recorder import Recorder
+from serving.recorder import Listener, Recorder
 from serving.scheduler import Scheduler
 from serving.services.health_service import HealthService
+from serving.services.inference.methods import inference_methods
 from serving.services.model_service import ModelService
 from serving.services.predict_service import PredictService
 from serving.services.reflection_service import ReflectionService
+from serving.statistics import Statistics
 from serving.status import ServerError
 from serving.transports.grpcio import GrpcioTransport
 from serving.transports.transport import Stream, Transport, Unary
@@ -33,6 +35,8 @@ from serving.wire import (
     GET_MODEL_STATUS,
     HEALTH_CHECK,
     HEALTH_WATCH,
+    HTTP_LIVE,
+    HTTP_READY,
     METRICS,
     PREDICT,
     REFLECTION_INFO,
@@ -89,15 +93,22 @@ class Server:
         self.manager = Manager(repository_on_disk, self.config.version_policy(), load_engine)
         self._scheduler = Scheduler(threads=self.config.threads, max_pending=self.config.max_pending)
         self._offload = Offload()
-        self._drain = Drain(exempt=[HEALTH_CHECK, HEALTH_WATCH, METRICS])
+        self._drain = Drain(exempt=[HEALTH_CHECK, HEALTH_WATCH, HTTP_LIVE, HTTP_READY, METRICS])
+        self._statistics = Statistics()
         self._calls = CallMetrics()
-        self._recorder = Recorder([log_call, self._calls] if self.config.rest_api_port else [log_call])
+        listeners: list[Listener] = [
+            self._statistics.count,
+            log_call,
+            *([self._calls] if self.config.rest_api_port else []),
+        ]
+        self._recorder = Recorder(listeners)
+        self._interceptors: list[Interceptor] = [self._recorder, self._drain]
         self._health = HealthService()
-        limits = Limits(self.config.max_message_bytes, self.config.max_batch_rows, self.config.allow_unknown_rank)
-        self._predictor = Predictor(self.manager, self._scheduler, self._offload, limits)
+        self._limits = Limits(self.config.max_message_bytes, self.config.max_batch_rows, self.config.allow_unknown_rank)
+        self._predictor = Predictor(self.manager, self._scheduler, self._offload, self._limits)
         methods = self._methods()
         self._transport = GrpcioTransport(
-            intercepted(methods, self._interceptors()),
+            intercepted(methods, self._interceptors),
             host=self.config.host,
             port=self.config.port,
             max_message_bytes=self.config.max_message_bytes,
@@ -182,11 +193,17 @@ class Server:
             Unary(HEALTH_CHECK, self._health.check),
             Stream(HEALTH_WATCH, self._health.watch),
             Stream(REFLECTION_INFO, ReflectionService().info),
+            *inference_methods(
+                manager=self.manager,
+                predictor=self._predictor,
+                offload=self._offload,
+                statistics=self._statistics,
+                limits=self._limits,
+                policy=config.version_policy(),
+                is_serving=lambda: self._ready and not self._stopping.is_set(),
+                interceptors=self._interceptors,
+            ),
         ]
-
-    def _interceptors(self) -> list[Interceptor]:
-        """Return what stands around every call, the outermost first."""
-        return [self._recorder, self._drain]
 
     def _http_transport(self, methods: list[Unary | Stream]) -> Transport:
         try:
@@ -200,7 +217,7 @@ class Server:
         parts = Parts(
             handlers, self._predictor, self._offload, self._calls, LoadMetrics(self.manager), self._recorder
         )  # fmt: skip
-        return assemble(self.config, parts, self._interceptors())
+        return assemble(self.config, parts, self._interceptors)
 
     async def _stop_transports(self, grace: float) -> None:
         transports = [self._transport] if self._http is None else [self._transport, self._http]

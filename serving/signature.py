@@ -39,6 +39,10 @@ class TensorSpec:
         """Length of the first axis; 1 where there is none, or any."""
         return (self.shape[0] or 0) if self.shape else 1
 
+    def fits(self, shape: tuple[int | None, ...] | None) -> bool:
+        """Tell whether a shape is one of those that this stands for."""
+        return _fits(shape, self.shape)
+
     def row_fits(self, shape: tuple[int, ...]) -> bool:
         """Tell whether a shape is that of one row, the batch axis left out."""
         return bool(self.shape) and self.shape is not None and _fits(shape, self.shape[1:])

@@ -2,16 +2,21 @@
 
 PREDICTION_SERVICE = "tensorflow.serving.PredictionService"
 MODEL_SERVICE = "tensorflow.serving.ModelService"
+INFERENCE_SERVICE = "inference.GRPCInferenceService"
 HEALTH_SERVICE = "grpc.health.v1.Health"
 REFLECTION_SERVICE = "grpc.reflection.v1alpha.ServerReflection"
 
 PREDICT = f"/{PREDICTION_SERVICE}/Predict"
 GET_MODEL_METADATA = f"/{PREDICTION_SERVICE}/GetModelMetadata"
 GET_MODEL_STATUS = f"/{MODEL_SERVICE}/GetModelStatus"
+MODEL_INFER = f"/{INFERENCE_SERVICE}/ModelInfer"
+MODEL_STREAM_INFER = f"/{INFERENCE_SERVICE}/ModelStreamInfer"
 HEALTH_CHECK = f"/{HEALTH_SERVICE}/Check"
 HEALTH_WATCH = f"/{HEALTH_SERVICE}/Watch"
 REFLECTION_INFO = f"/{REFLECTION_SERVICE}/ServerReflectionInfo"
 
+HTTP_LIVE = "GET /v2/health/live"
+HTTP_READY = "GET /v2/health/ready"
 METRICS = "GET /metrics"
 
 CONTENT_KEY = "zoo-tensor-content"

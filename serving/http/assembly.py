@@ -5,11 +5,12 @@ from dataclasses import dataclass
 
 from serving.config import ServerConfig
 from serving.http.application import Application
+from serving.http.inference_api import InferenceApi
 from serving.http.metrics_api import MetricsApi
 from serving.http.model_api import ModelApi
 from serving.http.predict_api import PredictApi
 from serving.http.route import Route
-from serving.http.routes import METRICS_PATHS, metrics_routes, tensorflow_serving_routes
+from serving.http.routes import METRICS_PATHS, inference_routes, metrics_routes, tensorflow_serving_routes
 from serving.http.transport import HttpTransport
 from serving.interceptors import Interceptor, intercepted
 from serving.metrics import CallMetrics, LoadMetrics
@@ -17,7 +18,7 @@ from serving.offload import Offload
 from serving.predictor import Predictor
 from serving.recorder import Recorder
 from serving.transports.transport import Unary, UnaryHandler
-from serving.wire import GET_MODEL_METADATA, GET_MODEL_STATUS
+from serving.wire import GET_MODEL_METADATA, GET_MODEL_STATUS, INFERENCE_SERVICE
 
 ANY_PORT = -1
 
@@ -48,8 +49,14 @@ def _routes(config: ServerConfig, parts: Parts) -> Sequence[Route]:
     predict = PredictApi(parts.predictor, parts.offload, max_bytes=config.max_message_bytes)
     models = ModelApi(parts.handlers[GET_MODEL_STATUS], parts.handlers[GET_MODEL_METADATA])
     metrics = MetricsApi(parts.calls, parts.loads, parts.recorder)
+    prefix = f"/{INFERENCE_SERVICE}/"
+    inference = {path.removeprefix(prefix): found for path, found in parts.handlers.items() if path.startswith(prefix)}
     return [
         *tensorflow_serving_routes(predict, models, max_bytes=config.max_message_bytes),
+        *inference_routes(
+            InferenceApi(inference, parts.offload, max_bytes=config.max_message_bytes),
+            max_bytes=config.max_message_bytes,
+        ),
         *metrics_routes(metrics, METRICS_PATHS),
     ]
 

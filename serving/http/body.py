@@ -5,6 +5,7 @@ import zlib
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
+from serving.http.call import whole_number
 from serving.http.statuses import PAYLOAD_TOO_LARGE, UNSUPPORTED_MEDIA_TYPE, HttpError
 from serving.offload import Offload
 from serving.status import Code, StatusError, invalid
@@ -36,8 +37,9 @@ async def read_body(receive: Receive, declared: str, max_bytes: int) -> bytes:
         StatusError: it is too long, or comes too slowly.
         ClientGoneError: it will never come.
     """
-    if declared.isdigit() and int(declared[:20]) > max_bytes:
-        raise too_large(int(declared[:20]), max_bytes)
+    expected = whole_number(declared)
+    if expected is not None and expected > max_bytes:
+        raise too_large(expected, max_bytes)
     chunks, size = [], 0
     loop = asyncio.get_running_loop()
     started = loop.time()

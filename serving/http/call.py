@@ -1,5 +1,6 @@
 """One HTTP request, as every handler sees a call."""
 
+import re
 from collections.abc import Mapping, MutableMapping, Sequence
 from dataclasses import dataclass, field
 from time import monotonic
@@ -7,6 +8,8 @@ from time import monotonic
 from serving.call_record import CallRecord
 
 JSON = "application/json"
+
+_DIGITS = re.compile("[0-9]{1,19}")  # not `isdigit`, which takes superscripts too
 
 
 @dataclass
@@ -34,3 +37,8 @@ class HttpCall:
     def header(self, name: str) -> str:
         """Return a header of the request, its name in lower case; empty where there is none."""
         return str(self.metadata.get(name, ""))
+
+
+def whole_number(text: str) -> int | None:
+    """Return the number that a header or a path holds in decimal; None where it is none, or over 19 digits."""
+    return int(text) if _DIGITS.fullmatch(text) else None

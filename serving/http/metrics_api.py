@@ -75,7 +75,7 @@ class _Collected(Collector):
         )  # fmt: skip
         yield _histogram("zoo_request_rows", "Rows of a call.", ("model",), _one_label(calls.rows))
         yield _histogram(
-            "zoo_batch_rows", "Rows of the batch that a call was computed in, padding counted.", ("model",),
+            "zoo_batch_rows", "Rows of the batches that were computed, padding counted.", ("model",),
             _one_label(calls.batch_rows),
         )  # fmt: skip
         yield GaugeMetricFamily("zoo_requests_running", "Calls that are in the server now.", self._recorder.running)

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from serving.http.call import HttpCall
+from serving.http.call import HttpCall, whole_number
 from serving.http.json_text import show
 from serving.model_ref import ModelRef
 from serving.status import invalid
@@ -13,14 +13,12 @@ _MAX_VERSION = (1 << 63) - 1
 
 def model_in_path(call: HttpCall) -> ModelRef:
     """Return the model that the path names. Raises StatusError where its version is no int64."""
-    version = call.parameters.get("version")
-    if version is not None and (len(version) > 19 or int(version) > _MAX_VERSION):
-        raise invalid(f"Failed to convert version: {version[:40]} to numeric.")
-    return ModelRef(
-        call.parameters["model"],
-        version=None if version is None else int(version),
-        label=call.parameters.get("label"),
-    )
+    text, version = call.parameters.get("version"), None
+    if text is not None:
+        version = whole_number(text)
+        if version is None or version > _MAX_VERSION:
+            raise invalid(f"Failed to convert version: {text[:40]} to numeric.")
+    return ModelRef(call.parameters["model"], version=version, label=call.parameters.get("label"))
 
 
 def signature_in(document: Mapping[str, Any]) -> str:
