@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from time import monotonic
@@ -39,14 +39,18 @@ class Source(Protocol):
         ...
 
 
+Inputs = Mapping[str, Source]
+
+
 @dataclass(frozen=True)
 class Query:
     """A request as every protocol asks it."""
 
     model: ModelRef
-    inputs: Mapping[str, Source]
-    signature: str = ""
-    """The empty name is the default one."""
+    inputs: Inputs | Callable[[Signature], Inputs]
+    """By name; or what gives them, where a protocol has to know the signature first. It raises StatusError."""
+    signature: str | tuple[str, ...] = ""
+    """The empty name is the default one. Several, none twice, take the same inputs and are run in one pass."""
     outputs: Sequence[str] = ()
     """Those that are wanted; none for all."""
 
@@ -95,7 +99,8 @@ class Predictor:
             record = call.record
             record.model, record.version, record.signature = servable.name, servable.version, signature.name
             with record.timed("decode"):
-                inputs, record.rows = await self._read(signature, query.inputs)
+                sources = query.inputs(signature) if callable(query.inputs) else query.inputs
+                inputs, record.rows = await self._read(signature, sources)
             remaining = call.time_remaining()
             job = Job(
                 lane=(servable.name, servable.version, signature.name),
@@ -113,7 +118,7 @@ class Predictor:
         self._check_size(outputs)
         return Answer(servable.name, servable.version, signature, outputs)
 
-    async def _read(self, signature: Signature, sources: Mapping[str, Source]) -> tuple[dict[str, np.ndarray], int]:
+    async def _read(self, signature: Signature, sources: Inputs) -> tuple[dict[str, np.ndarray], int]:
         """Return the inputs, and how many rows they have."""
         specs, size = {}, 0
         for name, source in sources.items():
@@ -126,7 +131,7 @@ class Predictor:
         rows = next((specs[name].rows for name, spec in signature.inputs.items() if spec.is_batched), 1)
         return await self._offload.run(size, lambda: self._decode(sources)), rows
 
-    def _decode(self, sources: Mapping[str, Source]) -> dict[str, np.ndarray]:
+    def _decode(self, sources: Inputs) -> dict[str, np.ndarray]:
         left = self._limits.max_message_bytes
         arrays = {}
         for name, source in sources.items():
@@ -146,7 +151,7 @@ class Predictor:
 
 
 def _compute(servable: Servable, signature: Signature, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-    outputs = servable.engine.run(signature.name, inputs)
+    outputs = signature.run(servable.engine, inputs)
     signature.check_outputs({name: TensorSpec.of(array) for name, array in outputs.items()})
     return outputs
 

@@ -12,25 +12,29 @@ from typing import Any, Self, TypeVar
 
 from serving.config import ServerConfig
 from serving.engines.engine import EngineLoader
-from serving.engines.saved_model import load_saved_model
 from serving.interceptors import Drain, Interceptor, intercepted
 from serving.manager import Manager
 from serving.offload import Offload
 from serving.predictor import Limits, Predictor
 from serving.scheduler import Scheduler
+from serving.services.example_service import ExampleService
 from serving.services.health_service import HealthService
 from serving.services.model_service import ModelService
 from serving.services.predict_service import PredictService
 from serving.services.reflection_service import ReflectionService
+from serving.tasks.runner import TaskRunner
 from serving.transports.grpcio import GrpcioTransport
 from serving.transports.transport import Stream, Unary
 from serving.wire import (
+    CLASSIFY,
     GET_MODEL_METADATA,
     GET_MODEL_STATUS,
     HEALTH_CHECK,
     HEALTH_WATCH,
+    MULTI_INFERENCE,
     PREDICT,
     REFLECTION_INFO,
+    REGRESS,
 )
 
 logger = logging.getLogger(__name__)
@@ -56,7 +60,7 @@ class Server:
         repository: str | Path | None = None,
         *,
         config: ServerConfig | None = None,
-        load_engine: EngineLoader = load_saved_model,
+        load_engine: EngineLoader | None = None,
         **fields: Any,
     ) -> None:
         """Prepare a server; nothing happens before `start`.
@@ -64,7 +68,7 @@ class Server:
         Args:
             repository: the folder of models; `saved_models` where neither this nor the config says otherwise.
             config: how the server behaves.
-            load_engine: what executes a version; TensorFlow where not given.
+            load_engine: what executes a version; where not given, TensorFlow or LiteRT, as its files and the config say.
             **fields: fields of ServerConfig, which win over `config`.
 
         Raises:
@@ -80,7 +84,9 @@ class Server:
         self._ready = False
         repository_on_disk = self.config.models()
         repository_on_disk.check()
-        self.manager = Manager(repository_on_disk, self.config.version_policy(), load_engine)
+        self.manager = Manager(
+            repository_on_disk, self.config.version_policy(), load_engine or self.config.engine_by_files()
+        )
         self._scheduler = Scheduler(threads=self.config.threads, max_pending=self.config.max_pending)
         self._offload = Offload()
         self._drain = Drain(exempt=[HEALTH_CHECK, HEALTH_WATCH])
@@ -159,10 +165,20 @@ class Server:
         config = self.config
         limits = Limits(config.max_message_bytes, config.max_batch_rows, config.allow_unknown_rank)
         predictor = Predictor(self.manager, self._scheduler, self._offload, limits)
-        predict = PredictService(self.manager, predictor, self._offload)
+        predict = PredictService(
+            self.manager,
+            predictor,
+            self._offload,
+            always_as_content=config.enable_serialization_as_tensor_content,
+        )
+        runner = TaskRunner(predictor, self._offload, check_method_names=config.enable_signature_method_name_check)
+        examples = ExampleService(runner, self._offload)
         models = ModelService(self.manager)
         return [
             Unary(PREDICT, predict.predict, config.max_message_bytes),
+            Unary(CLASSIFY, examples.classify, config.max_message_bytes),
+            Unary(REGRESS, examples.regress, config.max_message_bytes),
+            Unary(MULTI_INFERENCE, examples.multi_inference, config.max_message_bytes),
             Unary(GET_MODEL_METADATA, predict.get_model_metadata),
             Unary(GET_MODEL_STATUS, models.get_model_status),
             Unary(HEALTH_CHECK, self._health.check),

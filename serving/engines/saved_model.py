@@ -3,26 +3,28 @@
 import contextlib
 import itertools
 from collections.abc import Mapping
+from collections.abc import Set as AbstractSet
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from serving.engines.engine import Engine
+from serving.saved_model import SERVE_TAG, read_graph
 from serving.status import Code, ServerError, StatusError, invalid
 
 
 class SavedModelEngine:
     """A SavedModel in this process. `run` may be called from any thread."""
 
-    def __init__(self, version: Path) -> None:
-        """Load a version folder. Raises ServerError where TensorFlow cannot."""
+    def __init__(self, version: Path, tags: AbstractSet[str] = frozenset({SERVE_TAG})) -> None:
+        """Load a version folder, the graph of these tags. Raises ServerError where TensorFlow cannot."""
         import tensorflow as tf
 
         self._tf = tf
         _share_gpus(tf)
+        graph = read_graph(version, tags)
         try:
-            self._model: Any = tf.saved_model.load(str(version))
+            self._model: Any = tf.saved_model.load(str(version), tags=set(graph.meta_info_def.tags))
         except Exception as error:
             raise ServerError(f"TensorFlow cannot load {version}: {_first_line(error)}") from error
 
@@ -51,11 +53,6 @@ def _share_gpus(tf: Any) -> None:
     for gpu in tf.config.list_physical_devices("GPU"):
         with contextlib.suppress(RuntimeError):  # the GPUs are in use already: whoever began decided
             tf.config.experimental.set_memory_growth(gpu, True)  # noqa: FBT003 - TensorFlow's signature
-
-
-def load_saved_model(version: Path) -> Engine:
-    """Load a version folder into TensorFlow. Raises ServerError where it cannot be loaded."""
-    return SavedModelEngine(version)
 
 
 def _to_array(value: Any) -> np.ndarray:
