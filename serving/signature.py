@@ -206,7 +206,7 @@ def _check_tensor(name: str, arrived: TensorSpec, spec: TensorSpec) -> None:
         if expected is not None and size != expected:
             raise invalid(
                 f"input {name!r} must be {spec}; got shape {_show(arrived.shape)}: "
-                f"axis {axis} must be {expected}, is {size}",
+                f"axis {axis} must be {expected}, is {size}{_fixed_batch(axis, spec.shape)}",
                 field=input_field(name),
             )
 
@@ -214,6 +214,10 @@ def _check_tensor(name: str, arrived: TensorSpec, spec: TensorSpec) -> None:
 def _in_tensorflow(dtype: str) -> str:
     """Return what TensorFlow calls a dtype."""
     return {"float32": "float", "float64": "double", "float16": "half"}.get(dtype, dtype)
+
+
+def _fixed_batch(axis: int, wanted: tuple[int | None, ...]) -> str:
+    return "; the model was exported for batches of that size alone" if axis == 0 and len(wanted) > 1 else ""
 
 
 def _missing_axis(shape: tuple[int | None, ...], wanted: tuple[int | None, ...]) -> str:
