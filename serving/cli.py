@@ -72,6 +72,18 @@ def serve_command(parser: argparse.ArgumentParser) -> None:
         help="serve models that do not tell the rank of an input, though wrong requests may then end the process",
     )  # fmt: skip
     parser.add_argument(
+        "--enable_serialization_as_tensor_content", action="store_true",
+        help="answer numbers in tensor_content, which is quicker than *_val, where every client can read that",
+    )  # fmt: skip
+    parser.add_argument(
+        "--enable_signature_method_name_check", action="store_true",
+        help="let Classify and Regress call only signatures that were made for them",
+    )  # fmt: skip
+    parser.add_argument("--saved_model_tags", default="serve", help="tags of the graph to load (default: %(default)s)")
+    parser.add_argument(
+        "--prefer_tflite_model", action="store_true", help="load model.tflite of a version that has one"
+    )
+    parser.add_argument(
         "--grace", type=_seconds, default=30.0, metavar="SECONDS",
         help="how long running requests may take to finish at the end (default: %(default)s)",
     )  # fmt: skip
@@ -140,6 +152,10 @@ def _serve(args: argparse.Namespace) -> int:
         rest_api_port=args.rest_api_port,
         rest_api_timeout_in_ms=args.rest_api_timeout_in_ms,
         rest_api_enable_cors_support=args.rest_api_enable_cors_support,
+        enable_serialization_as_tensor_content=args.enable_serialization_as_tensor_content,
+        enable_signature_method_name_check=args.enable_signature_method_name_check,
+        saved_model_tags=args.saved_model_tags,
+        prefer_tflite_model=args.prefer_tflite_model,
         **{name: value for name, value in chosen.items() if value is not None},
     )
     silence_tensorflow()

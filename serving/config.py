@@ -7,6 +7,7 @@ from pathlib import Path
 import grpc
 
 from serving.codec import DEFAULT_MAX_BYTES
+from serving.engines.by_files import EngineByFiles
 from serving.repository import Repository, VersionPolicy
 from serving.status import ServerError
 
@@ -42,6 +43,16 @@ class ServerConfig:
     """How long an answer over HTTP may take; 0 for as long as it takes."""
     rest_api_enable_cors_support: bool = False
     """Whether scripts of any web page may ask over HTTP."""
+    enable_signature_method_name_check: bool = False
+    """Whether Classify and Regress call only signatures of their method name, which TensorFlow 2 lets nobody write."""
+    enable_serialization_as_tensor_content: bool = False
+    """Whether numbers are answered in `tensor_content`, which is quicker, also to clients that do not ask for that."""
+    saved_model_tags: str = "serve"
+    """Tags of the graph to load, with commas between them."""
+    prefer_tflite_model: bool = False
+    """Whether a version that has a model.tflite beside its SavedModel is served by that."""
+    num_tflite_pools: int = field(default_factory=lambda: os.cpu_count() or 1)
+    """How many requests to a model.tflite are computed at once."""
     credentials: grpc.ServerCredentials | None = None
     """TLS, from `grpc.ssl_server_credentials`; None for plain text."""
 
@@ -54,12 +65,22 @@ class ServerConfig:
             )
         if self.rest_api_timeout_in_ms < 0:
             raise ServerError(f"rest_api_timeout_in_ms {self.rest_api_timeout_in_ms}: expected 0 (no limit) or more")
-        for name in ("threads", "max_pending", "max_message_bytes", "max_batch_rows"):
+        for name in ("threads", "max_pending", "max_message_bytes", "max_batch_rows", "num_tflite_pools"):
             if getattr(self, name) < 1:
                 raise ServerError(f"{name} {getattr(self, name)}: expected at least 1")
         if not self.poll_seconds >= 0:
             raise ServerError(f"poll_seconds {self.poll_seconds}: expected 0 (never) or more")
+        if not self.tags():
+            raise ServerError(f"saved_model_tags {self.saved_model_tags!r}: expected at least one, such as 'serve'")
         self.version_policy()
+
+    def tags(self) -> frozenset[str]:
+        """Return the tags of the graph to load."""
+        return frozenset(tag for tag in self.saved_model_tags.split(",") if tag)
+
+    def engine_by_files(self) -> EngineByFiles:
+        """Return what loads versions."""
+        return EngineByFiles(self.tags(), prefer_tflite=self.prefer_tflite_model, interpreters=self.num_tflite_pools)
 
     def models(self) -> Repository:
         """Return where the models are."""

@@ -151,7 +151,7 @@ class Manager:
     def _find(self, model: ModelRef) -> _Version:
         if model.label is not None:
             raise invalid(
-                f"Unrecognized servable version label: {model.label!r}; this server has no labels, give a version",
+                f"Unrecognized servable version label: {model.label}; this server has no labels, give a version",
                 field="model_spec.version_label",
             )
         versions = self._models.get(model.name, {})

@@ -39,22 +39,24 @@ class Source(Protocol):
         ...
 
 
+Inputs = Mapping[str, Source]
+
+
 @dataclass(frozen=True)
 class Query:
     """A request as every protocol asks it."""
 
     model: ModelRef
-    inputs: Mapping[str, Source]
-    signature: str = ""
-    """The empty name is the default one."""
+    inputs: Inputs | Callable[[Signature], Inputs]
+    """By name; or what gives them, where a protocol has to know the signature first. It raises StatusError."""
+    signature: str | tuple[str, ...] = ""
+    """The empty name is the default one. Several, none twice, take the same inputs and are run in one pass."""
     outputs: Sequence[str] = ()
     """Those that are wanted; none for all."""
     priority: int = 0
     """0 for the default; else the smaller, the more urgent."""
     queue_seconds: float | None = None
     """How long it may wait for its turn, however long its caller would; None for as long as the caller."""
-    bind: Callable[[Signature], Mapping[str, Source]] | None = None
-    """What makes the inputs of the signature, in place of `inputs`, where a protocol tells no dtypes. Raises StatusError."""
 
 
 @dataclass(frozen=True)
@@ -104,7 +106,7 @@ class Predictor:
             record.signature = signature.name
             wanted = signature.choose_outputs(list(query.outputs))
             with record.timed("decode"):
-                sources = query.inputs if query.bind is None else query.bind(signature)
+                sources = query.inputs(signature) if callable(query.inputs) else query.inputs
                 inputs, record.rows = await self._read(signature, sources)
             remaining = _shorter(call.time_remaining(), query.queue_seconds)
             job = Job(
@@ -123,7 +125,7 @@ class Predictor:
         self._check_size(outputs)
         return Answer(servable.name, servable.version, signature, outputs, servable.class_names)
 
-    async def _read(self, signature: Signature, sources: Mapping[str, Source]) -> tuple[dict[str, np.ndarray], int]:
+    async def _read(self, signature: Signature, sources: Inputs) -> tuple[dict[str, np.ndarray], int]:
         """Return the inputs, and how many rows they have."""
         specs, size = {}, 0
         for name, source in sources.items():
@@ -136,7 +138,7 @@ class Predictor:
         rows = next((specs[name].rows for name, spec in signature.inputs.items() if spec.is_batched), 1)
         return await self._offload.run(size, lambda: self._decode(sources)), rows
 
-    def _decode(self, sources: Mapping[str, Source]) -> dict[str, np.ndarray]:
+    def _decode(self, sources: Inputs) -> dict[str, np.ndarray]:
         left = self._limits.max_message_bytes
         arrays = {}
         for name, source in sources.items():
@@ -160,7 +162,7 @@ def _shorter(one: float | None, other: float | None) -> float | None:
 
 
 def _compute(servable: Servable, signature: Signature, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-    outputs = servable.engine.run(signature.name, inputs)
+    outputs = signature.run(servable.engine, inputs)
     signature.check_outputs({name: TensorSpec.of(array) for name, array in outputs.items()})
     return outputs
 

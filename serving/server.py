@@ -13,7 +13,6 @@ from typing import Any, Self, TypeVar
 from serving.call_log import log_call
 from serving.config import ServerConfig
 from serving.engines.engine import EngineLoader
-from serving.engines.saved_model import load_saved_model
 from serving.interceptors import Drain, Interceptor, intercepted
 from serving.manager import Manager
 from serving.metrics import CallMetrics, LoadMetrics
@@ -21,6 +20,7 @@ from serving.offload import Offload
 from serving.predictor import Limits, Predictor
 from serving.recorder import Listener, Recorder
 from serving.scheduler import Scheduler
+from serving.services.example_service import ExampleService
 from serving.services.health_service import HealthService
 from serving.services.inference.methods import inference_methods
 from serving.services.model_service import ModelService
@@ -28,9 +28,11 @@ from serving.services.predict_service import PredictService
 from serving.services.reflection_service import ReflectionService
 from serving.statistics import Statistics
 from serving.status import ServerError
+from serving.tasks.runner import TaskRunner
 from serving.transports.grpcio import GrpcioTransport
 from serving.transports.transport import Stream, Transport, Unary
 from serving.wire import (
+    CLASSIFY,
     GET_MODEL_METADATA,
     GET_MODEL_STATUS,
     HEALTH_CHECK,
@@ -38,8 +40,10 @@ from serving.wire import (
     HTTP_LIVE,
     HTTP_READY,
     METRICS,
+    MULTI_INFERENCE,
     PREDICT,
     REFLECTION_INFO,
+    REGRESS,
 )
 
 logger = logging.getLogger(__name__)
@@ -65,7 +69,7 @@ class Server:
         repository: str | Path | None = None,
         *,
         config: ServerConfig | None = None,
-        load_engine: EngineLoader = load_saved_model,
+        load_engine: EngineLoader | None = None,
         **fields: Any,
     ) -> None:
         """Prepare a server; nothing happens before `start`.
@@ -73,7 +77,7 @@ class Server:
         Args:
             repository: the folder of models; `saved_models` where neither this nor the config says otherwise.
             config: how the server behaves.
-            load_engine: what executes a version; TensorFlow where not given.
+            load_engine: what executes a version; where not given, TensorFlow or LiteRT, as its files and the config say.
             **fields: fields of ServerConfig, which win over `config`.
 
         Raises:
@@ -90,7 +94,9 @@ class Server:
         self._ready = False
         repository_on_disk = self.config.models()
         repository_on_disk.check()
-        self.manager = Manager(repository_on_disk, self.config.version_policy(), load_engine)
+        self.manager = Manager(
+            repository_on_disk, self.config.version_policy(), load_engine or self.config.engine_by_files()
+        )
         self._scheduler = Scheduler(threads=self.config.threads, max_pending=self.config.max_pending)
         self._offload = Offload()
         self._drain = Drain(exempt=[HEALTH_CHECK, HEALTH_WATCH, HTTP_LIVE, HTTP_READY, METRICS])
@@ -184,10 +190,22 @@ class Server:
 
     def _methods(self) -> list[Unary | Stream]:
         config = self.config
-        predict = PredictService(self.manager, self._predictor, self._offload)
+        predict = PredictService(
+            self.manager,
+            self._predictor,
+            self._offload,
+            always_as_content=config.enable_serialization_as_tensor_content,
+        )
+        runner = TaskRunner(
+            self._predictor, self._offload, check_method_names=config.enable_signature_method_name_check
+        )
+        examples = ExampleService(runner, self._offload)
         models = ModelService(self.manager)
         return [
             Unary(PREDICT, predict.predict, config.max_message_bytes),
+            Unary(CLASSIFY, examples.classify, config.max_message_bytes),
+            Unary(REGRESS, examples.regress, config.max_message_bytes),
+            Unary(MULTI_INFERENCE, examples.multi_inference, config.max_message_bytes),
             Unary(GET_MODEL_METADATA, predict.get_model_metadata),
             Unary(GET_MODEL_STATUS, models.get_model_status),
             Unary(HEALTH_CHECK, self._health.check),

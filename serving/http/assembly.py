@@ -10,7 +10,8 @@ from serving.http.metrics_api import MetricsApi
 from serving.http.model_api import ModelApi
 from serving.http.predict_api import PredictApi
 from serving.http.route import Route
-from serving.http.routes import METRICS_PATHS, inference_routes, metrics_routes, tensorflow_serving_routes
+from serving.http.routes import METRICS_PATHS, inference_routes, metrics_routes, task_routes, tensorflow_serving_routes
+from serving.http.task_api import TaskApi
 from serving.http.transport import HttpTransport
 from serving.interceptors import Interceptor, intercepted
 from serving.metrics import CallMetrics, LoadMetrics
@@ -18,7 +19,7 @@ from serving.offload import Offload
 from serving.predictor import Predictor
 from serving.recorder import Recorder
 from serving.transports.transport import Unary, UnaryHandler
-from serving.wire import GET_MODEL_METADATA, GET_MODEL_STATUS, INFERENCE_SERVICE
+from serving.wire import CLASSIFY, GET_MODEL_METADATA, GET_MODEL_STATUS, INFERENCE_SERVICE, REGRESS
 
 ANY_PORT = -1
 
@@ -49,10 +50,14 @@ def _routes(config: ServerConfig, parts: Parts) -> Sequence[Route]:
     predict = PredictApi(parts.predictor, parts.offload, max_bytes=config.max_message_bytes)
     models = ModelApi(parts.handlers[GET_MODEL_STATUS], parts.handlers[GET_MODEL_METADATA])
     metrics = MetricsApi(parts.calls, parts.loads, parts.recorder)
+    tasks = TaskApi(
+        parts.handlers[CLASSIFY], parts.handlers[REGRESS], parts.offload, max_bytes=config.max_message_bytes
+    )
     prefix = f"/{INFERENCE_SERVICE}/"
     inference = {path.removeprefix(prefix): found for path, found in parts.handlers.items() if path.startswith(prefix)}
     return [
         *tensorflow_serving_routes(predict, models, max_bytes=config.max_message_bytes),
+        *task_routes(tasks, max_bytes=config.max_message_bytes),
         *inference_routes(
             InferenceApi(inference, parts.offload, max_bytes=config.max_message_bytes),
             max_bytes=config.max_message_bytes,

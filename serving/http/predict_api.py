@@ -68,7 +68,7 @@ class PredictApi:
         """Run a model's signature on the instances or inputs of a request. Raises StatusError."""
         with call.record.timed("decode"):
             request = await self._offload.run(len(body), lambda: _parse(body, self._max_bytes))
-        query = Query(model_in_path(call), {}, request.signature, bind=request.inputs)
+        query = Query(model_in_path(call), request.inputs, request.signature)
         answer = await self._predictor.answer(query, call)
         with call.record.timed("encode"):
             size = sum(array.nbytes for array in answer.outputs.values())

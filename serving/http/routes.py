@@ -8,6 +8,7 @@ from serving.http.metrics_api import MetricsApi
 from serving.http.model_api import ModelApi
 from serving.http.predict_api import PredictApi
 from serving.http.route import Route
+from serving.http.task_api import TaskApi
 from serving.wire import HTTP_LIVE, HTTP_READY, METRICS
 
 METRICS_PATHS = ("/metrics", "/monitoring/prometheus/metrics")
@@ -26,6 +27,14 @@ def tensorflow_serving_routes(predict: PredictApi, models: ModelApi, *, max_byte
         Route.of("GET /v1/models", r"/v1/models/?", models.nameless),
         Route.of("GET /v1/models/{model}", _MODEL, models.status),
         Route.of("GET /v1/models/{model}/metadata", rf"{_MODEL}/metadata", models.metadata),
+    ]
+
+
+def task_routes(tasks: TaskApi, *, max_bytes: int) -> Sequence[Route]:
+    """Return the paths of TensorFlow Serving's REST API for examples."""
+    return [
+        Route.of("POST /v1/models/{model}:classify", rf"{_MODEL}:classify", tasks.classify, max_bytes),
+        Route.of("POST /v1/models/{model}:regress", rf"{_MODEL}:regress", tasks.regress, max_bytes),
     ]
 
 

@@ -11,6 +11,7 @@ from serving.http.connection import Connection, heads_in_time
 from serving.status import ServerError
 
 _KEEP_ALIVE = 60  # seconds that a connection may be idle between two requests
+_BACKLOG = 2048
 
 
 class HttpTransport:
@@ -58,13 +59,25 @@ class HttpTransport:
 
 def _listen(host: str, port: int) -> socket.socket:
     try:
-        family, _, _, _, address = socket.getaddrinfo(
+        family, kind, protocol, _, address = socket.getaddrinfo(
             host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
         )[0]
-        # The sockets of the last server may linger; a second one on the port must not take half of the requests.
-        return socket.create_server(address[:2], family=family, backlog=2048, reuse_port=False)
+        # asyncio turns Nagle's algorithm off only where a socket says that it is TCP: else an answer waits for 40 ms.
+        listener = socket.socket(family, kind, protocol)
     except OSError as error:
-        raise ServerError(
-            f"cannot listen on {host}:{port}: {error.strerror or error}: is the port in use (choose another with "
-            "--rest_api_port), or the host not this machine's (--host)?"
-        ) from error
+        raise _cannot_listen(host, port, error) from error
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # those of the last server may linger
+        listener.bind(address)
+        listener.listen(_BACKLOG)
+    except OSError as error:
+        listener.close()
+        raise _cannot_listen(host, port, error) from error
+    return listener
+
+
+def _cannot_listen(host: str, port: int, error: OSError) -> ServerError:
+    return ServerError(
+        f"cannot listen on {host}:{port}: {error.strerror or error}: is the port in use (choose another with "
+        "--rest_api_port), or the host not this machine's (--host)?"
+    )

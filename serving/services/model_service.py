@@ -2,7 +2,7 @@
 
 from serving.manager import Manager
 from serving.protos import prediction_pb2 as pb
-from serving.services.messages import model_of, parse
+from serving.services.messages import model_of, parse, spec_of
 from serving.status import Code, StatusError
 from serving.transports.transport import Call
 from zoo.errors import did_you_mean
@@ -16,7 +16,10 @@ class ModelService:
 
     async def get_model_status(self, message: bytes, call: Call) -> bytes:  # noqa: ARG002 - every handler takes both
         """Tell the state of one or all versions of a model. Raises StatusError."""
-        model = model_of(parse(pb.GetModelStatusRequest, message).model_spec)
+        spec = spec_of(parse(pb.GetModelStatusRequest, message))
+        if not spec.name:
+            raise StatusError(Code.NOT_FOUND, "Could not find any versions of model : set model_spec.name to its name")
+        model = model_of(spec)
         name, version = model.name, model.version
         statuses = self._manager.statuses(name)
         if not statuses:

@@ -56,12 +56,31 @@ def _identity(dtype: tf.DType) -> tf.types.experimental.PolymorphicFunction:
     return same
 
 
+def save_tasks(path: Path) -> None:
+    """Signatures of examples: `half` answers x / 2 + 3, `both` the classes "low" and "high" with scores 1 - x and x."""
+    module = tf.Module()
+    parsing = {"x": tf.io.FixedLenFeature([1], tf.float32)}
+
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="inputs")])
+    def half(inputs: tf.Tensor) -> dict[str, tf.Tensor]:
+        return {"outputs": tf.io.parse_example(inputs, parsing)["x"] / 2 + 3}
+
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="inputs")])
+    def both(inputs: tf.Tensor) -> dict[str, tf.Tensor]:
+        x = tf.io.parse_example(inputs, parsing)["x"]
+        classes = tf.tile(tf.constant([["low", "high"]]), [tf.shape(x)[0], 1])
+        return {"classes": classes, "scores": tf.concat([1 - x, x], axis=1)}
+
+    tf.saved_model.save(module, str(path), signatures={"serving_default": half, "both": both})
+
+
 @pytest.fixture(scope="session")
 def http_repository(repository: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """`affine` (y = x / 2 + 2, and + 3), `sum`, and `shapes`."""
+    """`affine` (y = x / 2 + 2, and + 3), `sum`, `shapes` and `tasks`."""
     root = tmp_path_factory.mktemp("http")
     shutil.copytree(repository, root, dirs_exist_ok=True)
     save_shapes(root / "shapes" / "1")
+    save_tasks(root / "tasks" / "1")
     return root
 
 

@@ -86,6 +86,17 @@ def test_many_requests_go_through_one_connection(port: int) -> None:
     connection.close()
 
 
+def test_an_answer_does_not_wait_for_the_acknowledgement_of_its_head(port: int) -> None:
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+    took = []
+    for _ in range(30):
+        began = time.perf_counter()
+        assert ask_on(connection, "POST", PATH, BODY).status == 200
+        took.append(time.perf_counter() - began)
+    connection.close()
+    assert min(took) < 0.03  # Nagle's algorithm would make every one of them wait for 0.04
+
+
 def test_requests_may_be_sent_ahead(port: int) -> None:
     one = f"POST {PATH} HTTP/1.1\r\nhost: a\r\ncontent-length: {len(BODY)}\r\n\r\n".encode() + BODY
     last = one.replace(b"host: a", b"host: a\r\nconnection: close")
