@@ -48,6 +48,7 @@ def serve_command(parser: argparse.ArgumentParser) -> None:
         "--version", action="version", version=f"keras-zoo {version('keras-zoo')}", help="say which version this is"
     )
     parser.add_argument("--log_level", default="info", choices=["debug", "info", "warning", "error"])
+    parser.add_argument("--log_format", default="text", choices=["text", "json"], help="json: a JSON line each")
     parser.add_argument(
         "--grace", type=_seconds, default=30.0, metavar="SECONDS",
         help="how long running requests may take to finish at the end (default: %(default)s)",
@@ -127,15 +128,16 @@ def _serve(args: argparse.Namespace) -> int:
 
     signal.signal(signal.SIGTERM, stop)
     signal.signal(signal.SIGINT, stop)
-    logging.basicConfig(
-        level=args.log_level.upper(), format="%(asctime)s %(levelname)s %(message)s", datefmt="%Y-%m-%dT%H:%M:%S"
-    )
+    from serving.call_log import set_up_logging
     from serving.server import Server
     from zoo.tensorflow_noise import silence_tensorflow
 
+    set_up_logging(args.log_level, as_json=args.log_format == "json")
     server = Server(config=_server_config(args))
     silence_tensorflow()
     server.start()
+    if server.config.rest_api_port:
+        print(f"HTTP on port {server.rest_api_port}", flush=True)
     what = server.config.model_config_file or server.config.repository
     print(f"serving {what} on port {server.port}; Ctrl-C stops", flush=True)
     asked_to_stop.get()

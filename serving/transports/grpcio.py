@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import AsyncIterator, Mapping, Sequence
+from functools import cached_property
 from typing import Any, NoReturn
 
 import grpc
@@ -108,7 +109,7 @@ class _Call:
         self.record = CallRecord(path)
         self.trailing: dict[str, str | bytes] = {}
 
-    @property
+    @cached_property
     def metadata(self) -> Mapping[str, str | bytes]:
         return dict(self._context.invocation_metadata() or ())
 

@@ -17,7 +17,7 @@ from serving.batching_rules import BatchingRules
 from serving.call_record import CallRecord
 from serving.codec import decode, encode
 from serving.engines.engine import Engine
-from serving.engines.saved_model import load_saved_model
+from serving.engines.saved_model import SavedModelEngine
 from serving.manager import Manager
 from serving.model_ref import ModelRef
 from serving.offload import Offload
@@ -65,7 +65,7 @@ def test_concurrent_clients_get_the_answers_to_their_own_rows(fields: dict[str, 
     watched: list[Watched] = []
 
     def load(path: Path) -> Watched:
-        watched.append(Watched(load_saved_model(path)))
+        watched.append(Watched(SavedModelEngine(path)))
         return watched[-1]
 
     images = np.random.default_rng(0).integers(0, 256, (64, 8, 8, 1)).astype(np.float32)
@@ -148,7 +148,7 @@ def test_metadata_and_protocols_say_how_urgent_a_call_is(
     predictor = Predictor(manager, scheduler, Offload(), Limits(1 << 20, 10))
 
     def ask(value: float, priority: int = 0, metadata: dict[str, str | bytes] | None = None) -> asyncio.Task[object]:
-        query = Query(ModelRef("m"), {"x": ProtoSource(encode(np.array([value], np.float32)))}, priority=priority)
+        query = Query(ModelRef("m"), {"x": ProtoSource("x", encode(np.array([value], np.float32)))}, priority=priority)
         return asyncio.ensure_future(predictor.answer(query, DirectCall(metadata or {})))
 
     async def ask_all() -> None:

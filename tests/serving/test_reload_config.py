@@ -182,6 +182,11 @@ def test_callers_can_be_kept_from_it(folders: Path) -> None:
         peer = Peer(f"localhost:{server.port}")
         code, details = peer.reload(config_list(config("a", folders / "affine")))
         assert (code, "--disable_control_rpcs" in details) == (grpc.StatusCode.PERMISSION_DENIED, True)
+        for verb in ("Load", "Unload"):
+            call = peer.channel.unary_unary(f"/inference.GRPCInferenceService/RepositoryModel{verb}")
+            with pytest.raises(grpc.RpcError) as caught:
+                call(b"", timeout=TIMEOUT)
+            assert caught.value.code() is grpc.StatusCode.PERMISSION_DENIED
         assert peer.offset("affine") == 3.0
         peer.channel.close()
 

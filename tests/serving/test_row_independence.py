@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from serving.engines.saved_model import load_saved_model
+from serving.engines.saved_model import SavedModelEngine
 from serving.row_independence import RowIndependence, may_be_batched
 from serving.servable import load_servable
 from serving.signature import Signature, TensorSpec
@@ -126,7 +126,7 @@ def test_shapes_rule_signatures_out(inputs: list[object], outputs: list[object],
 
 @pytest.mark.parametrize("model", ["digits_mlp", "mnist_cnn", "elnino_gru", "co2_transformer"])
 def test_the_models_that_come_along_may_be_batched(model: str) -> None:
-    servable = load_servable(model, 1, ROOT / "saved_models" / model / "1", load_saved_model)
+    servable = load_servable(model, 1, ROOT / "saved_models" / model / "1", SavedModelEngine)
     assert servable.independence.keys() == servable.signatures.keys()
     assert {name: found.decide() for name, found in servable.independence.items()} == dict.fromkeys(
         servable.signatures, True
@@ -143,9 +143,9 @@ def test_passports_are_read_exactly() -> None:
 
 
 def test_foreign_models_are_tried_with_made_up_rows(saved_models: Path) -> None:
-    affine = load_servable("affine", 1, saved_models / "affine2", load_saved_model)
+    affine = load_servable("affine", 1, saved_models / "affine2", SavedModelEngine)
     assert affine.independence["serving_default"].decide()
-    foreign = load_servable("sum", 1, saved_models / "sum", load_saved_model)
+    foreign = load_servable("sum", 1, saved_models / "sum", SavedModelEngine)
     assert foreign.independence.keys() == {"length", "pick"}, "the others have outputs that are not per row"
     assert foreign.independence["pick"].decide()
 
@@ -158,4 +158,4 @@ def test_a_saved_model_with_batch_statistics_is_not_batched(tmp_path: Path) -> N
         return {"y": x - tf.reduce_mean(x, axis=0, keepdims=True)}
 
     tf.saved_model.save(module, str(tmp_path), signatures=normalise)
-    assert not load_servable("n", 1, tmp_path, load_saved_model).independence["serving_default"].decide()
+    assert not load_servable("n", 1, tmp_path, SavedModelEngine).independence["serving_default"].decide()
