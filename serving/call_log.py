@@ -13,6 +13,7 @@ logger = logging.getLogger(__name__)
 
 _EXPECTED = {Code.OK, Code.CANCELLED}
 _FIELDS = "call"
+_LONGEST_ID = 128
 
 
 def log_call(record: CallRecord) -> None:
@@ -22,7 +23,7 @@ def log_call(record: CallRecord) -> None:
         return
     milliseconds = {phase: round(seconds * 1000, 3) for phase, seconds in record.seconds.items()}
     facts: dict[str, Any] = {
-        "request_id": record.request_id,
+        "request_id": record.request_id[:_LONGEST_ID],  # the protocol may have one of its own, of any length
         "method": record.method,
         "code": record.code.name,
         "model": record.model,

@@ -136,6 +136,7 @@ class Predictor:
     async def _read(self, signature: Signature, sources: Inputs) -> tuple[dict[str, np.ndarray], int]:
         """Return the inputs, and how many rows they have."""
         specs, size = {}, 0
+        signature.check_names(sources)  # before anything else: a megabyte can name a hundred thousand
         for name, source in sources.items():
             with _faults_named(name):
                 specs[name] = source.spec

@@ -222,7 +222,7 @@ class Server:
         runner = TaskRunner(
             self._predictor, self._offload, check_method_names=config.enable_signature_method_name_check
         )
-        examples = ExampleService(runner, self._offload)
+        examples = ExampleService(runner, self._offload, max_bytes=config.max_message_bytes)
         models = ModelService(self.manager)
         methods = [
             Unary(PREDICT, predict.predict, config.max_message_bytes),

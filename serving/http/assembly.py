@@ -1,5 +1,6 @@
 """The composition root of everything HTTP: services and their interceptors become paths that are listened for."""
 
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -21,6 +22,8 @@ from serving.recorder import Recorder
 from serving.transports.transport import Unary, UnaryHandler
 from serving.wire import CLASSIFY, GET_MODEL_METADATA, GET_MODEL_STATUS, INFERENCE_SERVICE, REGRESS
 
+logger = logging.getLogger(__name__)
+
 ANY_PORT = -1
 
 
@@ -39,6 +42,10 @@ class Parts:
 
 def assemble(config: ServerConfig, parts: Parts, interceptors: Sequence[Interceptor]) -> HttpTransport:
     """Return what answers over HTTP, the same interceptors around every method as around those of gRPC."""
+    if config.credentials is not None:
+        logger.warning(
+            "HTTP on port %d is plain text, though gRPC has TLS: let a proxy with TLS listen", config.rest_api_port
+        )
     routes = [_intercepted(route, interceptors) for route in _routes(config, parts)]
     seconds = config.rest_api_timeout_in_ms / 1000
     application = Application(routes, parts.offload, seconds=seconds or None, cors=config.rest_api_enable_cors_support)

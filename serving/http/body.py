@@ -14,7 +14,7 @@ Receive = Callable[[], Awaitable[Mapping[str, Any]]]
 
 WORTH_COMPRESSING = 1 << 14
 """Bytes; a shorter answer travels in a few packets as it is."""
-_FIRST_SECONDS = 10.0
+FIRST_SECONDS = 10.0
 _SLOWEST = 1 << 14  # bytes a second: who sends slower holds the connection for its own sake
 _GZIP_OR_ZLIB = zlib.MAX_WBITS | 32
 _GZIP = zlib.MAX_WBITS | 16
@@ -44,7 +44,7 @@ async def read_body(receive: Receive, declared: str, max_bytes: int) -> bytes:
     loop = asyncio.get_running_loop()
     started = loop.time()
     try:
-        async with asyncio.timeout_at(started + _FIRST_SECONDS) as limit:
+        async with asyncio.timeout_at(started + FIRST_SECONDS) as limit:
             while True:
                 message = await receive()
                 if message["type"] == "http.disconnect":
@@ -56,7 +56,7 @@ async def read_body(receive: Receive, declared: str, max_bytes: int) -> bytes:
                 chunks.append(chunk)
                 if not message.get("more_body", False):
                     return chunks[0] if len(chunks) == 1 else b"".join(chunks)
-                limit.reschedule(started + _FIRST_SECONDS + size / _SLOWEST)
+                limit.reschedule(started + FIRST_SECONDS + size / _SLOWEST)
     except TimeoutError:
         raise HttpError(
             408,

@@ -27,7 +27,7 @@ class HttpTransport:
                 lifespan="off",
                 interface="asgi3",
                 log_config=None,
-                log_level="warning",
+                log_level="error",  # a stranger who speaks no HTTP is worth no line
                 access_log=False,
                 server_header=False,
                 proxy_headers=False,  # whom to believe about addresses is the operator's to say, and nobody asks

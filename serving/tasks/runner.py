@@ -74,7 +74,7 @@ class TaskRunner:
             StatusError: a signature is not for its task, or the model refuses the examples.
         """
         named = [(signature or DEFAULT_SIGNATURE, task) for signature, task in tasks]
-        distinct = tuple(dict.fromkeys(signature for signature, _ in named))
+        distinct = tuple(sorted({signature for signature, _ in named}))
 
         def inputs(signature: Signature) -> dict[str, Source]:
             self._check(signature, named)

@@ -5,6 +5,7 @@ Source: triton-inference-server/core, src/model_lifecycle.cc (GetModel) and src/
 
 import contextlib
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import islice
 
 from serving.codec import CodecError
 from serving.manager import Manager, State
@@ -15,6 +16,7 @@ from serving.signature import Signature, TensorSpec
 from serving.status import Code, StatusError
 from zoo.errors import did_you_mean
 
+_LISTED = 20
 _FIELDS = {"output_filter": "outputs", "model_spec.signature_name": 'parameters["signature_name"]'}
 """By where an error is in a PredictRequest: where it is in a ModelInferRequest."""
 
@@ -121,4 +123,5 @@ def _dims(spec: TensorSpec) -> str:
 
 
 def _listed(names: Mapping[str, TensorSpec] | Sequence[str]) -> str:
-    return "[" + ",".join(f"'{name}'" for name in names) + "]"
+    listed = [f"'{name}'" for name in islice(names, _LISTED)] + ["..."] * (len(names) > _LISTED)
+    return f"[{','.join(listed)}]"

@@ -10,10 +10,11 @@ from serving.protos import inference_pb2 as pb
 from serving.repository import VersionPolicy
 from serving.servable import Servable
 from serving.services.inference.faults import unknown_models_told
-from serving.services.inference.request import model_of
+from serving.services.inference.request import SIGNATURE, model_of
 from serving.services.inference.tensors import datatype_of
 from serving.services.messages import parse
 from serving.signature import DEFAULT_SIGNATURE, Signature, TensorSpec
+from serving.status import Code, StatusError
 from serving.transports.transport import Call
 
 NAME = "keras-zoo"
@@ -104,7 +105,14 @@ class ModelsService:
 
     def _look_up(self, model: ModelRef) -> tuple[Servable, Signature]:
         with unknown_models_told(self._manager, model), self._manager.lease(model) as servable:
-            return servable, servable.signature(DEFAULT_SIGNATURE)
+            if DEFAULT_SIGNATURE not in servable.signatures:
+                raise StatusError(
+                    Code.FAILED_PRECONDITION,
+                    f"model '{servable.name}' has no signature {DEFAULT_SIGNATURE!r}, which is what this protocol tells of "
+                    f"a model: choose one of {', '.join(sorted(servable.signatures))} by the parameter {SIGNATURE!r} of "
+                    "ModelInfer; GetModelMetadata of TensorFlow Serving's API tells what they take",
+                )
+            return servable, servable.signatures[DEFAULT_SIGNATURE]
 
     def _ready_versions(self, name: str) -> list[int]:
         return sorted(s.version for s in self._manager.statuses(name) if s.state is State.AVAILABLE)

@@ -44,21 +44,28 @@ class RepositoryService:
     async def load(self, message: bytes, call: Call) -> bytes:  # noqa: ARG002
         """Load a model, or what of it has changed; answers once it is ready. Raises StatusError."""
         request = parse(pb.RepositoryModelLoadRequest, message)
-        _refuse_repository(request.repository_name)
+        name = _model_of(request)
         _refuse_overrides(request.parameters)
-        await asyncio.to_thread(self._manager.load, request.model_name)
-        return pb.RepositoryModelLoadResponse().SerializeToString()
+        await asyncio.to_thread(self._manager.load, name)
+        return pb.RepositoryModelLoadResponse(model_name=name, isLoaded=True).SerializeToString()
 
     async def unload(self, message: bytes, call: Call) -> bytes:  # noqa: ARG002
         """Unload a model, whose requests that run finish; it stays so until it is loaded again. Raises StatusError."""
-        request = parse(pb.RepositoryModelUnloadRequest, message)
-        _refuse_repository(request.repository_name)
-        await asyncio.to_thread(self._manager.unload, request.model_name)
-        return pb.RepositoryModelUnloadResponse().SerializeToString()
+        name = _model_of(parse(pb.RepositoryModelUnloadRequest, message))
+        await asyncio.to_thread(self._manager.unload, name)
+        return pb.RepositoryModelUnloadResponse(model_name=name, isUnloaded=True).SerializeToString()
 
 
 def _reason(status: VersionStatus) -> str:
     return status.error or ("unloaded" if status.state is State.END else "")
+
+
+def _model_of(request: pb.RepositoryModelLoadRequest | pb.RepositoryModelUnloadRequest) -> str:
+    """Return the model's name, which clients of KServe's write where those of Triton's write a repository's."""
+    if not request.model_name:
+        return request.repository_name
+    _refuse_repository(request.repository_name)
+    return request.model_name
 
 
 def _refuse_repository(name: str) -> None:

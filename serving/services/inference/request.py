@@ -12,6 +12,7 @@ SIGNATURE = "signature_name"
 _SHARED_MEMORY = ("shared_memory_region", "shared_memory_byte_size", "shared_memory_offset")
 _RESERVED = "triton_"
 _EMPTY_FINAL = "triton_enable_empty_final_response"  # of decoupled models, which answer any number of times: none here
+_MOST = 4096  # inputs, outputs or parameters of a request: looking at each takes the event loop's time
 _LARGEST_VERSION = (1 << 63) - 1
 
 Parameters = Mapping[str, pb.InferParameter]
@@ -33,6 +34,13 @@ def model_of(name: str, version: str) -> ModelRef:
 def read_query(request: pb.ModelInferRequest) -> Query:
     """Return what a request asks. Its tensors are not read yet. Raises StatusError."""
     parameters = request.parameters
+    for what, count in (
+        ("inputs", len(request.inputs)),
+        ("outputs", len(request.outputs)),
+        ("parameters", len(parameters)),
+    ):
+        if count > _MOST:
+            raise invalid(f"the request has {count} {what}, this server takes {_MOST} at most", field=what)
     for name in parameters:
         if name.startswith(_RESERVED) and name != _EMPTY_FINAL:
             raise invalid(
@@ -100,7 +108,7 @@ def _sources(request: pb.ModelInferRequest) -> dict[str, InferSource]:
 
 
 def _refuse_shared_memory(parameters: Parameters, path: str) -> None:
-    for name in _SHARED_MEMORY:
+    for name in _SHARED_MEMORY if parameters else ():
         if name in parameters:
             raise invalid(
                 f"shared memory is not supported by this server, {name!r} is: send the tensor in the request, and read "

@@ -15,6 +15,7 @@ logger = logging.getLogger(__name__)
 
 MAX_IN_FLIGHT = 64
 """Requests of one stream that are read and not answered yet; gRPC's flow control makes the client wait with more."""
+_MAX_MESSAGE = 2000  # of an error, as of a call's
 _STRICT_KEY = "triton_grpc_error"
 """A client that sends this metadata, "true", has its stream end with the status of the first error."""
 
@@ -101,8 +102,7 @@ class _Request:
 
 def _failed(message: bytes, error: StatusError) -> bytes:
     """Return the response that tells an error, and of which request."""
+    response = pb.ModelStreamInferResponse(error_message=error.message[:_MAX_MESSAGE])
     with contextlib.suppress(StatusError):
-        request = parse(pb.ModelInferRequest, message)
-        response = pb.ModelInferResponse(id=request.id)
-        return pb.ModelStreamInferResponse(error_message=error.message, infer_response=response).SerializeToString()
-    return pb.ModelStreamInferResponse(error_message=error.message).SerializeToString()
+        response.infer_response.id = parse(pb.ModelInferRequest, message).id
+    return response.SerializeToString()

@@ -18,6 +18,7 @@ import numpy as np
 import pytest
 
 import serving
+from serving.http import body as body_module
 from serving.http import connection as connection_module
 from tests.serving.http.asking import Answer, ask, ask_on, predict, send_raw
 
@@ -146,6 +147,14 @@ def test_who_does_not_say_what_it_wants_loses_its_connection(
         with contextlib.suppress(ConnectionResetError):
             assert silent.recv(100) == b""
     assert 0.2 < time.monotonic() - began < 5
+
+
+def test_a_body_that_comes_too_slowly_is_not_waited_for(port: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(body_module, "FIRST_SECONDS", 0.3)
+    head = f"POST {PATH} HTTP/1.1\r\nhost: a\r\ncontent-length: 100\r\n\r\n".encode()
+    answer = send_raw(port, head + b'{"instances"')
+    assert answer.startswith(b"HTTP/1.1 408 ")
+    assert b"the body came too slowly: 12 bytes" in answer
 
 
 class Waiting:

@@ -1,7 +1,9 @@
 """Random and mutated bodies: the server answers every one of them, rightly or with 4xx, and goes on."""
 
+import contextlib
 import http.client
 import json
+import socket
 from collections.abc import Iterator
 
 import pytest
@@ -53,6 +55,18 @@ def connection(port: int) -> Iterator[http.client.HTTPConnection]:
     opened.close()
 
 
+def send_and_hang_up(port: int, data: bytes) -> bytes:
+    """Send bytes, say that no more come, and read what is answered."""
+    with socket.create_connection(("127.0.0.1", port), timeout=60) as connection:
+        parts = []
+        with contextlib.suppress(ConnectionError):
+            connection.sendall(data)
+            connection.shutdown(socket.SHUT_WR)
+            while part := connection.recv(1 << 16):
+                parts.append(part)
+        return b"".join(parts)
+
+
 def answer_is_right_or_refused(connection: http.client.HTTPConnection, body: bytes) -> None:
     answer = ask_on(connection, "POST", "/v1/models/shapes:predict", body)
     assert answer.status == 200 or 400 <= answer.status < 500, answer.body
@@ -102,3 +116,41 @@ def test_valid_bodies_with_a_few_bytes_changed(
 @settings(max_examples=50, deadline=None)
 def test_bytes_of_any_kind(connection: http.client.HTTPConnection, body: bytes) -> None:
     answer_is_right_or_refused(connection, body)
+
+
+REQUEST = (
+    b"POST /v1/models/shapes:predict?a=b HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nAccept-Encoding: gzip\r\n"
+    b"Connection: close\r\nX-Request-Id: mine\r\nContent-Length: 46\r\n\r\n"
+    b'{"signature_name": "int8", "inputs": [1, 2] }\n'
+)
+PIECES = [
+    b"\r\n",
+    b":",
+    b" ",
+    b"\x00",
+    b"\xff",
+    b"%",
+    b"Transfer-Encoding: chunked\r\n",
+    b"Content-Encoding: gzip\r\n",
+    b"HTTP/9",
+]
+
+
+@given(st.data())
+@settings(max_examples=100, deadline=None)
+def test_requests_with_a_few_bytes_changed(
+    port: int, connection: http.client.HTTPConnection, data: st.DataObject
+) -> None:
+    request = bytearray(REQUEST)
+    for _ in range(data.draw(st.integers(1, 4))):
+        at = data.draw(st.integers(0, len(request) - 1))
+        kind = data.draw(st.sampled_from(["change", "cut", "insert"]))
+        if kind == "change":
+            request[at] = data.draw(st.integers(0, 255))
+        elif kind == "cut" and len(request) > 20:
+            del request[at : at + data.draw(st.integers(1, 20))]
+        else:
+            request[at:at] = data.draw(st.sampled_from(PIECES))
+    answer = send_and_hang_up(port, bytes(request))
+    assert b"HTTP/1.1 5" not in answer
+    assert ask_on(connection, "GET", "/v1/models/shapes").status == 200

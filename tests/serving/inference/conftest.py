@@ -25,12 +25,14 @@ def stub(channel: grpc.Channel) -> service_pb2_grpc.GRPCInferenceServiceStub:
 
 
 def save_identities(path: Path) -> None:
-    """Signatures named for a dtype: `y` is `x` of shape (N, M)."""
+    """Signatures named for a dtype: `y` is `x` of shape (N, M); and `rotated`: `y` is `x` times the imaginary unit."""
     module = tf.Module()
     signatures = {}
     for dtype in (*DTYPES, "complex64"):
         spec = tf.TensorSpec([None, None], getattr(tf, dtype), name="x")
         signatures[dtype] = tf.function(lambda x: {"y": tf.identity(x)}, input_signature=[spec]).get_concrete_function()
+    rotate = tf.function(lambda x: {"y": tf.complex(0.0, x)}, input_signature=[tf.TensorSpec([None, None], name="x")])
+    signatures["rotated"] = rotate.get_concrete_function()
     tf.saved_model.save(module, str(path), signatures=signatures)
 
 

@@ -154,3 +154,17 @@ def test_a_request_of_many_empty_strings_takes_no_more_than_it_may(channel: grpc
         channel.unary_unary(INFER)(request.SerializeToString(), timeout=30)
     assert caught.value.code() is grpc.StatusCode.INVALID_ARGUMENT
     assert "the limit is" in caught.value.details()
+
+
+@pytest.mark.parametrize("what", ["inputs", "outputs", "parameters"])
+def test_a_request_of_a_hundred_thousand_parts_is_refused_at_once(channel: grpc.Channel, what: str) -> None:
+    """Looking at each of them would hold up every other call for seconds."""
+    request = peer.ModelInferRequest(model_name="every")
+    for i in range(100_000):
+        if what == "parameters":
+            request.parameters[str(i)].bool_param = True
+        else:
+            getattr(request, what).add(name=str(i))
+    with pytest.raises(grpc.RpcError) as caught:
+        channel.unary_unary(INFER)(request.SerializeToString(), timeout=30)
+    assert f"the request has 100000 {what}, this server takes 4096 at most" in caught.value.details()

@@ -27,9 +27,20 @@ OURS = described(inference_pb2)
 PEERS = described(service_pb2) | described(model_config_pb2)
 
 
+def field(name: str, number: int, kind: str) -> descriptor_pb2.FieldDescriptorProto:
+    return descriptor_pb2.FieldDescriptorProto(name=name, number=number, type=f"TYPE_{kind}", label="LABEL_OPTIONAL")
+
+
+KSERVES = {
+    "RepositoryModelLoadResponse": {1: field("model_name", 1, "STRING"), 2: field("isLoaded", 2, "BOOL")},
+    "RepositoryModelUnloadResponse": {1: field("model_name", 1, "STRING"), 2: field("isUnloaded", 2, "BOOL")},
+}
+"""What KServe's grpc_predict_v2.proto has and Triton's has not."""
+
+
 @pytest.mark.parametrize("name", OURS)
 def test_a_message_is_part_of_the_peers(name: str) -> None:
-    fields = {field.number: field for field in PEERS[name].field}
+    fields = {field.number: field for field in PEERS[name].field} | KSERVES.get(name, {})
     for ours in OURS[name].field:
         peer = fields[ours.number]
         assert ours.name == peer.name

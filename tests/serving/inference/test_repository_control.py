@@ -112,6 +112,14 @@ def test_what_cannot_be_loaded_or_unloaded_is_said(triton: InferenceServerClient
         triton.load_model("../models/good")
 
 
+def test_kserves_messages_are_understood(channel: grpc.Channel, triton: InferenceServerClient) -> None:
+    """The model's name is in field 1, and comes back there beside a true in field 2."""
+    name, done = b"\x0a\x04good", b"\x10\x01"
+    for method, ready in (("RepositoryModelUnload", False), ("RepositoryModelLoad", True)):
+        assert channel.unary_unary(f"/inference.GRPCInferenceService/{method}")(name, timeout=30) == name + done
+        assert triton.is_model_ready("good") is ready
+
+
 def test_overrides_are_refused_in_words(triton: InferenceServerClient) -> None:
     with pytest.raises(InferenceServerException, match="load parameter 'config' is not supported") as caught:
         triton.load_model("good", config='{"max_batch_size": 8}')

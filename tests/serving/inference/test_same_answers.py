@@ -9,6 +9,7 @@ import pytest
 import tensorflow as tf
 from tensorflow_serving.apis import predict_pb2, prediction_service_pb2_grpc
 from tritonclient.grpc import InferenceServerClient, InferResult, service_pb2_grpc
+from tritonclient.utils import InferenceServerException
 
 import serving
 from tests.serving.inference.cases import CONTENTS, DTYPES, datatype, example, raw_request, triton_input, typed_request
@@ -89,12 +90,28 @@ def test_every_dtype_typed(every: serving.Server, dtype: str) -> None:
     assert_same(got, predict(every.port, "every", dtype, {"x": x})["y"])
 
 
-def test_an_output_that_the_protocol_has_no_datatype_for_is_refused(every: serving.Server) -> None:
+def test_metadata_of_a_model_without_a_default_signature_says_which_there_are(every: serving.Server) -> None:
+    with InferenceServerClient(f"localhost:{every.port}") as triton:
+        for ask in (triton.get_model_metadata, triton.get_model_config):
+            with pytest.raises(InferenceServerException, match=r"choose one of bfloat16, bool, .* 'signature_name'"):
+                ask("every")
+
+
+@pytest.mark.parametrize(
+    ("signature", "code", "words"),
+    [
+        ("complex64", "INVALID_ARGUMENT", "data-type is 'FP32', but model 'every' expects 'INVALID'"),
+        ("rotated", "UNIMPLEMENTED", "output 'y' is complex64, for which the Open Inference Protocol has no datatype"),
+    ],
+)
+def test_what_the_protocol_has_no_datatype_for_is_refused(
+    every: serving.Server, signature: str, code: str, words: str
+) -> None:
     with grpc.insecure_channel(f"localhost:{every.port}") as channel:
         stub = service_pb2_grpc.GRPCInferenceServiceStub(channel)
         made = raw_request("every", {"x": np.zeros((1, 1), np.float32)})
-        made.parameters["signature_name"].string_param = "complex64"
+        made.parameters["signature_name"].string_param = signature
         with pytest.raises(grpc.RpcError) as caught:
             stub.ModelInfer(made, timeout=TIMEOUT)
-    assert caught.value.code() is grpc.StatusCode.INVALID_ARGUMENT
-    assert "data-type is 'FP32', but model 'every' expects 'INVALID'" in caught.value.details()
+    assert caught.value.code().name == code
+    assert words in caught.value.details()

@@ -46,3 +46,11 @@ def test_only_the_first_task_has_to_name_a_version(stub: Stub) -> None:
         grpc.RpcError, match=r"must access the same version. Got Specific\(half, 3\) and Specific\(half, 2\)"
     ):
         stub.MultiInference(request, TIMEOUT)
+
+
+def test_a_signature_named_a_million_times_is_not_answered_a_million_times(stub: Stub) -> None:
+    request = inference("half", [("regress", REGRESS)] * 101, example(x=2))
+    with pytest.raises(grpc.RpcError, match="101 tasks: a request may have 100 at most"):
+        stub.MultiInference(request, TIMEOUT)
+    del request.tasks[100:]
+    assert len(stub.MultiInference(request, TIMEOUT).results) == 100
