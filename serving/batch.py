@@ -57,13 +57,12 @@ class Batch:
 
     def _joinable(self) -> bool:
         """Tell whether rows may be joined, taken apart and added; asks only where that is needed."""
-        rows = sum(ticket.job.rows for ticket in self.tickets)
-        independence = self.tickets[0].job.independence
-        if independence is None or self.tickets[0].shapes is None:
+        first = self.tickets[0]
+        if first.job.independence is None or first.shapes is None:
             return False
-        if len(self.tickets) == 1 and self.rules.padded(rows) == rows <= self.rules.piece_rows(rows):
+        if len(self.tickets) == 1 and not self.rules.changes(first.job.rows):
             return False
-        return independence.decide()
+        return first.job.independence.decide()
 
     def _together(self, tickets: Sequence[Ticket]) -> list[Outcome] | None:
         """Compute several jobs in one call; None where each has to be computed alone to see whose fault it was."""

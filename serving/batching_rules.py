@@ -10,6 +10,8 @@ from serving.batching_parameters import BatchingParameters
 class BatchingRules:
     """What a batch may be. The default is this server's own way: start at once, gather what arrives meanwhile."""
 
+    enabled: bool = True
+    """Whether there are batches at all."""
     max_rows: int = 128
     """Of one batch, padding counted."""
     timeout: float = 0.0
@@ -30,7 +32,7 @@ class BatchingRules:
     @classmethod
     def off(cls) -> Self:
         """Every request is computed alone."""
-        return cls(max_rows=1, adaptive=False)
+        return cls(enabled=False, max_rows=1, adaptive=False)
 
     @classmethod
     def of(cls, parameters: BatchingParameters) -> Self:
@@ -49,11 +51,6 @@ class BatchingRules:
             split=parameters.enable_large_batch_splitting,
         )
 
-    @property
-    def enabled(self) -> bool:
-        """Whether there are batches at all."""
-        return self != self.off()
-
     def padded(self, rows: int) -> int:
         """Return how many rows are computed for so many: the next of `sizes`, or just as many where none is as large."""
         return next((size for size in self.sizes if size >= rows), rows)
@@ -61,3 +58,7 @@ class BatchingRules:
     def piece_rows(self, rows: int) -> int:
         """Return how many rows of a request of so many one call is given."""
         return min(rows, self.max_rows) if self.split else rows
+
+    def changes(self, rows: int) -> bool:
+        """Tell whether a single request of so many rows is padded or taken apart."""
+        return bool(self.sizes and self.padded(rows) != rows) or (self.split and rows > self.max_rows)

@@ -41,9 +41,11 @@ class Job:
 class Ticket(Future[dict[str, np.ndarray]]):
     """The future answer to a job. Its state belongs to the queue that it waits in."""
 
-    def __init__(self, job: Job, queued: float) -> None:
+    def __init__(self, job: Job, queued: float, forget: "Callable[[Ticket], None] | None" = None) -> None:
         super().__init__()
         self.job = job
+        self._forget = forget
+        """Told when it was cancelled before its turn."""
         self.queued = queued
         """When it came, on the queue's clock."""
         self.abandoned = False
@@ -62,6 +64,8 @@ class Ticket(Future[dict[str, np.ndarray]]):
     def cancel(self) -> bool:
         """Give up the answer. Returns whether the job will never be computed."""
         if super().cancel():
+            if self._forget is not None:
+                self._forget(self)
             return True
         self.abandoned = True
         return False

@@ -261,15 +261,15 @@ class JobQueue:
 
     def _choose(self, turn: Turn) -> list[Ticket]:
         """Return the first job of the lane whose turn it is, and others of that lane that fit to it."""
-        candidates = self._candidates(turn)
-        first = next(candidates)
+        first = next(iter(turn.lane.flows[turn.level].waiting))
         most = turn.lane.most_rows()
         chosen, rows, size = [first], first.job.rows, first.size
-        if not first.joinable or rows >= most:
+        if turn.lane.jobs == 1 or not first.joinable or rows >= most:
             return chosen
-        for ticket in candidates:
+        for ticket in self._candidates(turn):
             if (
-                ticket.shapes == first.shapes
+                ticket is not first
+                and ticket.shapes == first.shapes
                 and ticket.job.independence is first.job.independence
                 and rows + ticket.job.rows <= most
                 and size + ticket.size <= _MOST_BYTES

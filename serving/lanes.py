@@ -57,7 +57,8 @@ class Lane:
 
     def most_rows(self) -> int:
         """Return how many rows its next batch may have."""
-        return self.times.worthwhile(self.rules.max_rows) if self.rules.adaptive else self.rules.max_rows
+        worthwhile = self.times.worthwhile if self.rules.adaptive else None
+        return self.rules.max_rows if worthwhile is None else min(worthwhile, self.rules.max_rows)
 
     def ripe_at(self) -> float | None:
         """Return when its next batch may start: in the past where at once, None where nothing waits."""

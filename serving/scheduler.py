@@ -8,6 +8,7 @@ import os
 import threading
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future
+from queue import SimpleQueue
 from time import monotonic
 from typing import Self
 
@@ -57,12 +58,12 @@ class Scheduler:
         self._threads = threads
         lock = threading.Lock()
         self._lock = lock
-        self._work = threading.Condition(lock)
-        """For workers: a job may be computed."""
+        self._calls: SimpleQueue[None] = SimpleQueue()
+        """An item for every worker that is to look for work: half the price of a Condition."""
         self._alarm = threading.Condition(lock)
         """For the timekeeper: something is due earlier than it knew."""
         self._ended = threading.Condition(lock)
-        """For `drain`: a worker has told its answers."""
+        """For `drain`: nothing is left."""
         self._workers = 0
         self._idle = 0
         self._telling = 0
@@ -94,7 +95,7 @@ class Scheduler:
                 the batching parameters have it, see JobQueue.add.
         """
         now = monotonic()
-        ticket = Ticket(job, now)
+        ticket = Ticket(job, now, self._forget)
         with self._lock:
             if self._closed:
                 raise StatusError(Code.UNAVAILABLE, "the server is shutting down: ask another, or again later")
@@ -102,35 +103,34 @@ class Scheduler:
             if self._queue.may_start(ticket, now):
                 self._call_worker()
             self._set_alarm(now)
-        ticket.add_done_callback(self._forget_cancelled)
         return ticket
 
     def drain(self, timeout: float) -> bool:
         """Wait for the jobs there are. Returns whether all of them ended in time."""
         with self._lock:
-            return self._ended.wait_for(lambda: not self._queue.pending and not self._telling, timeout)
+            return self._ended.wait_for(self._is_done, timeout)
 
     def close(self) -> None:
         """Drop what waits; what runs is left to itself."""
         with self._lock:
             self._closed = True
             waiting = self._queue.clear()
-            self._work.notify_all()
+            while self._idle:
+                self._call_worker()
             self._alarm.notify_all()
             self._ended.notify_all()
         for ticket in waiting:
             ticket.cancel()
 
-    def _forget_cancelled(self, ticket: Future[dict[str, np.ndarray]]) -> None:
-        if ticket.cancelled() and isinstance(ticket, Ticket):
-            with self._lock:
-                if self._queue.discard(ticket):
-                    self._ended.notify_all()
+    def _forget(self, ticket: Ticket) -> None:
+        with self._lock:
+            if self._queue.discard(ticket):
+                self._tell_drain()
 
     def _call_worker(self) -> None:
         if self._idle:
             self._idle -= 1  # here and not where it wakes up, or it would be called twice
-            self._work.notify()
+            self._calls.put(None)
         elif self._workers < self._threads:
             self._workers += 1
             _start(f"zoo-compute-{self._workers}", self._compute)
@@ -148,30 +148,35 @@ class Scheduler:
 
     def _compute(self) -> None:
         """Compute batches until the end: what a worker does."""
-        batch = self._await_batch()
+        batch = self._await_batch(told=False)
         while batch is not None:
             outcomes = _outcomes(batch)
             with self._lock:
-                self._queue.finish(batch, monotonic())
-            _tell(outcomes)
-            del batch, outcomes  # or the last request would stay in memory while this thread idles
-            self._told()
-            batch = self._await_batch()
-
-    def _await_batch(self) -> Batch | None:
-        """Return the next batch; None at the end."""
-        with self._lock:
-            while not self._closed:
                 now = monotonic()
-                batch = self._queue.take(now)
+                self._queue.finish(batch, now)
+                batch = None if self._closed else self._queue.take(now)
+            _tell(outcomes)
+            del outcomes  # or the last request would stay in memory while this thread idles
+            if batch is None:
+                batch = self._await_batch(told=True)
+
+    def _await_batch(self, *, told: bool) -> Batch | None:
+        """Return the next batch; None at the end."""
+        while True:
+            with self._lock:
+                self._telling -= told
+                told = False
+                now = monotonic()
+                batch = None if self._closed else self._queue.take(now)
                 if batch is not None:
                     self._telling += 1
                     return batch
+                self._tell_drain()
+                if self._closed:
+                    return None
                 self._set_alarm(now)  # what was full when it came may have to be waited for since others were cancelled
-                self._ended.notify_all()  # all that was left may have been cancelled
                 self._idle += 1
-                self._work.wait()
-        return None
+            self._calls.get()
 
     def _keep_time(self) -> None:
         """End the jobs whose deadline has passed, and start batches that need not wait longer: what the timekeeper does."""
@@ -182,7 +187,7 @@ class Scheduler:
                     now = monotonic()
                     # Marked as running, so that nobody can cancel them before they are told.
                     passed = [each for each in self._queue.pop_overdue(now) if each.set_running_or_notify_cancel()]
-                    self._ended.notify_all()
+                    self._tell_drain()
                     for _ in range(self._queue.startable(now)):
                         self._call_worker()
                     self._alarm_at = self._queue.changes_at(now)
@@ -192,11 +197,15 @@ class Scheduler:
                     return
                 self._telling += 1
             _tell([(ticket, overdue()) for ticket in passed])
-            self._told()
+            with self._lock:
+                self._telling -= 1
+                self._tell_drain()
 
-    def _told(self) -> None:
-        with self._lock:
-            self._telling -= 1
+    def _is_done(self) -> bool:
+        return not self._queue.pending and not self._telling
+
+    def _tell_drain(self) -> None:
+        if self._is_done():
             self._ended.notify_all()
 
 

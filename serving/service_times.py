@@ -36,6 +36,8 @@ class ServiceTimes:
         """By the exponent of the number of rows."""
         self._per_job: float | None = None
         self._batches = 0
+        self.worthwhile: int | None = None
+        """Up to how many rows a larger batch takes less time a row, or may do so for what is known; None for any."""
 
     @property
     def per_job(self) -> float | None:
@@ -53,6 +55,7 @@ class ServiceTimes:
         share = seconds / jobs
         self._per_job = share if self._per_job is None else self._per_job + _WEIGHT * (share - self._per_job)
         self._batches += 1
+        self.worthwhile = self._find_worthwhile()
 
     def estimate(self, rows: int) -> float:
         """Return the seconds that a batch will take, by the nearest size that was seen; 0 where none was."""
@@ -61,15 +64,18 @@ class ServiceTimes:
         exponent = _exponent(rows)
         return rows * self._sizes[min(self._sizes, key=lambda known: abs(known - exponent))].per_row
 
-    def worthwhile(self, most: int) -> int:
-        """Return up to how many rows a larger batch takes less time a row, or may do so for what is known."""
-        if not self._sizes:
-            return most
-        paying = max(exponent for exponent, size in self._sizes.items() if self._pays(size))
-        refused = min((e for e, size in self._sizes.items() if e > paying), default=paying + _BEYOND + 1)
+    def _find_worthwhile(self) -> int:
+        bound = _WORTH * self._least()
+        paying, refused = 0, None
+        for exponent, size in sorted(self._sizes.items()):
+            if size.seen < _FIRST or size.per_row <= bound:
+                paying, refused = exponent, None
+            elif refused is None:
+                refused = exponent
+        most = paying + _BEYOND if refused is None else min(paying + _BEYOND, refused - 1)
         if self._batches % _PROBE == 0:
-            refused += 1
-        return min(most, 1 << max(paying, min(paying + _BEYOND, refused - 1)))
+            most += 1
+        return 1 << most
 
     def _pays(self, size: _Size) -> bool:
         return size.seen < _FIRST or size.per_row <= _WORTH * self._least()
