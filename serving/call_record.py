@@ -28,6 +28,8 @@ class CallRecord:
     bytes_in: int = 0
     bytes_out: int = 0
     code: Code = Code.OK
+    wrong: str = ""
+    """The part of the request that was wrong, as `inputs` or `model_spec`; never what the client wrote there."""
     seconds: dict[str, float] = field(default_factory=dict)
     """By phase: `decode`, `queue`, `compute`, `encode`, and `total`."""
 

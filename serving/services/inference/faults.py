@@ -66,7 +66,8 @@ def _misfit(manager: Manager, query: Query, max_rows: int) -> str:
     try:
         with manager.lease(query.model) as servable:
             signature = servable.signature(query.signature)
-        arrived = {name: source.spec for name, source in query.inputs.items()}
+        inputs = query.inputs(signature) if callable(query.inputs) else query.inputs
+        arrived = {name: source.spec for name, source in inputs.items()}
     except (StatusError, CodecError):  # this server's own words will do
         return ""
     name = query.model.name
