@@ -161,6 +161,8 @@ def _no_route(verb: str, path: str, verbs: Sequence[str]) -> StatusError:
 
 def _error(error: StatusError, headers: Mapping[str, str]) -> _Response:
     found = {"content-type": JSON, **headers}
+    if error.code is Code.UNAUTHENTICATED:
+        found.setdefault("www-authenticate", "Bearer")  # RFC 9110, 11.6.1: a 401 says what it wants
     if error.retry_after is not None:
         found["retry-after"] = str(ceil(error.retry_after))
     return _Response(status_of(error), error_body(error.message), found)
