@@ -1,5 +1,6 @@
 """What is counted, read with Prometheus's own parser and held against calls that were made."""
 
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -108,3 +109,14 @@ def test_openmetrics_is_written_for_who_prefers_it(port: int) -> None:
     answer = ask(port, "GET", "/metrics", None, {"Accept": "application/openmetrics-text;version=1.0.0"})
     assert answer.headers["content-type"].startswith("application/openmetrics-text")
     assert answer.body.endswith(b"# EOF\n")
+
+
+def test_the_guide_names_every_metric(counted: serving.Server) -> None:
+    assert predict(counted.rest_api_port, "affine", {"instances": [1.0]}).status == 200
+    guide = (Path(__file__).parents[3] / "docs" / "rest.md").read_text(encoding="utf-8")
+    page = ask(counted.rest_api_port, "GET", "/metrics").body.decode()
+    names = {line.split()[2] for line in page.splitlines() if line.startswith("# TYPE ")}
+    ours = {name for name in names if not name.startswith(("process_", "python_"))}
+    assert {name for name in ours if f"`{name}`" not in guide} == set()
+    told = set(re.findall(r"`(:?(?:zoo|tensorflow)[a-z_:]+)`", guide))
+    assert told - ours == set()
