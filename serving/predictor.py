@@ -1,6 +1,5 @@
 """The one way from a request to an answer, whatever the protocol: check, decode, queue, compute, check again."""
 
-import asyncio
 import contextlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -11,9 +10,12 @@ from typing import Protocol
 import numpy as np
 
 from serving.codec import CodecError
+from serving.mailbox import Mailbox
 from serving.manager import Manager
 from serving.model_ref import ModelRef
 from serving.offload import Offload
+from serving.priority import KEY as PRIORITY_KEY
+from serving.priority import read_priority
 from serving.scheduler import Job, Scheduler
 from serving.servable import Servable
 from serving.signature import Signature, TensorSpec, input_field
@@ -54,7 +56,7 @@ class Query:
     outputs: Sequence[str] = ()
     """Those that are wanted; none for all."""
     priority: int = 0
-    """0 for the default; else the smaller, the more urgent."""
+    """How urgent it is, where its protocol says so; see `serving.priority`."""
     queue_seconds: float | None = None
     """How long it may wait for its turn, however long its caller would; None for as long as the caller."""
 
@@ -90,6 +92,7 @@ class Predictor:
         self._scheduler = scheduler
         self._offload = offload
         self._limits = limits
+        self._mailbox = Mailbox()
 
     async def answer(self, query: Query, call: Call) -> Answer:
         """Run a servable's signature.
@@ -115,12 +118,17 @@ class Predictor:
                 inputs=inputs,
                 record=record,
                 deadline=None if remaining is None else monotonic() + remaining,
+                priority=query.priority or read_priority(call.metadata.get(PRIORITY_KEY)),
+                rows=record.rows,
+                model=servable.name,
+                independence=servable.independence.get(signature.name),
+                rules=servable.batching,
             )
             future = self._scheduler.submit(job)
             # A call that is cancelled leaves at once; the version stays until the engine is done with it.
             held = stack.pop_all()
             future.add_done_callback(lambda _: held.close())
-        outputs = await asyncio.wrap_future(future)
+        outputs = await self._mailbox.wait(future)
         outputs = {name: outputs[name] for name in wanted}
         self._check_size(outputs)
         return Answer(servable.name, servable.version, signature, outputs, servable.class_names)

@@ -12,13 +12,16 @@ from typing import Any, Self, TypeVar
 
 from serving.call_log import log_call
 from serving.config import ServerConfig
+from serving.control import without_control
 from serving.engines.engine import EngineLoader
+from serving.engines.saved_model import set_parallelism
 from serving.interceptors import Drain, Interceptor, intercepted
 from serving.manager import Manager
 from serving.metrics import CallMetrics, LoadMetrics
 from serving.offload import Offload
 from serving.predictor import Limits, Predictor
 from serving.recorder import Listener, Recorder
+from serving.repository import ModelSource
 from serving.scheduler import Scheduler
 from serving.services.example_service import ExampleService
 from serving.services.health_service import HealthService
@@ -31,10 +34,12 @@ from serving.status import ServerError
 from serving.tasks.runner import TaskRunner
 from serving.transports.grpcio import GrpcioTransport
 from serving.transports.transport import Stream, Transport, Unary
+from serving.watcher import ConfigFile, Watcher
 from serving.wire import (
     CLASSIFY,
     GET_MODEL_METADATA,
     GET_MODEL_STATUS,
+    HANDLE_RELOAD_CONFIG,
     HEALTH_CHECK,
     HEALTH_WATCH,
     HTTP_LIVE,
@@ -84,6 +89,7 @@ class Server:
 
         Raises:
             ServerError: a field has an unusable value, or the repository is none.
+            StatusError: the config file cannot be read, or names models that cannot be served.
         """
         if repository is not None:
             fields["repository"] = repository
@@ -94,12 +100,14 @@ class Server:
         self._threads: list[threading.Thread] = []
         self._stopping = threading.Event()
         self._ready = False
-        repository_on_disk = self.config.models()
-        repository_on_disk.check()
+        self._config_file = ConfigFile(Path(self.config.model_config_file)) if self.config.model_config_file else None
         self.manager = Manager(
-            repository_on_disk, self.config.version_policy(), load_engine or self.config.engine_by_files()
+            self._models(),
+            load_engine or self.config.engine_by_files(),
+            loading=self.config.loading(),
+            label_rules=self.config.label_rules(),
         )
-        self._scheduler = Scheduler(threads=self.config.threads, max_pending=self.config.max_pending)
+        self._scheduler = Scheduler.of(self.config)
         self._offload = Offload()
         self._drain = Drain(exempt=[HEALTH_CHECK, HEALTH_WATCH, HTTP_LIVE, HTTP_READY, METRICS])
         self._statistics = Statistics()
@@ -119,6 +127,8 @@ class Server:
             intercepted(methods, self._interceptors),
             host=self.config.host,
             port=self.config.port,
+            socket_path=self.config.grpc_socket_path,
+            arguments=self.config.grpc_channel_arguments,
             max_message_bytes=self.config.max_message_bytes,
             credentials=self.config.credentials,
         )
@@ -128,11 +138,12 @@ class Server:
         """Listen, load the models, and report healthy; returns when all of that is done.
 
         Raises:
-            ServerError: the address cannot be had.
+            ServerError: the address cannot be had, or TensorFlow's threads cannot be set any more.
         """
         self._loop = asyncio.new_event_loop()
         self._start_thread("zoo-loop", self._loop.run_forever)
         try:
+            set_parallelism(self.config.tensorflow_intra_op_parallelism, self.config.tensorflow_inter_op_parallelism)
             self.port = self._run(self._transport.start())
             if self._http is not None:
                 self.rest_api_port = self._run(self._http.start())
@@ -148,8 +159,13 @@ class Server:
         logger.info("listening on %s:%d, serving %s", self.config.host, self.port, ", ".join(live) or "no model yet")
         if self._http is not None:
             logger.info("HTTP on %s:%d", self.config.host, self.rest_api_port)
-        if self.config.poll_seconds:
-            self._start_thread("zoo-repository", self._watch)
+        watcher = Watcher(
+            self.manager,
+            poll_seconds=self.config.poll_seconds,
+            config_file=self._config_file,
+            config_poll_seconds=self.config.model_config_file_poll_wait_seconds,
+        )
+        self._start_thread("zoo-watcher", lambda: watcher.run(self._stopping))
         return self
 
     def stop(self, grace: float = 30.0) -> bool:
@@ -190,6 +206,13 @@ class Server:
     ) -> None:
         self.stop()
 
+    def _models(self) -> ModelSource:
+        if self._config_file is not None:
+            return self._config_file.table()
+        repository = self.config.models()
+        repository.check()
+        return repository
+
     def _methods(self) -> list[Unary | Stream]:
         config = self.config
         predict = PredictService(
@@ -203,13 +226,14 @@ class Server:
         )
         examples = ExampleService(runner, self._offload, max_bytes=config.max_message_bytes)
         models = ModelService(self.manager)
-        return [
+        methods = [
             Unary(PREDICT, predict.predict, config.max_message_bytes),
             Unary(CLASSIFY, examples.classify, config.max_message_bytes),
             Unary(REGRESS, examples.regress, config.max_message_bytes),
             Unary(MULTI_INFERENCE, examples.multi_inference, config.max_message_bytes),
             Unary(GET_MODEL_METADATA, predict.get_model_metadata),
             Unary(GET_MODEL_STATUS, models.get_model_status),
+            Unary(HANDLE_RELOAD_CONFIG, models.handle_reload_config),
             Unary(HEALTH_CHECK, self._health.check),
             Stream(HEALTH_WATCH, self._health.watch),
             Stream(REFLECTION_INFO, ReflectionService().info),
@@ -219,11 +243,11 @@ class Server:
                 offload=self._offload,
                 statistics=self._statistics,
                 limits=self._limits,
-                policy=config.version_policy(),
                 is_serving=lambda: self._ready and not self._stopping.is_set(),
                 interceptors=self._interceptors,
             ),
         ]
+        return without_control(methods) if config.disable_control_rpcs else methods
 
     def _http_transport(self, methods: list[Unary | Stream]) -> Transport:
         try:
@@ -246,13 +270,6 @@ class Server:
     def _update_health(self) -> None:
         if not self._stopping.is_set():  # then the health has been settled, and nobody is left to be told
             self._run(self._health.update(ready=self._ready, models=self.manager.models()))
-
-    def _watch(self) -> None:
-        while not self._stopping.wait(self.config.poll_seconds):
-            try:
-                self.manager.refresh()
-            except Exception:
-                logger.exception("cannot look at %s; trying again", self.config.repository)
 
     def _run(self, work: Coroutine[Any, Any, T]) -> T:
         assert self._loop is not None  # noqa: S101 - `start` made it

@@ -69,7 +69,7 @@ def _routes(config: ServerConfig, parts: Parts) -> Sequence[Route]:
             InferenceApi(inference, parts.offload, max_bytes=config.max_message_bytes),
             max_bytes=config.max_message_bytes,
         ),
-        *metrics_routes(metrics, METRICS_PATHS),
+        *metrics_routes(metrics, (*METRICS_PATHS, config.monitoring.path)),
     ]
 
 

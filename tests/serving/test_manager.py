@@ -57,7 +57,7 @@ def log() -> Log:
 def make(tmp_path: Path, log: Log) -> Callable[..., Manager]:
     def manager(versions: str = "latest") -> Manager:
         (tmp_path / "models").mkdir(exist_ok=True)
-        return Manager(Repository(tmp_path / "models"), VersionPolicy.parse(versions), log.load)
+        return Manager(Repository(tmp_path / "models", policy=VersionPolicy.parse(versions)), log.load)
 
     return manager
 

@@ -6,7 +6,6 @@ from serving.interceptors import Interceptor, around
 from serving.manager import Manager
 from serving.offload import Offload
 from serving.predictor import Limits, Predictor
-from serving.repository import VersionPolicy
 from serving.services.inference.infer import InferService
 from serving.services.inference.models import ModelsService
 from serving.services.inference.repository import RepositoryService
@@ -35,7 +34,6 @@ def inference_methods(
     offload: Offload,
     statistics: Statistics,
     limits: Limits,
-    policy: VersionPolicy,
     is_serving: Callable[[], bool],
     interceptors: Sequence[Interceptor],
 ) -> list[Unary | Stream]:
@@ -45,7 +43,7 @@ def inference_methods(
     the caller puts them.
     """
     infer = InferService(manager, predictor, offload, limits)
-    models = ModelsService(manager, is_serving, policy, limits.max_batch_rows)
+    models = ModelsService(manager, is_serving, limits.max_batch_rows)
     repository = RepositoryService(manager)
     stream = InferStream(around(MODEL_STREAM_INFER, infer.infer_streamed, interceptors), MODEL_STREAM_INFER)
     small = {

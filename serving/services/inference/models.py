@@ -33,20 +33,16 @@ PLATFORM, BACKEND = "tensorflow_savedmodel", "tensorflow"
 class ModelsService:
     """Answers serialized requests. Lives in one event loop."""
 
-    def __init__(
-        self, manager: Manager, is_serving: Callable[[], bool], policy: VersionPolicy, max_batch_rows: int
-    ) -> None:
+    def __init__(self, manager: Manager, is_serving: Callable[[], bool], max_batch_rows: int) -> None:
         """Tell of a manager's models.
 
         Args:
             manager: knows the models.
             is_serving: whether the server has looked at all of its models once, and is not about to stop.
-            policy: which versions are served.
             max_batch_rows: the largest batch.
         """
         self._manager = manager
         self._is_serving = is_serving
-        self._policy = policy
         self._max_batch_rows = max_batch_rows
 
     async def server_live(self, message: bytes, call: Call) -> bytes:  # noqa: ARG002 - every handler takes both
@@ -96,7 +92,7 @@ class ModelsService:
             name=servable.name,
             platform=PLATFORM,
             backend=BACKEND,
-            version_policy=_policy_message(self._policy),
+            version_policy=_policy_message(self._manager.policy(servable.name)),
             max_batch_size=self._max_batch_rows if batched else 0,
             default_model_filename="saved_model.pb",
         )

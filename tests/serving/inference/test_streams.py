@@ -132,7 +132,9 @@ class SlowEngine:
 def slow(install: Install, tmp_path: Path) -> Iterator[tuple[serving.Server, SlowEngine]]:
     install("affine2", "m", 1)
     engine = SlowEngine()
-    with serving.Server(tmp_path / "models", port=0, poll_seconds=0, load_engine=lambda _: engine) as server:
+    with serving.Server(
+        tmp_path / "models", port=0, poll_seconds=0, load_engine=lambda _: engine, adaptive_batching=False
+    ) as server:
         yield server, engine
         engine.gate.set()
 
