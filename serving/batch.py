@@ -80,6 +80,7 @@ class Batch:
             return None
         for ticket in tickets:
             ticket.job.record.batch_rows = computed
+            ticket.job.record.executions = int(ticket is tickets[0])
         self.computed_rows = computed
         return list(zip(tickets, answers, strict=True))
 
@@ -102,12 +103,14 @@ class Batch:
         """Compute a job in calls of as many rows as the rules want."""
         job, answers = ticket.job, []
         size = self.rules.piece_rows(job.rows)
+        job.record.executions = 0
         for start in range(0, job.rows, size):
             _raise(_why_not(ticket, clock()))
             piece = {name: array[start : start + size] for name, array in job.inputs.items()}
             rows = min(size, job.rows - start)
             computed = self.rules.padded(rows)
             job.record.batch_rows += computed
+            job.record.executions += 1
             answers += split(job.run(join([piece], rows=computed)), [rows], computed=computed)
         return join(answers, rows=job.rows) if len(answers) > 1 else answers[0]
 

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -120,3 +121,16 @@ def test_the_guide_names_every_metric(counted: serving.Server) -> None:
     assert {name for name in ours if f"`{name}`" not in guide} == set()
     told = set(re.findall(r"`(:?(?:zoo|tensorflow)[a-z_:]+)`", guide))
     assert told - ours == set()
+
+
+def test_every_row_is_in_one_batch(counted: serving.Server) -> None:
+    with ThreadPoolExecutor(8) as pool:
+        answers = pool.map(
+            lambda rows: predict(counted.rest_api_port, "affine", {"instances": [0.0] * rows}).status, [1, 2, 3] * 20
+        )
+        assert set(answers) == {200}
+    samples = scrape(counted.rest_api_port)
+    assert value(samples, "zoo_request_rows_sum", model="affine") == 20 * (1 + 2 + 3)
+    assert value(samples, "zoo_request_rows_count", model="affine") == 60
+    assert value(samples, "zoo_batch_rows_sum", model="affine") == 20 * (1 + 2 + 3)
+    assert 1 <= value(samples, "zoo_batch_rows_count", model="affine") <= 60
