@@ -54,8 +54,8 @@ def inference_routes(api: InferenceApi, *, max_bytes: int) -> Sequence[Route]:
         Route.of(HTTP_LIVE, r"/v2/health/live", api.live),
         Route.of(HTTP_READY, r"/v2/health/ready", api.ready),
         Route.of("POST /v2/repository/index", r"/v2/repository/index", api.index),
-        Route.of(HTTP_LOAD, rf"{_V2_REPOSITORY}/load", api.load),
-        Route.of(HTTP_UNLOAD, rf"{_V2_REPOSITORY}/unload", api.unload),
+        Route.of(HTTP_LOAD, rf"{_V2_REPOSITORY}/load", api.load, is_timed=False),
+        Route.of(HTTP_UNLOAD, rf"{_V2_REPOSITORY}/unload", api.unload, is_timed=False),
     ]
 
 
