@@ -74,6 +74,11 @@ def test_a_version_can_be_named_and_names_are_decoded(port: int, path: str, expe
     assert answer.json.get("predictions") == (None if expected is None else [expected])
 
 
+def test_a_query_means_nothing(port: int) -> None:
+    answer = ask(port, "POST", "/v1/models/affine:predict?version=1&model=sum&label=x", '{"instances": [1]}')
+    assert answer.json == {"predictions": [3.5]}
+
+
 def test_words_of_the_path_may_be_in_either_case(port: int) -> None:
     assert ask(port, "POST", "/V1/Models/affine:Predict", '{"instances": [1]}').json == {"predictions": [3.5]}
 
