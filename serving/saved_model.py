@@ -1,5 +1,7 @@
 """Reads the signatures of a SavedModel from its file alone, so that no engine is needed to know what it takes."""
 
+from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from pathlib import Path
 
 from google.protobuf.message import DecodeError
@@ -9,33 +11,61 @@ from serving.status import ServerError
 from zoo.artifact import PASSPORT, read_passport, refuse_faults
 
 SERVE_TAG = "serve"
+SAVED_MODEL_FILE = "saved_model.pb"
 _INTERNAL = "__saved_model"  # TensorFlow keeps its initialisers among the signatures under such names
 
 
-def read_signature_defs(version: Path) -> prediction_pb2.SignatureDefMap:
+def read_signature_defs(
+    version: Path, tags: AbstractSet[str] = frozenset({SERVE_TAG})
+) -> prediction_pb2.SignatureDefMap:
     """Return the signatures of a version folder as they are stored.
+
+    Args:
+        version: what holds a SavedModel.
+        tags: of its graphs, the one that has these; see `read_graph`.
 
     Raises:
         ServerError: there is no SavedModel, it cannot be read, or it has nothing to serve.
     """
-    path = version / "saved_model.pb"
+    found = prediction_pb2.SignatureDefMap()
+    for name, definition in read_graph(version, tags).signature_def.items():
+        if not name.startswith(_INTERNAL):
+            found.signature_def[name].CopyFrom(definition)
+    if not found.signature_def:
+        raise ServerError(
+            f"{version / SAVED_MODEL_FILE} has no signature to serve (tag {', '.join(map(repr, sorted(tags)))})"
+        )
+    return found
+
+
+def read_graph(version: Path, tags: AbstractSet[str] = frozenset({SERVE_TAG})) -> tensor_pb2.MetaGraphDef:
+    """Return the graph of a SavedModel that has these tags and no others; or else the only one that has these and others.
+
+    Raises:
+        ServerError: there is no SavedModel, it cannot be read, or it has no such graph.
+    """
+    path = version / SAVED_MODEL_FILE
     if path.exists() and not path.is_file():  # a pipe would be waited for
         raise ServerError(f"{path} is not a file")
     try:
-        model = tensor_pb2.SavedModel.FromString(path.read_bytes())
+        graphs = tensor_pb2.SavedModel.FromString(path.read_bytes()).meta_graphs
     except OSError as error:
         raise ServerError(f"{version} is not a whole SavedModel: {error.strerror}: {path.name}") from None
     except DecodeError:
         raise ServerError(f"{path} is not a SavedModel, or is cut short") from None
-    graphs = [graph for graph in model.meta_graphs if SERVE_TAG in graph.meta_info_def.tags]
-    found = prediction_pb2.SignatureDefMap()
-    for graph in graphs:
-        for name, definition in graph.signature_def.items():
-            if not name.startswith(_INTERNAL):
-                found.signature_def[name].CopyFrom(definition)
-    if not found.signature_def:
-        raise ServerError(f"{path} has no signature to serve (tag {SERVE_TAG!r})")
-    return found
+    exact = [graph for graph in graphs if set(graph.meta_info_def.tags) == tags]
+    wider = [graph for graph in graphs if set(graph.meta_info_def.tags) > tags]
+    if exact or len(wider) == 1:
+        return (exact or wider)[0]
+    there_are = "; ".join(_show(graph.meta_info_def.tags) for graph in graphs) or "none"
+    raise ServerError(
+        f"Could not find meta graph def matching supplied tags: {_show(tags)}. {path} has {there_are}; "
+        "--saved_model_tags says which to load"
+    )
+
+
+def _show(tags: Iterable[str]) -> str:
+    return f"{{ {' '.join(sorted(tags))} }}"
 
 
 def check_files(version: Path) -> None:
@@ -52,3 +82,12 @@ def read_passport_text(version: Path) -> str | None:
     """Return the text of a version's passport.json; None where there is none."""
     path = version / PASSPORT
     return path.read_text(encoding="utf-8") if path.exists() else None
+
+
+def read_class_names(version: Path) -> Mapping[str, Sequence[str]]:
+    """Return what a version's passport calls the classes whose scores an output holds, by output; empty without one.
+
+    Raises:
+        ArtifactError: the passport cannot be read.
+    """
+    return read_passport(version).class_names if (version / PASSPORT).exists() else {}

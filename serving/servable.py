@@ -1,15 +1,20 @@
 """One loaded version."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
-from serving.engines.engine import Engine, EngineLoader
+from serving.batching_parameters import BatchingParameters
+from serving.batching_rules import BatchingRules
+from serving.engines.engine import Engine, EngineLoader, SignatureReader
+from serving.joint_signature import JointSignature
 from serving.protos import prediction_pb2
-from serving.saved_model import check_files, read_passport_text, read_signature_defs
+from serving.row_independence import RowIndependence, may_be_batched
+from serving.saved_model import check_files, read_class_names, read_passport_text, read_signature_defs
 from serving.signature import DEFAULT_SIGNATURE, Signature, to_signatures
-from serving.status import invalid
-from zoo.errors import did_you_mean
+from serving.trial_rows import TrialRows
+from serving.unknown_signature import UnknownSignatureError
 
 
 @dataclass(frozen=True)
@@ -21,28 +26,70 @@ class Servable:
     engine: Engine
     signatures: Mapping[str, Signature]
     signature_defs: prediction_pb2.SignatureDefMap
-    """The signatures as the SavedModel stores them, for clients that ask."""
+    """The signatures as they are stored, for clients that ask."""
     passport: str | None = None
     """The text of its passport.json, for clients that ask; None of a SavedModel without one."""
+    class_names: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    """What its passport calls the classes whose scores an output holds, by output."""
+    independence: Mapping[str, RowIndependence] = field(default_factory=dict)
+    """By signature: whether its requests may be computed together; those that never may are left out."""
+    batching: BatchingRules | None = None
+    """What a batch of its requests is, where versions bring that themselves; None for what it is of all models."""
 
-    def signature(self, name: str) -> Signature:
-        """Return a signature; the empty name means the default one. Raises StatusError on an unknown name."""
+    def signature(self, name: str | tuple[str, ...]) -> Signature:
+        """Return a signature, the default one for the empty name; or several joined into one.
+
+        Raises:
+            UnknownSignatureError: there is none of such a name.
+            StatusError: those that are to be joined do not take the same inputs.
+        """
+        if isinstance(name, tuple):
+            return JointSignature.of([self.signature(each) for each in name])
         wanted = name or DEFAULT_SIGNATURE
         if wanted not in self.signatures:
-            raise invalid(
-                f'Serving signature name: "{wanted}" not found in signature def; {did_you_mean(wanted, self.signatures)}',
-                field="model_spec.signature_name",
-            )
+            raise UnknownSignatureError(wanted, self.signatures)
         return self.signatures[wanted]
 
 
-def load_servable(name: str, version: int, path: Path, load_engine: EngineLoader) -> Servable:
-    """Load a version folder.
+def load_servable(
+    name: str, version: int, path: Path, load_engine: EngineLoader, own_batching: BatchingParameters | None = None
+) -> Servable:
+    """Load a version folder; given `own_batching`, with its own batching parameters, which share the threads of these.
 
     Raises:
-        ZooError: it is half-written, corrupt or not a SavedModel; the message says which.
+        ZooError: it is half-written, corrupt or no model; the message says which.
     """
     check_files(path)
-    definitions = read_signature_defs(path)
+    read = load_engine.read_signature_defs if isinstance(load_engine, SignatureReader) else read_signature_defs
+    definitions = read(path)
     passport = read_passport_text(path)
-    return Servable(name, version, load_engine(path), to_signatures(definitions), definitions, passport)
+    engine, signatures = load_engine(path), to_signatures(definitions)
+    class_names = read_class_names(path)
+    independence = {
+        key: RowIndependence(
+            f"{name} version {version}, signature {key!r}",
+            partial(engine.run, key),
+            TrialRows(signature, lambda: passport),
+        )
+        for key, signature in signatures.items()
+        if may_be_batched(signature)
+    }
+    return Servable(
+        name=name,
+        version=version,
+        engine=engine,
+        signatures=signatures,
+        signature_defs=definitions,
+        passport=passport,
+        class_names=class_names,
+        independence=independence,
+        batching=_own_rules(path, own_batching),
+    )
+
+
+def _own_rules(version: Path, common: BatchingParameters | None) -> BatchingRules | None:
+    """Return what a version says of batches; without a word, it has none, as in TensorFlow Serving."""
+    if common is None:
+        return None
+    own = BatchingParameters.of_version(version, common)
+    return BatchingRules.off() if own is None else BatchingRules.of(own)

@@ -4,13 +4,14 @@ TensorFlow ends the whole process on some inputs of a wrong rank, and answers no
 reaches an engine only after it was held against the signature.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Self
 
 import numpy as np
 
 from serving.codec import array_dtype_name, dtype_name
+from serving.engines.engine import Engine
 from serving.protos import prediction_pb2, tensor_pb2
 from serving.status import Code, StatusError, invalid
 from zoo.errors import did_you_mean
@@ -39,6 +40,10 @@ class TensorSpec:
         """Length of the first axis; 1 where there is none, or any."""
         return (self.shape[0] or 0) if self.shape else 1
 
+    def fits(self, shape: tuple[int | None, ...] | None) -> bool:
+        """Tell whether a shape is one of those that this stands for."""
+        return _fits(shape, self.shape)
+
     def row_fits(self, shape: tuple[int, ...]) -> bool:
         """Tell whether a shape is that of one row, the batch axis left out."""
         return bool(self.shape) and self.shape is not None and _fits(shape, self.shape[1:])
@@ -56,6 +61,17 @@ class Signature:
     name: str
     inputs: Mapping[str, TensorSpec]
     outputs: Mapping[str, TensorSpec]
+    method_name: str = ""
+    """What TensorFlow Serving calls the kind of it: `tensorflow/serving/predict`, `.../classify` or `.../regress`."""
+
+    @property
+    def parts(self) -> "tuple[Signature, ...]":
+        """The signatures that it is made of: itself, where it was not joined from others."""
+        return (self,)
+
+    def run(self, engine: Engine, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """Have an engine answer inputs that passed `check`. Raises what `Engine.run` raises."""
+        return engine.run(self.name, inputs)
 
     def check(self, arrived: Mapping[str, TensorSpec], *, max_rows: int, allow_unknown_rank: bool = False) -> None:
         """Refuse inputs that the signature does not take.
@@ -69,16 +85,7 @@ class Signature:
             StatusError: INVALID_ARGUMENT, saying what arrived, what was expected, and the nearest name; or
                 FAILED_PRECONDITION, where the model does not say what it takes.
         """
-        for name in arrived:
-            if name not in self.inputs:
-                raise invalid(
-                    f"unknown input {name!r} of signature {self.name!r}; {did_you_mean(name, self.inputs)}",
-                    field=input_field(name),
-                )
-        missing = [f"{name!r} ({spec})" for name, spec in self.inputs.items() if name not in arrived]
-        if missing:
-            got = ", ".join(map(repr, arrived)) or "no input"
-            raise invalid(f"signature {self.name!r} needs the input {', '.join(missing)}; got {got}", field="inputs")
+        self.check_names(arrived)
         for name, spec in self.inputs.items():
             if spec.shape is None and not allow_unknown_rank:
                 raise StatusError(
@@ -89,6 +96,32 @@ class Signature:
                 )
             _check_tensor(name, arrived[name], spec)
         self._check_rows({name: arrived[name].rows for name, spec in self.inputs.items() if spec.is_batched}, max_rows)
+
+    def check_names(self, arrived: Collection[str]) -> None:
+        """Refuse inputs of other names, in TensorFlow Serving's words: clients look for them. Raises StatusError."""
+        got, extra = set(arrived), [name for name in arrived if name not in self.inputs]
+        missing = [name for name in self.inputs if name not in got]
+        if not extra and not missing:
+            return
+        known = ",".join(self.inputs)
+        if len(got) == len(self.inputs):
+            start = (
+                f"input tensor alias not found in signature: {extra[0]}. Inputs expected to be in the set {{{known}}}."
+            )
+        else:
+            start = (
+                f"input size does not match signature: {len(got)}!={len(self.inputs)} "
+                f"len({{{','.join(sorted(got))}}}) != len({{{known}}}). "
+                f"Sent extra: {{{','.join(extra)}}}. Missing but required: {{{','.join(missing)}}}."
+            )
+        if extra:
+            raise invalid(
+                f"{start} unknown input {extra[0]!r} of signature {self.name!r}; {did_you_mean(extra[0], self.inputs)}",
+                field=input_field(extra[0]),
+            )
+        needed = ", ".join(f"{name!r} ({self.inputs[name]})" for name in missing)
+        shown = ", ".join(map(repr, arrived)) or "no input"
+        raise invalid(f"{start} signature {self.name!r} needs the input {needed}; got {shown}", field="inputs")
 
     def check_outputs(self, answered: Mapping[str, TensorSpec]) -> None:
         """Hold an engine's answer against what the signature promises.
@@ -126,8 +159,8 @@ class Signature:
         for name in wanted:
             if name not in self.outputs:
                 raise invalid(
-                    f"output tensor alias not found in signature {self.name!r}: {name!r}; "
-                    f"{did_you_mean(name, self.outputs)}",
+                    f"output tensor alias not found in signature: {name} Outputs expected to be in the set "
+                    f"{{{','.join(self.outputs)}}}. {did_you_mean(name, self.outputs)}",
                     field="output_filter",
                 )
         return wanted or list(self.outputs)
@@ -145,6 +178,7 @@ def to_signatures(definitions: prediction_pb2.SignatureDefMap) -> dict[str, Sign
             name,
             inputs={key: _spec(info) for key, info in sorted(definition.inputs.items())},
             outputs={key: _spec(info) for key, info in sorted(definition.outputs.items())},
+            method_name=definition.method_name,
         )
         for name, definition in definitions.signature_def.items()
     }
@@ -159,7 +193,9 @@ def _spec(info: tensor_pb2.TensorInfo) -> TensorSpec:
 def _check_tensor(name: str, arrived: TensorSpec, spec: TensorSpec) -> None:
     if arrived.dtype != spec.dtype:
         raise invalid(
-            f"input {name!r} must be {spec}; got {arrived}: convert it to {spec.dtype}", field=input_field(name)
+            f"Expected input {name} to be {_in_tensorflow(spec.dtype)} but get {_in_tensorflow(arrived.dtype)}: "
+            f"{name!r} must be {spec}; got {arrived}: convert it to {spec.dtype}",
+            field=input_field(name),
         )
     if spec.shape is None or arrived.shape is None:
         return
@@ -174,9 +210,18 @@ def _check_tensor(name: str, arrived: TensorSpec, spec: TensorSpec) -> None:
         if expected is not None and size != expected:
             raise invalid(
                 f"input {name!r} must be {spec}; got shape {_show(arrived.shape)}: "
-                f"axis {axis} must be {expected}, is {size}",
+                f"axis {axis} must be {expected}, is {size}{_fixed_batch(axis, spec.shape)}",
                 field=input_field(name),
             )
+
+
+def _in_tensorflow(dtype: str) -> str:
+    """Return what TensorFlow calls a dtype."""
+    return {"float32": "float", "float64": "double", "float16": "half"}.get(dtype, dtype)
+
+
+def _fixed_batch(axis: int, wanted: tuple[int | None, ...]) -> str:
+    return "; the model was exported for batches of that size alone" if axis == 0 and len(wanted) > 1 else ""
 
 
 def _missing_axis(shape: tuple[int | None, ...], wanted: tuple[int | None, ...]) -> str:

@@ -1,10 +1,12 @@
 """The interface of every engine."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
+
+from serving.protos.prediction_pb2 import SignatureDefMap
 
 
 class Engine(Protocol):
@@ -32,5 +34,35 @@ class Engine(Protocol):
         ...
 
 
+@runtime_checkable
+class JointEngine(Engine, Protocol):
+    """An engine that runs several signatures in less time than one after the other."""
+
+    def run_jointly(
+        self, signatures: Sequence[str], inputs: Mapping[str, np.ndarray]
+    ) -> dict[str, dict[str, np.ndarray]]:
+        """Answer what `run` would answer to each of these signatures, which take the same inputs; by signature."""
+        ...
+
+
+@runtime_checkable
+class PlatformEngine(Engine, Protocol):
+    """An engine that executes something else than a SavedModel."""
+
+    @property
+    def platform(self) -> str:
+        """What it executes, as the Open Inference Protocol tells of a model: `tflite`."""
+        ...
+
+
 EngineLoader = Callable[[Path], Engine]
 """Loads a version folder. Raises ServerError where it cannot be loaded."""
+
+
+@runtime_checkable
+class SignatureReader(Protocol):
+    """A loader that chooses what of a version folder it loads, and so also whose signatures count."""
+
+    def read_signature_defs(self, version: Path) -> SignatureDefMap:
+        """Return the signatures of what would be loaded. Raises ServerError where they cannot be read."""
+        ...

@@ -24,10 +24,12 @@ _sym_db = _symbol_database.Default()
 
 from google.protobuf import any_pb2 as google_dot_protobuf_dot_any__pb2
 from google.protobuf import wrappers_pb2 as google_dot_protobuf_dot_wrappers__pb2
+from serving.protos import config_pb2 as serving_dot_protos_dot_config__pb2
+from serving.protos import example_pb2 as serving_dot_protos_dot_example__pb2
 from serving.protos import tensor_pb2 as serving_dot_protos_dot_tensor__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1fserving/protos/prediction.proto\x12\x1bzoo_wire.tensorflow.serving\x1a\x19google/protobuf/any.proto\x1a\x1egoogle/protobuf/wrappers.proto\x1a\x1bserving/protos/tensor.proto\"\x8c\x01\n\tModelSpec\x12\x0c\n\x04name\x18\x01 \x01(\t\x12.\n\x07version\x18\x02 \x01(\x0b\x32\x1b.google.protobuf.Int64ValueH\x00\x12\x17\n\rversion_label\x18\x04 \x01(\tH\x00\x12\x16\n\x0esignature_name\x18\x03 \x01(\tB\x10\n\x0eversion_choice\"\xfd\x01\n\x0ePredictRequest\x12:\n\nmodel_spec\x18\x01 \x01(\x0b\x32&.zoo_wire.tensorflow.serving.ModelSpec\x12G\n\x06inputs\x18\x02 \x03(\x0b\x32\x37.zoo_wire.tensorflow.serving.PredictRequest.InputsEntry\x12\x15\n\routput_filter\x18\x03 \x03(\t\x1aO\n\x0bInputsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12/\n\x05value\x18\x02 \x01(\x0b\x32 .zoo_wire.tensorflow.TensorProto:\x02\x38\x01\"\xeb\x01\n\x0fPredictResponse\x12:\n\nmodel_spec\x18\x02 \x01(\x0b\x32&.zoo_wire.tensorflow.serving.ModelSpec\x12J\n\x07outputs\x18\x01 \x03(\x0b\x32\x39.zoo_wire.tensorflow.serving.PredictResponse.OutputsEntry\x1aP\n\x0cOutputsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12/\n\x05value\x18\x02 \x01(\x0b\x32 .zoo_wire.tensorflow.TensorProto:\x02\x38\x01\"\xc0\x01\n\x0fSignatureDefMap\x12U\n\rsignature_def\x18\x01 \x03(\x0b\x32>.zoo_wire.tensorflow.serving.SignatureDefMap.SignatureDefEntry\x1aV\n\x11SignatureDefEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\x30\n\x05value\x18\x02 \x01(\x0b\x32!.zoo_wire.tensorflow.SignatureDef:\x02\x38\x01\"m\n\x17GetModelMetadataRequest\x12:\n\nmodel_spec\x18\x01 \x01(\x0b\x32&.zoo_wire.tensorflow.serving.ModelSpec\x12\x16\n\x0emetadata_field\x18\x02 \x03(\t\"\xf4\x01\n\x18GetModelMetadataResponse\x12:\n\nmodel_spec\x18\x01 \x01(\x0b\x32&.zoo_wire.tensorflow.serving.ModelSpec\x12U\n\x08metadata\x18\x02 \x03(\x0b\x32\x43.zoo_wire.tensorflow.serving.GetModelMetadataResponse.MetadataEntry\x1a\x45\n\rMetadataEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12#\n\x05value\x18\x02 \x01(\x0b\x32\x14.google.protobuf.Any:\x02\x38\x01\"8\n\x0bStatusProto\x12\x12\n\nerror_code\x18\x01 \x01(\x05\x12\x15\n\rerror_message\x18\x02 \x01(\t\"S\n\x15GetModelStatusRequest\x12:\n\nmodel_spec\x18\x01 \x01(\x0b\x32&.zoo_wire.tensorflow.serving.ModelSpec\"\xfa\x01\n\x12ModelVersionStatus\x12\x0f\n\x07version\x18\x01 \x01(\x03\x12\x44\n\x05state\x18\x02 \x01(\x0e\x32\x35.zoo_wire.tensorflow.serving.ModelVersionStatus.State\x12\x38\n\x06status\x18\x03 \x01(\x0b\x32(.zoo_wire.tensorflow.serving.StatusProto\"S\n\x05State\x12\x0b\n\x07UNKNOWN\x10\x00\x12\t\n\x05START\x10\n\x12\x0b\n\x07LOADING\x10\x14\x12\r\n\tAVAILABLE\x10\x1e\x12\r\n\tUNLOADING\x10(\x12\x07\n\x03\x45ND\x10\x32\"g\n\x16GetModelStatusResponse\x12M\n\x14model_version_status\x18\x01 \x03(\x0b\x32/.zoo_wire.tensorflow.serving.ModelVersionStatus2\xfa\x01\n\x11PredictionService\x12\x64\n\x07Predict\x12+.zoo_wire.tensorflow.serving.PredictRequest\x1a,.zoo_wire.tensorflow.serving.PredictResponse\x12\x7f\n\x10GetModelMetadata\x12\x34.zoo_wire.tensorflow.serving.GetModelMetadataRequest\x1a\x35.zoo_wire.tensorflow.serving.GetModelMetadataResponse2\x89\x01\n\x0cModelService\x12y\n\x0eGetModelStatus\x12\x32.zoo_wire.tensorflow.serving.GetModelStatusRequest\x1a\x33.zoo_wire.tensorflow.serving.GetModelStatusResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1fserving/protos/prediction.proto\x12\x1bzoo_wire.tensorflow.serving\x1a\x19google/protobuf/any.proto\x1a\x1egoogle/protobuf/wrappers.proto\x1a\x1bserving/protos/config.proto\x1a\x1cserving/protos/example.proto\x1a\x1bserving/protos/tensor.proto\"\x8c\x01\n\tModelSpec\x12\x0c\n\x04name\x18\x01 \x01(\t\x12.\n\x07version\x18\x02 \x01(\x0b\x32\x1b.google.protobuf.Int64ValueH\x00\x12\x17\n\rversion_label\x18\x04 \x01(\tH\x00\x12\x16\n\x0esignature_name\x18\x03 \x01(\tB\x10\n\x0eversion_choice\"\xfd\x01\n\x0ePredictRequest\x12:\n\nmodel_spec\x18\x01 \x01(\x0b\x32&.zoo_wire.tensorflow.serving.ModelSpec\x12G\n\x06inputs\x18\x02 \x03(\x0b\x32\x37.zoo_wire.tensorflow.serving.PredictRequest.InputsEntry\x12\x15\n\routput_filter\x18\x03 \x03(\t\x1aO\n\x0bInputsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12/\n\x05value\x18\x02 \x01(\x0b\x32 .zoo_wire.tensorflow.TensorProto:\x02\x38\x01\"\xeb\x01\n\x0fPredictResponse\x12:\n\nmodel_spec\x18\x02 \x01(\x0b\x32&.zoo_wire.tensorflow.serving.ModelSpec\x12J\n\x07outputs\x18\x01 \x03(\x0b\x32\x39.zoo_wire.tensorflow.serving.PredictResponse.OutputsEntry\x1aP\n\x0cOutputsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12/\n\x05value\x18\x02 \x01(\x0b\x32 .zoo_wire.tensorflow.TensorProto:\x02\x38\x01\"=\n\x0b\x45xampleList\x12.\n\x08\x65xamples\x18\x01 \x03(\x0b\x32\x1c.zoo_wire.tensorflow.Example\"w\n\x16\x45xampleListWithContext\x12.\n\x08\x65xamples\x18\x01 \x03(\x0b\x32\x1c.zoo_wire.tensorflow.Example\x12-\n\x07\x63ontext\x18\x02 \x01(\x0b\x32\x1c.zoo_wire.tensorflow.Example\"\xab\x01\n\x05Input\x12@\n\x0c\x65xample_list\x18\x01 \x01(\x0b\x32(.zoo_wire.tensorflow.serving.ExampleListH\x00\x12X\n\x19\x65xample_list_with_context\x18\x02 \x01(\x0b\x32\x33.zoo_wire.tensorflow.serving.ExampleListWithContextH\x00\x42\x06\n\x04kind\"%\n\x05\x43lass\x12\r\n\x05label\x18\x01 \x01(\t\x12\r\n\x05score\x18\x02 \x01(\x02\"F\n\x0f\x43lassifications\x12\x33\n\x07\x63lasses\x18\x01 \x03(\x0b\x32\".zoo_wire.tensorflow.serving.Class\"]\n\x14\x43lassificationResult\x12\x45\n\x0f\x63lassifications\x18\x01 \x03(\x0b\x32,.zoo_wire.tensorflow.serving.Classifications\"\x86\x01\n\x15\x43lassificationRequest\x12:\n\nmodel_spec\x18\x01 \x01(\x0b\x32&.zoo_wire.tensorflow.serving.ModelSpec\x12\x31\n\x05input\x18\x02 \x01(\x0b\x32\".zoo_wire.tensorflow.serving.Input\"\x97\x01\n\x16\x43lassificationResponse\x12:\n\nmodel_spec\x18\x02 \x01(\x0b\x32&.zoo_wire.tensorflow.serving.ModelSpec\x12\x41\n\x06result\x18\x01 \x01(\x0b\x32\x31.zoo_wire.tensorflow.serving.ClassificationResult\"\x1b\n\nRegression\x12\r\n\x05value\x18\x01 \x01(\x02\"P\n\x10RegressionResult\x12<\n\x0bregressions\x18\x01 \x03(\x0b\x32\'.zoo_wire.tensorflow.serving.Regression\"\x82\x01\n\x11RegressionRequest\x12:\n\nmodel_spec\x18\x01 \x01(\x0b\x32&.zoo_wire.tensorflow.serving.ModelSpec\x12\x31\n\x05input\x18\x02 \x01(\x0b\x32\".zoo_wire.tensorflow.serving.Input\"\x8f\x01\n\x12RegressionResponse\x12:\n\nmodel_spec\x18\x02 \x01(\x0b\x32&.zoo_wire.tensorflow.serving.ModelSpec\x12=\n\x06result\x18\x01 \x01(\x0b\x32-.zoo_wire.tensorflow.serving.RegressionResult\"`\n\rInferenceTask\x12:\n\nmodel_spec\x18\x01 \x01(\x0b\x32&.zoo_wire.tensorflow.serving.ModelSpec\x12\x13\n\x0bmethod_name\x18\x02 \x01(\t\"\xf7\x01\n\x0fInferenceResult\x12:\n\nmodel_spec\x18\x01 \x01(\x0b\x32&.zoo_wire.tensorflow.serving.ModelSpec\x12R\n\x15\x63lassification_result\x18\x02 \x01(\x0b\x32\x31.zoo_wire.tensorflow.serving.ClassificationResultH\x00\x12J\n\x11regression_result\x18\x03 \x01(\x0b\x32-.zoo_wire.tensorflow.serving.RegressionResultH\x00\x42\x08\n\x06result\"\x85\x01\n\x15MultiInferenceRequest\x12\x39\n\x05tasks\x18\x01 \x03(\x0b\x32*.zoo_wire.tensorflow.serving.InferenceTask\x12\x31\n\x05input\x18\x02 \x01(\x0b\x32\".zoo_wire.tensorflow.serving.Input\"W\n\x16MultiInferenceResponse\x12=\n\x07results\x18\x01 \x03(\x0b\x32,.zoo_wire.tensorflow.serving.InferenceResult\"\xc0\x01\n\x0fSignatureDefMap\x12U\n\rsignature_def\x18\x01 \x03(\x0b\x32>.zoo_wire.tensorflow.serving.SignatureDefMap.SignatureDefEntry\x1aV\n\x11SignatureDefEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\x30\n\x05value\x18\x02 \x01(\x0b\x32!.zoo_wire.tensorflow.SignatureDef:\x02\x38\x01\"m\n\x17GetModelMetadataRequest\x12:\n\nmodel_spec\x18\x01 \x01(\x0b\x32&.zoo_wire.tensorflow.serving.ModelSpec\x12\x16\n\x0emetadata_field\x18\x02 \x03(\t\"\xf4\x01\n\x18GetModelMetadataResponse\x12:\n\nmodel_spec\x18\x01 \x01(\x0b\x32&.zoo_wire.tensorflow.serving.ModelSpec\x12U\n\x08metadata\x18\x02 \x03(\x0b\x32\x43.zoo_wire.tensorflow.serving.GetModelMetadataResponse.MetadataEntry\x1a\x45\n\rMetadataEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12#\n\x05value\x18\x02 \x01(\x0b\x32\x14.google.protobuf.Any:\x02\x38\x01\"8\n\x0bStatusProto\x12\x12\n\nerror_code\x18\x01 \x01(\x05\x12\x15\n\rerror_message\x18\x02 \x01(\t\"S\n\x15GetModelStatusRequest\x12:\n\nmodel_spec\x18\x01 \x01(\x0b\x32&.zoo_wire.tensorflow.serving.ModelSpec\"\xfa\x01\n\x12ModelVersionStatus\x12\x0f\n\x07version\x18\x01 \x01(\x03\x12\x44\n\x05state\x18\x02 \x01(\x0e\x32\x35.zoo_wire.tensorflow.serving.ModelVersionStatus.State\x12\x38\n\x06status\x18\x03 \x01(\x0b\x32(.zoo_wire.tensorflow.serving.StatusProto\"S\n\x05State\x12\x0b\n\x07UNKNOWN\x10\x00\x12\t\n\x05START\x10\n\x12\x0b\n\x07LOADING\x10\x14\x12\r\n\tAVAILABLE\x10\x1e\x12\r\n\tUNLOADING\x10(\x12\x07\n\x03\x45ND\x10\x32\"g\n\x16GetModelStatusResponse\x12M\n\x14model_version_status\x18\x01 \x03(\x0b\x32/.zoo_wire.tensorflow.serving.ModelVersionStatus\"k\n\x13ReloadConfigRequest\x12>\n\x06\x63onfig\x18\x01 \x01(\x0b\x32..zoo_wire.tensorflow.serving.ModelServerConfig\x12\x14\n\x0cmetric_names\x18\x02 \x03(\t\"H\n\x06Metric\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x1e\n\x14int64_value_increase\x18\x02 \x01(\x03H\x00\x42\x10\n\x0evalue_increase\"\x85\x01\n\x14ReloadConfigResponse\x12\x38\n\x06status\x18\x01 \x01(\x0b\x32(.zoo_wire.tensorflow.serving.StatusProto\x12\x33\n\x06metric\x18\x02 \x03(\x0b\x32#.zoo_wire.tensorflow.serving.Metric2\xd6\x04\n\x11PredictionService\x12s\n\x08\x43lassify\x12\x32.zoo_wire.tensorflow.serving.ClassificationRequest\x1a\x33.zoo_wire.tensorflow.serving.ClassificationResponse\x12j\n\x07Regress\x12..zoo_wire.tensorflow.serving.RegressionRequest\x1a/.zoo_wire.tensorflow.serving.RegressionResponse\x12\x64\n\x07Predict\x12+.zoo_wire.tensorflow.serving.PredictRequest\x1a,.zoo_wire.tensorflow.serving.PredictResponse\x12y\n\x0eMultiInference\x12\x32.zoo_wire.tensorflow.serving.MultiInferenceRequest\x1a\x33.zoo_wire.tensorflow.serving.MultiInferenceResponse\x12\x7f\n\x10GetModelMetadata\x12\x34.zoo_wire.tensorflow.serving.GetModelMetadataRequest\x1a\x35.zoo_wire.tensorflow.serving.GetModelMetadataResponse2\x8c\x02\n\x0cModelService\x12y\n\x0eGetModelStatus\x12\x32.zoo_wire.tensorflow.serving.GetModelStatusRequest\x1a\x33.zoo_wire.tensorflow.serving.GetModelStatusResponse\x12\x80\x01\n\x19HandleReloadConfigRequest\x12\x30.zoo_wire.tensorflow.serving.ReloadConfigRequest\x1a\x31.zoo_wire.tensorflow.serving.ReloadConfigResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -42,38 +44,76 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_SIGNATUREDEFMAP_SIGNATUREDEFENTRY']._serialized_options = b'8\001'
   _globals['_GETMODELMETADATARESPONSE_METADATAENTRY']._loaded_options = None
   _globals['_GETMODELMETADATARESPONSE_METADATAENTRY']._serialized_options = b'8\001'
-  _globals['_MODELSPEC']._serialized_start=153
-  _globals['_MODELSPEC']._serialized_end=293
-  _globals['_PREDICTREQUEST']._serialized_start=296
-  _globals['_PREDICTREQUEST']._serialized_end=549
-  _globals['_PREDICTREQUEST_INPUTSENTRY']._serialized_start=470
-  _globals['_PREDICTREQUEST_INPUTSENTRY']._serialized_end=549
-  _globals['_PREDICTRESPONSE']._serialized_start=552
-  _globals['_PREDICTRESPONSE']._serialized_end=787
-  _globals['_PREDICTRESPONSE_OUTPUTSENTRY']._serialized_start=707
-  _globals['_PREDICTRESPONSE_OUTPUTSENTRY']._serialized_end=787
-  _globals['_SIGNATUREDEFMAP']._serialized_start=790
-  _globals['_SIGNATUREDEFMAP']._serialized_end=982
-  _globals['_SIGNATUREDEFMAP_SIGNATUREDEFENTRY']._serialized_start=896
-  _globals['_SIGNATUREDEFMAP_SIGNATUREDEFENTRY']._serialized_end=982
-  _globals['_GETMODELMETADATAREQUEST']._serialized_start=984
-  _globals['_GETMODELMETADATAREQUEST']._serialized_end=1093
-  _globals['_GETMODELMETADATARESPONSE']._serialized_start=1096
-  _globals['_GETMODELMETADATARESPONSE']._serialized_end=1340
-  _globals['_GETMODELMETADATARESPONSE_METADATAENTRY']._serialized_start=1271
-  _globals['_GETMODELMETADATARESPONSE_METADATAENTRY']._serialized_end=1340
-  _globals['_STATUSPROTO']._serialized_start=1342
-  _globals['_STATUSPROTO']._serialized_end=1398
-  _globals['_GETMODELSTATUSREQUEST']._serialized_start=1400
-  _globals['_GETMODELSTATUSREQUEST']._serialized_end=1483
-  _globals['_MODELVERSIONSTATUS']._serialized_start=1486
-  _globals['_MODELVERSIONSTATUS']._serialized_end=1736
-  _globals['_MODELVERSIONSTATUS_STATE']._serialized_start=1653
-  _globals['_MODELVERSIONSTATUS_STATE']._serialized_end=1736
-  _globals['_GETMODELSTATUSRESPONSE']._serialized_start=1738
-  _globals['_GETMODELSTATUSRESPONSE']._serialized_end=1841
-  _globals['_PREDICTIONSERVICE']._serialized_start=1844
-  _globals['_PREDICTIONSERVICE']._serialized_end=2094
-  _globals['_MODELSERVICE']._serialized_start=2097
-  _globals['_MODELSERVICE']._serialized_end=2234
+  _globals['_MODELSPEC']._serialized_start=212
+  _globals['_MODELSPEC']._serialized_end=352
+  _globals['_PREDICTREQUEST']._serialized_start=355
+  _globals['_PREDICTREQUEST']._serialized_end=608
+  _globals['_PREDICTREQUEST_INPUTSENTRY']._serialized_start=529
+  _globals['_PREDICTREQUEST_INPUTSENTRY']._serialized_end=608
+  _globals['_PREDICTRESPONSE']._serialized_start=611
+  _globals['_PREDICTRESPONSE']._serialized_end=846
+  _globals['_PREDICTRESPONSE_OUTPUTSENTRY']._serialized_start=766
+  _globals['_PREDICTRESPONSE_OUTPUTSENTRY']._serialized_end=846
+  _globals['_EXAMPLELIST']._serialized_start=848
+  _globals['_EXAMPLELIST']._serialized_end=909
+  _globals['_EXAMPLELISTWITHCONTEXT']._serialized_start=911
+  _globals['_EXAMPLELISTWITHCONTEXT']._serialized_end=1030
+  _globals['_INPUT']._serialized_start=1033
+  _globals['_INPUT']._serialized_end=1204
+  _globals['_CLASS']._serialized_start=1206
+  _globals['_CLASS']._serialized_end=1243
+  _globals['_CLASSIFICATIONS']._serialized_start=1245
+  _globals['_CLASSIFICATIONS']._serialized_end=1315
+  _globals['_CLASSIFICATIONRESULT']._serialized_start=1317
+  _globals['_CLASSIFICATIONRESULT']._serialized_end=1410
+  _globals['_CLASSIFICATIONREQUEST']._serialized_start=1413
+  _globals['_CLASSIFICATIONREQUEST']._serialized_end=1547
+  _globals['_CLASSIFICATIONRESPONSE']._serialized_start=1550
+  _globals['_CLASSIFICATIONRESPONSE']._serialized_end=1701
+  _globals['_REGRESSION']._serialized_start=1703
+  _globals['_REGRESSION']._serialized_end=1730
+  _globals['_REGRESSIONRESULT']._serialized_start=1732
+  _globals['_REGRESSIONRESULT']._serialized_end=1812
+  _globals['_REGRESSIONREQUEST']._serialized_start=1815
+  _globals['_REGRESSIONREQUEST']._serialized_end=1945
+  _globals['_REGRESSIONRESPONSE']._serialized_start=1948
+  _globals['_REGRESSIONRESPONSE']._serialized_end=2091
+  _globals['_INFERENCETASK']._serialized_start=2093
+  _globals['_INFERENCETASK']._serialized_end=2189
+  _globals['_INFERENCERESULT']._serialized_start=2192
+  _globals['_INFERENCERESULT']._serialized_end=2439
+  _globals['_MULTIINFERENCEREQUEST']._serialized_start=2442
+  _globals['_MULTIINFERENCEREQUEST']._serialized_end=2575
+  _globals['_MULTIINFERENCERESPONSE']._serialized_start=2577
+  _globals['_MULTIINFERENCERESPONSE']._serialized_end=2664
+  _globals['_SIGNATUREDEFMAP']._serialized_start=2667
+  _globals['_SIGNATUREDEFMAP']._serialized_end=2859
+  _globals['_SIGNATUREDEFMAP_SIGNATUREDEFENTRY']._serialized_start=2773
+  _globals['_SIGNATUREDEFMAP_SIGNATUREDEFENTRY']._serialized_end=2859
+  _globals['_GETMODELMETADATAREQUEST']._serialized_start=2861
+  _globals['_GETMODELMETADATAREQUEST']._serialized_end=2970
+  _globals['_GETMODELMETADATARESPONSE']._serialized_start=2973
+  _globals['_GETMODELMETADATARESPONSE']._serialized_end=3217
+  _globals['_GETMODELMETADATARESPONSE_METADATAENTRY']._serialized_start=3148
+  _globals['_GETMODELMETADATARESPONSE_METADATAENTRY']._serialized_end=3217
+  _globals['_STATUSPROTO']._serialized_start=3219
+  _globals['_STATUSPROTO']._serialized_end=3275
+  _globals['_GETMODELSTATUSREQUEST']._serialized_start=3277
+  _globals['_GETMODELSTATUSREQUEST']._serialized_end=3360
+  _globals['_MODELVERSIONSTATUS']._serialized_start=3363
+  _globals['_MODELVERSIONSTATUS']._serialized_end=3613
+  _globals['_MODELVERSIONSTATUS_STATE']._serialized_start=3530
+  _globals['_MODELVERSIONSTATUS_STATE']._serialized_end=3613
+  _globals['_GETMODELSTATUSRESPONSE']._serialized_start=3615
+  _globals['_GETMODELSTATUSRESPONSE']._serialized_end=3718
+  _globals['_RELOADCONFIGREQUEST']._serialized_start=3720
+  _globals['_RELOADCONFIGREQUEST']._serialized_end=3827
+  _globals['_METRIC']._serialized_start=3829
+  _globals['_METRIC']._serialized_end=3901
+  _globals['_RELOADCONFIGRESPONSE']._serialized_start=3904
+  _globals['_RELOADCONFIGRESPONSE']._serialized_end=4037
+  _globals['_PREDICTIONSERVICE']._serialized_start=4040
+  _globals['_PREDICTIONSERVICE']._serialized_end=4638
+  _globals['_MODELSERVICE']._serialized_start=4641
+  _globals['_MODELSERVICE']._serialized_end=4909
 # @@protoc_insertion_point(module_scope)

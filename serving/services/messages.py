@@ -1,6 +1,6 @@
 """Protobuf messages as every service reads them."""
 
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 from google.protobuf.message import DecodeError, Message
 
@@ -19,12 +19,41 @@ def parse(kind: type[M], message: bytes) -> M:
         raise invalid(f"the request is not a {kind.DESCRIPTOR.name}: its bytes cannot be parsed") from None
 
 
+class HasModelSpec(Protocol):
+    """A request of TensorFlow Serving's."""
+
+    @property
+    def model_spec(self) -> pb.ModelSpec:
+        """Which model it is for."""
+        ...
+
+    def HasField(self, field_name: str, /) -> bool:  # noqa: N802 - protobuf's name
+        """Tell whether it names one."""
+        ...
+
+
+def spec_of(request: HasModelSpec) -> pb.ModelSpec:
+    """Return which model a request is for. Raises StatusError where it does not say."""
+    if not request.HasField("model_spec"):
+        raise invalid("Missing ModelSpec: set model_spec.name to the model's name", field="model_spec")
+    return request.model_spec
+
+
 def model_of(spec: pb.ModelSpec) -> ModelRef:
-    """Return the model that a request of TensorFlow Serving's is for. Raises StatusError where it names none."""
+    """Return the model that a request of TensorFlow Serving's is for. Raises StatusError where it has no name."""
     if not spec.name:
-        raise invalid("Missing ModelSpec: set model_spec.name to the model's name", field="model_spec.name")
+        raise invalid(
+            "ModelSpec has no name specified. Set model_spec.name to the model's name", field="model_spec.name"
+        )
     return ModelRef(
         spec.name,
         version=spec.version.value if spec.HasField("version") else None,
         label=spec.version_label if spec.HasField("version_label") else None,
     )
+
+
+def fill_spec(spec: pb.ModelSpec, model: str, version: int, signature: str) -> None:
+    """Write what answered a request."""
+    spec.name = model
+    spec.version.value = version
+    spec.signature_name = signature

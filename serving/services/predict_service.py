@@ -1,22 +1,25 @@
 """tensorflow.serving.PredictionService: Predict and GetModelMetadata."""
 
-from collections.abc import Callable, Mapping
+import contextlib
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from google.protobuf.wrappers_pb2 import StringValue
 
-from serving.codec import decode, decoded_size, encode, read_spec
+from serving.codec import CodecError, decode, decoded_size, encode, read_spec
 from serving.manager import Manager
 from serving.offload import Offload
 from serving.predictor import Answer, Predictor, Query
 from serving.protos import prediction_pb2 as pb
 from serving.protos.tensor_pb2 import TensorProto
 from serving.servable import Servable
-from serving.services.messages import model_of, parse
+from serving.services.messages import fill_spec, model_of, parse, spec_of
 from serving.signature import TensorSpec
 from serving.status import Code, StatusError, invalid
 from serving.transports.transport import Call
+from serving.unknown_signature import UnknownSignatureError
 from serving.wire import CONTENT_KEY, PASSPORT_FIELD, PASSPORT_TYPE, SIGNATURE_DEF_FIELD, SIGNATURE_DEF_TYPE
 
 
@@ -24,42 +27,71 @@ from serving.wire import CONTENT_KEY, PASSPORT_FIELD, PASSPORT_TYPE, SIGNATURE_D
 class ProtoSource:
     """An input as TensorProto; see `serving.predictor.Source`."""
 
+    name: str
     proto: TensorProto
 
     @property
     def spec(self) -> TensorSpec:
         """See Source."""
-        return TensorSpec(*read_spec(self.proto))
+        with self._faults_in_its_words():
+            return TensorSpec(*read_spec(self.proto))
 
     @property
     def nbytes(self) -> int:
         """See Source."""
-        return decoded_size(self.proto)
+        with self._faults_in_its_words():
+            return decoded_size(self.proto)
 
     def read(self, max_bytes: int) -> np.ndarray:
         """See Source."""
-        return decode(self.proto, max_bytes=max_bytes)
+        with self._faults_in_its_words():
+            return decode(self.proto, max_bytes=max_bytes)
+
+    @contextlib.contextmanager
+    def _faults_in_its_words(self) -> Iterator[None]:
+        try:
+            yield
+        except CodecError as error:
+            raise CodecError(f"tensor parsing error: {self.name}. {error}") from None
 
 
 class PredictService:
     """Answers serialized requests. Lives in one event loop."""
 
-    def __init__(self, manager: Manager, predictor: Predictor, offload: Offload) -> None:
+    def __init__(
+        self, manager: Manager, predictor: Predictor, offload: Offload, *, always_as_content: bool = False
+    ) -> None:
+        """Make one.
+
+        Args:
+            manager: what is live.
+            predictor: what answers.
+            offload: where what is large is parsed and encoded.
+            always_as_content: whether numbers travel in `tensor_content`, which is quicker, to clients that do not ask
+                for that either.
+        """
         self._manager = manager
         self._predictor = predictor
         self._offload = offload
+        self._always_as_content = always_as_content
 
     async def predict(self, message: bytes, call: Call) -> bytes:
         """Run a servable's signature on the inputs of a PredictRequest. Raises StatusError."""
         request = await self._offload.run(len(message), lambda: parse(pb.PredictRequest, message))
+        spec = spec_of(request)
+        _check_distinct(request.output_filter)
         query = Query(
-            model_of(request.model_spec),
-            {name: ProtoSource(proto) for name, proto in request.inputs.items()},
-            request.model_spec.signature_name,
+            model_of(spec),
+            {name: ProtoSource(name, proto) for name, proto in request.inputs.items()},
+            spec.signature_name,
             request.output_filter,
         )
-        answer = await self._predictor.answer(query, call)
-        as_content = CONTENT_KEY in call.metadata
+        try:
+            answer = await self._predictor.answer(query, call)
+        except UnknownSignatureError as error:
+            start = f'Serving signature key "{error.wanted}" not found.'
+            raise error.reworded(start, Code.FAILED_PRECONDITION) from None
+        as_content = self._always_as_content or CONTENT_KEY in call.metadata
         with call.record.timed("encode"):
             size = sum(array.nbytes for array in answer.outputs.values())
             return await self._offload.run(size, lambda: _response(answer, as_content=as_content))
@@ -67,6 +99,7 @@ class PredictService:
     async def get_model_metadata(self, message: bytes, call: Call) -> bytes:  # noqa: ARG002 - every handler takes both
         """Tell the signatures of a servable, and its passport where that is asked for. Raises StatusError."""
         request = parse(pb.GetModelMetadataRequest, message)
+        model = spec_of(request)
         known = f"known: {', '.join(_METADATA)}"
         if not request.metadata_field:
             raise invalid(f"GetModelMetadataRequest must specify at least one metadata_field; {known}")
@@ -74,8 +107,8 @@ class PredictService:
             if field not in _METADATA:
                 raise invalid(f"Metadata field {field!r} is not supported; {known}", field="metadata_field")
         response = pb.GetModelMetadataResponse()
-        with self._manager.lease(model_of(request.model_spec)) as servable:
-            _fill_spec(response.model_spec, servable.name, servable.version, "")
+        with self._manager.lease(model_of(model)) as servable:
+            fill_spec(response.model_spec, servable.name, servable.version, "")
             for field in request.metadata_field:
                 metadata = response.metadata[field]
                 metadata.type_url, content = _METADATA[field]
@@ -83,18 +116,18 @@ class PredictService:
         return response.SerializeToString()
 
 
+def _check_distinct(outputs: Sequence[str]) -> None:
+    for name, count in Counter(outputs).items():
+        if count > 1:
+            raise invalid(f"duplicate output tensor alias: {name}; ask for it once", field="output_filter")
+
+
 def _response(answer: Answer, *, as_content: bool) -> bytes:
     response = pb.PredictResponse()
-    _fill_spec(response.model_spec, answer.model, answer.version, answer.signature.name)
+    fill_spec(response.model_spec, answer.model, answer.version, answer.signature.name)
     for name, array in answer.outputs.items():
         response.outputs[name].CopyFrom(encode(array, as_content=as_content))
     return response.SerializeToString()
-
-
-def _fill_spec(spec: pb.ModelSpec, model: str, version: int, signature: str) -> None:
-    spec.name = model
-    spec.version.value = version
-    spec.signature_name = signature
 
 
 def _signatures(servable: Servable) -> bytes:

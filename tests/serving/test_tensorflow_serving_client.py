@@ -10,7 +10,6 @@ import pytest
 import tensorflow as tf
 from google.protobuf.wrappers_pb2 import StringValue
 from tensorflow_serving.apis import (
-    classification_pb2,
     get_model_metadata_pb2,
     get_model_status_pb2,
     model_service_pb2_grpc,
@@ -203,7 +202,7 @@ def test_an_unknown_model_or_version_is_not_found(
         ),
         (predict_request("affine", x=np.zeros(0, np.float32)), ["at least 1, got 0"]),
         (predict_request("affine", x=np.zeros(101, np.float32)), ["limit of 100"]),
-        (predict_request("", x=np.zeros(1, np.float32)), ["Missing ModelSpec"]),
+        (predict_request("", x=np.zeros(1, np.float32)), ["ModelSpec has no name specified."]),
     ],
 )
 def test_a_request_that_does_not_fit_the_signature_is_refused(
@@ -223,7 +222,7 @@ def test_unknown_signatures_labels_and_outputs_are_refused(
     request = predict_request("sum", text=np.array(["a"], dtype=object))
     request.model_spec.signature_name = "lenght"
     code, details = refused(lambda: prediction.Predict(request, TIMEOUT))
-    assert (code, "did you mean 'length'" in details) == (grpc.StatusCode.INVALID_ARGUMENT, True)
+    assert (code, "did you mean 'length'" in details) == (grpc.StatusCode.FAILED_PRECONDITION, True)
     request.model_spec.signature_name = "length"
     request.output_filter.append("len")
     code, details = refused(lambda: prediction.Predict(request, TIMEOUT))
@@ -245,8 +244,7 @@ def test_values_that_the_model_refuses_are_the_callers_fault(
     assert "99" in details
 
 
-def test_a_method_that_is_not_offered_says_so(
-    prediction: prediction_service_pb2_grpc.PredictionServiceStub,
-) -> None:
-    code, _ = refused(lambda: prediction.Classify(classification_pb2.ClassificationRequest(), TIMEOUT))
+def test_a_method_that_is_not_offered_says_so(channel: grpc.Channel) -> None:
+    call = channel.unary_unary("/tensorflow.serving.SessionService/SessionRun")
+    code, _ = refused(lambda: call(b"", timeout=TIMEOUT))
     assert code is grpc.StatusCode.UNIMPLEMENTED

@@ -1,0 +1,120 @@
+"""Several signatures of a SavedModel as one function, which computes once what they have in common.
+
+Signatures of TensorFlow 2 are functions apart. Called one after the other, or from one function, each goes through the
+layers anew: TensorFlow merges what is computed alike, but for what reads variables. So they are inlined into one graph
+here, whose variables are read once; the rest TensorFlow merges by itself.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+_WRITES = (
+    "Assign",
+    "LookupTableImport",
+    "LookupTableInsert",
+    "LookupTableRemove",
+    "ResourceApply",
+    "ResourceScatter",
+    "ResourceSparseApply",
+)
+"""How operations begin that change what the next call answers."""
+
+Signatures = Mapping[str, Callable[..., Mapping[str, Any]]]
+
+
+class NotJoinableError(Exception):
+    """These signatures cannot become one function that answers as they do."""
+
+
+def join(signatures: Signatures) -> Callable[..., Mapping[str, Mapping[str, Any]]]:
+    """Return a function of the inputs of all signatures, which are the same, to the outputs of each.
+
+    Takes some tenths of a second; the weights are shared with the signatures.
+
+    Raises:
+        NotJoinableError: they write variables, or TensorFlow cannot join them.
+    """
+    import tensorflow as tf
+
+    try:
+        together = _called_together(tf, signatures)
+        graph = _inlined(together)
+        writing = sorted({node.op for node in _all_nodes(graph) if node.op.startswith(_WRITES)})
+        joined = None if writing else _as_function(tf, together, _with_variables_read_once(graph))
+    except Exception as error:  # TensorFlow raises many types here
+        raise NotJoinableError(str(error)) from error
+    if joined is None:
+        raise NotJoinableError(f"a signature writes variables or tables: {', '.join(writing)}")
+    return joined
+
+
+def _called_together(tf: Any, signatures: Signatures) -> Any:
+    specs = next(iter(signatures.values())).structured_input_signature[1]  # type: ignore[attr-defined]
+
+    @tf.function(autograph=False)
+    def together(**inputs: Any) -> dict[str, Mapping[str, Any]]:
+        return {name: signature(**inputs) for name, signature in signatures.items()}
+
+    return together.get_concrete_function(**specs)
+
+
+def _inlined(function: Any) -> Any:
+    # Private, and what `convert_variables_to_constants_v2` begins with: nothing public inlines a function.
+    from tensorflow.python.framework.convert_to_constants import _run_inline_graph_optimization
+
+    return _run_inline_graph_optimization(function, lower_control_flow=False, aggressive_inlining=True)
+
+
+def _all_nodes(graph: Any) -> list[Any]:
+    return [*graph.node, *(node for function in graph.library.function for node in function.node_def)]
+
+
+def _with_variables_read_once(graph: Any) -> Any:
+    nodes = {node.name: node for node in graph.node}
+
+    def origin(name: str) -> str:
+        """Return where a variable's handle comes from."""
+        node = nodes[name.partition(":")[0]]
+        return origin(node.input[0]) if node.op == "Identity" else node.name
+
+    first: dict[tuple[str, int], str] = {}
+    instead: dict[str, str] = {}
+    for node in graph.node:
+        if node.op == "ReadVariableOp":
+            key = (origin(node.input[0]), node.attr["dtype"].type)
+            if first.setdefault(key, node.name) != node.name:
+                instead[node.name] = first[key]
+    merged = type(graph)()
+    merged.CopyFrom(graph)
+    del merged.node[:]
+    for node in graph.node:
+        if node.name not in instead:
+            kept = merged.node.add()
+            kept.CopyFrom(node)
+            kept.input[:] = [_renamed(name, instead) for name in node.input]
+    return merged
+
+
+def _renamed(name: str, instead: Mapping[str, str]) -> str:
+    """Return an input of a node, `node`, `node:1` or `^node`, with another node's name where it has one."""
+    mark = "^" if name.startswith("^") else ""
+    node, colon, index = name.removeprefix("^").partition(":")
+    return f"{mark}{instead.get(node, node)}{colon}{index}"
+
+
+def _as_function(tf: Any, original: Any, graph: Any) -> Any:
+    captured = {inside.name: outside for outside, inside in original.graph.captures}
+    specs = original.structured_input_signature[1]
+    arguments = [tensor.name for tensor in original.inputs if tensor.name not in captured]
+    placeholders = dict(zip(sorted(specs), arguments, strict=True))
+
+    @tf.function(autograph=False)
+    def joined(**inputs: Any) -> Any:
+        here = tf.compat.v1.get_default_graph()
+        given = {name: here.capture(handle) for name, handle in captured.items()}
+        given |= {placeholders[name]: tensor for name, tensor in inputs.items()}
+        wanted = [tensor.name for tensor in original.outputs]
+        found = tf.graph_util.import_graph_def(graph, input_map=given, return_elements=wanted, name="")
+        return tf.nest.pack_sequence_as(original.structured_outputs, found)
+
+    return joined.get_concrete_function(**specs)

@@ -1,0 +1,128 @@
+"""LiteRT (once TensorFlow Lite), running a version's model.tflite: microseconds a call where the SavedModel takes 150."""
+
+import threading
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from serving.status import invalid
+from serving.tflite_file import Tensors, TFLiteFile, first_line, is_whole_file, tensors_by_signature
+
+Arrays = dict[str, np.ndarray]
+Shapes = dict[str, tuple[int, ...]]
+
+
+class LiteRTEngine:
+    """A model.tflite in this process. `run` may be called from any thread.
+
+    An interpreter answers one call at a time, so there are several; each is made when a call finds all others busy.
+    """
+
+    platform = "tflite"
+    """See PlatformEngine."""
+
+    def __init__(self, version: Path, *, interpreters: int = 1) -> None:
+        """Load a version folder.
+
+        Args:
+            version: what holds a model.tflite.
+            interpreters: how many calls are computed at once, at most.
+
+        Raises:
+            ServerError: it cannot be loaded.
+        """
+        self._file = TFLiteFile(version)
+        self._changed = threading.Condition()
+        self._idle = [_Interpreter(self._file)]
+        self._unmade = interpreters - 1
+
+    def run(self, signature: str, inputs: Mapping[str, np.ndarray]) -> Arrays:
+        """See Engine."""
+        shapes = {name: array.shape for name, array in inputs.items()}
+        interpreter = self._take(signature, shapes)
+        try:
+            answer = interpreter.run(signature, inputs, shapes)
+        except BaseException:
+            self._lose_one()  # who knows in which state it is
+            raise
+        with self._changed:
+            self._idle.append(interpreter)
+            self._changed.notify()
+        return answer
+
+    def close(self) -> None:
+        """See Engine."""
+        with self._changed:
+            self._idle.clear()
+
+    def _take(self, signature: str, shapes: Shapes) -> "_Interpreter":
+        """Return one for this thread alone."""
+        with self._changed:
+            while not self._idle and not self._unmade:
+                self._changed.wait()
+            if self._idle:
+                # One that had the same shapes last has its memory laid out for them.
+                fitting = (at for at, each in enumerate(self._idle) if each.shapes.get(signature) == shapes)
+                return self._idle.pop(next(fitting, -1))
+            self._unmade -= 1
+        try:
+            return _Interpreter(self._file)
+        except BaseException:
+            self._lose_one()
+            raise
+
+    def _lose_one(self) -> None:
+        with self._changed:
+            self._unmade += 1
+            self._changed.notify()
+
+
+class _Interpreter:
+    """One interpreter of LiteRT's. One thread at a time."""
+
+    def __init__(self, file: TFLiteFile) -> None:
+        made = file.interpreter()
+        signatures = tensors_by_signature(made)
+        only = next(iter(signatures))
+        self._runners: dict[str, Callable[..., Arrays]] = (
+            {only: _WholeFile(made, *signatures[only])}
+            if len(signatures) == 1 and is_whole_file(made, *signatures[only])
+            else {name: made.get_signature_runner(name) for name in signatures}
+        )
+        self.shapes: dict[str, Shapes] = {}
+        """By signature, those of the last call."""
+
+    def run(self, signature: str, inputs: Mapping[str, np.ndarray], shapes: Shapes) -> Arrays:
+        """See Engine."""
+        try:
+            outputs = self._runners[signature](**inputs)
+        except (RuntimeError, ValueError) as error:
+            raise invalid(f"the model refuses these values: {first_line(error)}") from error
+        self.shapes[signature] = shapes
+        return {name: np.asarray(array) for name, array in outputs.items()}  # a scalar is none
+
+
+class _WholeFile:
+    """Runs the graph that a file begins with, in half the time that a signature runner of LiteRT's takes."""
+
+    def __init__(self, interpreter: Any, inputs: Tensors, outputs: Tensors) -> None:
+        self._interpreter = interpreter
+        self._inputs = {name: details["index"] for name, details in inputs.items()}
+        self._outputs = {name: details["index"] for name, details in outputs.items()}
+        self._shapes: Shapes = {}
+
+    def __call__(self, **arrays: np.ndarray) -> Arrays:
+        interpreter = self._interpreter
+        shapes = {name: array.shape for name, array in arrays.items()}
+        if shapes != self._shapes:
+            self._shapes = {}  # until they are laid out
+            for name, shape in shapes.items():
+                interpreter.resize_tensor_input(self._inputs[name], shape)
+            interpreter.allocate_tensors()
+            self._shapes = shapes
+        for name, array in arrays.items():
+            interpreter.set_tensor(self._inputs[name], array)
+        interpreter.invoke()
+        return {name: interpreter.get_tensor(index) for name, index in self._outputs.items()}
