@@ -66,6 +66,7 @@ def serve_command(parser: argparse.ArgumentParser) -> None:
         default="0.0.0.0",  # noqa: S104 - as TensorFlow Serving does
         help="address to listen on (default: %(default)s, every network; 127.0.0.1 for this machine only)",
     )
+    network.add_argument("--access_file", type=Path, metavar="FILE", help="who may use which models: docs/security.md")
     computing.add_argument("--threads", type=int, help="requests computed at once (default: the cores, at least 4)")
     computing.add_argument("--max_pending", type=int, help="requests that are computed or wait (default: 1000)")
     computing.add_argument(
@@ -85,6 +86,7 @@ def serve_command(parser: argparse.ArgumentParser) -> None:
 
 
 _OWN_FIELDS = (
+    "access_file",
     "host",
     "versions",
     "disable_control_rpcs",

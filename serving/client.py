@@ -66,14 +66,18 @@ class Client:
         array([7, 2])
     """
 
-    def __init__(self, target: str, *, credentials: grpc.ChannelCredentials | None = None) -> None:
+    def __init__(
+        self, target: str, *, credentials: grpc.ChannelCredentials | None = None, token: str | None = None
+    ) -> None:
         """Prepare a connection; it is made by the first call.
 
         Args:
             target: `host:port`.
             credentials: TLS, from `grpc.ssl_channel_credentials`; None for plain text.
+            token: sent with every call, where the server asks for one. Without TLS, others can read it on the way.
         """
         self.target = target
+        self._metadata = (*_METADATA, *((("authorization", f"Bearer {token}"),) if token is not None else ()))
         if credentials is None:
             self._channel = grpc.insecure_channel(target, options=_UNLIMITED)
         else:
@@ -196,7 +200,9 @@ class Client:
     def _call(self, path: str, request: Message, kind: type[M], timeout: float) -> M:
         _check_timeout(timeout)
         try:
-            reply = self._channel.unary_unary(path)(request.SerializeToString(), timeout=timeout, metadata=_METADATA)
+            reply = self._channel.unary_unary(path)(
+                request.SerializeToString(), timeout=timeout, metadata=self._metadata
+            )
         except grpc.RpcError as error:
             raise self._to_call_error(error) from None
         return kind.FromString(reply)

@@ -99,6 +99,8 @@ class ServerConfig:
     """Largest batch: it bounds the memory that one request can take."""
     allow_unknown_rank: bool = False
     """Whether to serve inputs whose rank the model does not tell, though TensorFlow ends the process on some wrong ones."""
+    access_file: str | Path | None = None
+    """Who may use which models (docs/security.md); None lets everyone do everything."""
     enable_signature_method_name_check: bool = False
     """Whether Classify and Regress call only signatures of their method name, which TensorFlow 2 lets nobody write."""
     enable_serialization_as_tensor_content: bool = False

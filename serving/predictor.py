@@ -11,9 +11,9 @@ import numpy as np
 
 from serving.codec import CodecError
 from serving.mailbox import Mailbox
-from serving.manager import Manager
 from serving.model_ref import ModelRef
 from serving.offload import Offload
+from serving.permitted_models import PermittedModels
 from serving.priority import KEY as PRIORITY_KEY
 from serving.priority import read_priority
 from serving.scheduler import Job, Scheduler
@@ -87,7 +87,7 @@ class Limits:
 class Predictor:
     """Answers queries. Lives in one event loop."""
 
-    def __init__(self, manager: Manager, scheduler: Scheduler, offload: Offload, limits: Limits) -> None:
+    def __init__(self, manager: PermittedModels, scheduler: Scheduler, offload: Offload, limits: Limits) -> None:
         self._manager = manager
         self._scheduler = scheduler
         self._offload = offload

@@ -10,6 +10,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
+from serving.authentication import OPEN, Authentication, watch_access
 from serving.call_log import log_call
 from serving.config import ServerConfig
 from serving.control import without_control
@@ -19,6 +20,7 @@ from serving.interceptors import Drain, Interceptor, intercepted
 from serving.manager import Manager
 from serving.metrics import CallMetrics, LoadMetrics
 from serving.offload import Offload
+from serving.permitted_models import PermittedModels
 from serving.predictor import Limits, Predictor
 from serving.recorder import Listener, Recorder
 from serving.repository import ModelSource
@@ -102,7 +104,7 @@ class Server:
         self._ready = False
         self._config_file = ConfigFile(Path(self.config.model_config_file)) if self.config.model_config_file else None
         self.manager = Manager(
-            self._models(),
+            self._source(),
             load_engine or self.config.engine_by_files(),
             loading=self.config.loading(),
             label_rules=self.config.label_rules(),
@@ -118,10 +120,15 @@ class Server:
             *([self._calls] if self.config.rest_api_port else []),
         ]
         self._recorder = Recorder(listeners)
-        self._interceptors: list[Interceptor] = [self._recorder, self._drain, *interceptors]
+        self._interceptors: list[Interceptor] = [self._recorder, self._drain]
+        self._access = watch_access(self.config.access_file)
+        if self._access is not None:
+            self._interceptors.append(Authentication(self._access, open_paths=OPEN))
+        self._interceptors += interceptors
         self._health = HealthService()
         self._limits = Limits(self.config.max_message_bytes, self.config.max_batch_rows, self.config.allow_unknown_rank)
-        self._predictor = Predictor(self.manager, self._scheduler, self._offload, self._limits)
+        self._models = PermittedModels(self.manager, tells_callers_apart=self._access is not None)
+        self._predictor = Predictor(self._models, self._scheduler, self._offload, self._limits)
         methods = self._methods()
         self._transport = GrpcioTransport(
             intercepted(methods, self._interceptors),
@@ -164,6 +171,7 @@ class Server:
             poll_seconds=self.config.poll_seconds,
             config_file=self._config_file,
             config_poll_seconds=self.config.model_config_file_poll_wait_seconds,
+            files=[] if self._access is None else [self._access],
         )
         self._start_thread("zoo-watcher", lambda: watcher.run(self._stopping))
         return self
@@ -195,7 +203,9 @@ class Server:
         return finished
 
     def refresh(self) -> None:
-        """Look for new versions now rather than at the next poll; returns when they are live."""
+        """Look for new versions, and at who may use what, now rather than at the next poll; returns when they are live."""
+        if self._access is not None:
+            self._access.refresh()
         self.manager.refresh()
 
     def __enter__(self) -> Self:
@@ -206,7 +216,7 @@ class Server:
     ) -> None:
         self.stop()
 
-    def _models(self) -> ModelSource:
+    def _source(self) -> ModelSource:
         if self._config_file is not None:
             return self._config_file.table()
         repository = self.config.models()
@@ -216,7 +226,7 @@ class Server:
     def _methods(self) -> list[Unary | Stream]:
         config = self.config
         predict = PredictService(
-            self.manager,
+            self._models,
             self._predictor,
             self._offload,
             always_as_content=config.enable_serialization_as_tensor_content,
@@ -225,7 +235,7 @@ class Server:
             self._predictor, self._offload, check_method_names=config.enable_signature_method_name_check
         )
         examples = ExampleService(runner, self._offload, max_bytes=config.max_message_bytes)
-        models = ModelService(self.manager)
+        models = ModelService(self._models)
         methods = [
             Unary(PREDICT, predict.predict, config.max_message_bytes),
             Unary(CLASSIFY, examples.classify, config.max_message_bytes),
@@ -238,7 +248,7 @@ class Server:
             Stream(HEALTH_WATCH, self._health.watch),
             Stream(REFLECTION_INFO, ReflectionService().info),
             *inference_methods(
-                manager=self.manager,
+                manager=self._models,
                 predictor=self._predictor,
                 offload=self._offload,
                 statistics=self._statistics,

@@ -10,14 +10,22 @@ import grpc
 from serving.protos import config_pb2 as pb
 from serving.status import invalid
 from serving.text_proto import read_text_file
+from serving.tls import reread_credentials
 
 
 def read_credentials(path: str | Path) -> grpc.ServerCredentials:
     """Return what a `--ssl_config_file` says; with `client_verify`, clients must show a certificate of `custom_ca`'s.
 
+    The file is looked at again for new connections; whether clients have to show one is settled by the first look.
+
     Raises:
         StatusError: INVALID_ARGUMENT; the file cannot be read, or something is missing in it. No key is quoted.
     """
+    require_client = _read(path).client_verify
+    return reread_credentials([Path(path)], lambda: _configuration(_read(path)), require_client=require_client)
+
+
+def _read(path: str | Path) -> pb.SSLConfig:
     config = read_text_file(path, pb.SSLConfig, is_secret=True)
     for name in ("server_key", "server_cert"):
         if "-----BEGIN " not in getattr(config, name):
@@ -26,8 +34,9 @@ def read_credentials(path: str | Path) -> grpc.ServerCredentials:
             )
     if config.client_verify and not config.custom_ca:
         raise invalid(f"{path}: client_verify needs custom_ca, the PEM text of who signed the clients' certificates")
-    return grpc.ssl_server_credentials(
-        [(config.server_key.encode(), config.server_cert.encode())],
-        root_certificates=config.custom_ca.encode() or None,
-        require_client_auth=config.client_verify,
-    )
+    return config
+
+
+def _configuration(config: pb.SSLConfig) -> grpc.ServerCertificateConfiguration:
+    pair = (config.server_key.encode(), config.server_cert.encode())
+    return grpc.ssl_server_certificate_configuration([pair], root_certificates=config.custom_ca.encode() or None)

@@ -21,6 +21,8 @@ HEALTH_CHECK = f"/{HEALTH_SERVICE}/Check"
 HEALTH_WATCH = f"/{HEALTH_SERVICE}/Watch"
 REFLECTION_INFO = f"/{REFLECTION_SERVICE}/ServerReflectionInfo"
 
+SERVER_LIVE = f"/{INFERENCE_SERVICE}/ServerLive"
+SERVER_READY = f"/{INFERENCE_SERVICE}/ServerReady"
 HTTP_LIVE = "GET /v2/health/live"
 HTTP_READY = "GET /v2/health/ready"
 HTTP_LOAD = "POST /v2/repository/models/{model}/load"

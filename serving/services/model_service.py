@@ -3,8 +3,8 @@
 import asyncio
 import logging
 
-from serving.manager import Manager
 from serving.model_server_config import to_model_table
+from serving.permitted_models import PermittedModels
 from serving.protos import prediction_pb2 as pb
 from serving.repository import ModelTable
 from serving.services.messages import model_of, parse, spec_of
@@ -18,7 +18,7 @@ logger = logging.getLogger(__name__)
 class ModelService:
     """Answers serialized requests."""
 
-    def __init__(self, manager: Manager) -> None:
+    def __init__(self, manager: PermittedModels) -> None:
         self._manager = manager
 
     async def get_model_status(self, message: bytes, call: Call) -> bytes:  # noqa: ARG002 - every handler takes both

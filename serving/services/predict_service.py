@@ -9,8 +9,8 @@ import numpy as np
 from google.protobuf.wrappers_pb2 import StringValue
 
 from serving.codec import CodecError, decode, decoded_size, encode, read_spec
-from serving.manager import Manager
 from serving.offload import Offload
+from serving.permitted_models import PermittedModels
 from serving.predictor import Answer, Predictor, Query
 from serving.protos import prediction_pb2 as pb
 from serving.protos.tensor_pb2 import TensorProto
@@ -59,7 +59,7 @@ class PredictService:
     """Answers serialized requests. Lives in one event loop."""
 
     def __init__(
-        self, manager: Manager, predictor: Predictor, offload: Offload, *, always_as_content: bool = False
+        self, manager: PermittedModels, predictor: Predictor, offload: Offload, *, always_as_content: bool = False
     ) -> None:
         """Make one.
 

@@ -152,8 +152,13 @@ def _unary(method: Unary) -> Any:
 def _stream(method: Stream, draining: asyncio.Event) -> Any:
     async def answer(requests: AsyncIterator[bytes], context: Any) -> AsyncIterator[bytes]:
         call = _Call(method.path, context)
-        async with _errors_become_status(call, context):
-            small = (_small(request, method.max_bytes) async for request in requests)
+        async with contextlib.AsyncExitStack() as stack:
+            await stack.enter_async_context(_errors_become_status(call, context))
+            # Closed here, where the loop still runs: a stream may be refused before it is read.
+            received: Any = aiter(requests)
+            stack.push_async_callback(received.aclose)
+            small = (_small(request, method.max_bytes) async for request in received)
+            stack.push_async_callback(small.aclose)
             async for response in _until(draining, method.handler(small, call)):
                 yield response
 

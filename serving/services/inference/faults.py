@@ -8,8 +8,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
 
 from serving.codec import CodecError
-from serving.manager import Manager, State
+from serving.manager import State
 from serving.model_ref import ModelRef
+from serving.permitted_models import PermittedModels
 from serving.predictor import Query
 from serving.services.inference.tensors import datatype_of
 from serving.signature import Signature, TensorSpec
@@ -26,7 +27,7 @@ _FIELDS = {
 
 
 @contextlib.contextmanager
-def unknown_models_told(manager: Manager, model: ModelRef) -> Iterator[None]:
+def unknown_models_told(manager: PermittedModels, model: ModelRef) -> Iterator[None]:
     """Say as Triton does that a model or version is not there."""
     try:
         yield
@@ -37,7 +38,7 @@ def unknown_models_told(manager: Manager, model: ModelRef) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def misfits_told(manager: Manager, query: Query, max_rows: int) -> Iterator[None]:
+def misfits_told(manager: PermittedModels, query: Query, max_rows: int) -> Iterator[None]:
     """Say as Triton does what does not fit a model."""
     try:
         yield
@@ -48,7 +49,7 @@ def misfits_told(manager: Manager, query: Query, max_rows: int) -> Iterator[None
         raise StatusError(error.code, message, field=field, retry_after=error.retry_after) from None
 
 
-def _unknown(manager: Manager, model: ModelRef) -> StatusError:
+def _unknown(manager: PermittedModels, model: ModelRef) -> StatusError:
     states = {status.version: status for status in manager.statuses(model.name)}
     phrase, hint, code = f"'{model.name}' is not found", did_you_mean(model.name, manager.models()), Code.NOT_FOUND
     if states:
@@ -66,7 +67,7 @@ def _unknown(manager: Manager, model: ModelRef) -> StatusError:
     return StatusError(code, f"Request for unknown model: {phrase}; {hint}", field="model_name")
 
 
-def _misfit(manager: Manager, query: Query, max_rows: int) -> str:
+def _misfit(manager: PermittedModels, query: Query, max_rows: int) -> str:
     try:
         with manager.lease(query.model) as servable:
             signature = servable.signature(query.signature)

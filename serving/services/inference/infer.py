@@ -3,8 +3,8 @@
 import contextlib
 from collections.abc import Callable, Iterator
 
-from serving.manager import Manager
 from serving.offload import Offload
+from serving.permitted_models import PermittedModels
 from serving.predictor import Answer, Limits, Predictor, Query
 from serving.protos import inference_pb2 as pb
 from serving.services.inference.faults import misfits_told, unknown_models_told
@@ -21,7 +21,7 @@ _FINAL = "triton_final_response"
 class InferService:
     """Answers serialized requests. Lives in one event loop."""
 
-    def __init__(self, manager: Manager, predictor: Predictor, offload: Offload, limits: Limits) -> None:
+    def __init__(self, manager: PermittedModels, predictor: Predictor, offload: Offload, limits: Limits) -> None:
         self._manager = manager
         self._predictor = predictor
         self._offload = offload

@@ -3,8 +3,8 @@
 from collections.abc import Callable, Sequence
 
 from serving.interceptors import Interceptor, around
-from serving.manager import Manager
 from serving.offload import Offload
+from serving.permitted_models import PermittedModels
 from serving.predictor import Limits, Predictor
 from serving.services.inference.infer import InferService
 from serving.services.inference.models import ModelsService
@@ -29,7 +29,7 @@ _NOT_OFFERED = {
 
 def inference_methods(
     *,
-    manager: Manager,
+    manager: PermittedModels,
     predictor: Predictor,
     offload: Offload,
     statistics: Statistics,

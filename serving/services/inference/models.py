@@ -5,8 +5,9 @@ from importlib.metadata import version as installed_version
 from typing import Any
 
 from serving.engines.engine import PlatformEngine
-from serving.manager import Manager, State
+from serving.manager import State
 from serving.model_ref import ModelRef
+from serving.permitted_models import PermittedModels
 from serving.protos import inference_pb2 as pb
 from serving.repository import VersionPolicy
 from serving.servable import Servable
@@ -36,7 +37,7 @@ _BACKENDS = {PLATFORM: ("tensorflow", "saved_model.pb"), "tflite": ("tflite", "m
 class ModelsService:
     """Answers serialized requests. Lives in one event loop."""
 
-    def __init__(self, manager: Manager, is_serving: Callable[[], bool], max_batch_rows: int) -> None:
+    def __init__(self, manager: PermittedModels, is_serving: Callable[[], bool], max_batch_rows: int) -> None:
         """Tell of a manager's models.
 
         Args:

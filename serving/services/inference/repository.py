@@ -3,7 +3,8 @@
 import asyncio
 from collections.abc import Iterable
 
-from serving.manager import Manager, State, VersionStatus
+from serving.manager import State, VersionStatus
+from serving.permitted_models import PermittedModels
 from serving.protos import inference_pb2 as pb
 from serving.services.messages import parse
 from serving.status import Code, StatusError, invalid
@@ -22,7 +23,7 @@ _STATES = {
 class RepositoryService:
     """Answers serialized requests. Lives in one event loop; loading and unloading are done in threads."""
 
-    def __init__(self, manager: Manager) -> None:
+    def __init__(self, manager: PermittedModels) -> None:
         self._manager = manager
 
     async def index(self, message: bytes, call: Call) -> bytes:  # noqa: ARG002 - every handler takes both

@@ -1,7 +1,8 @@
 """inference.GRPCInferenceService: ModelStatistics."""
 
-from serving.manager import Manager, State
+from serving.manager import State
 from serving.model_ref import ModelRef
+from serving.permitted_models import PermittedModels
 from serving.protos import inference_pb2 as pb
 from serving.services.inference.request import model_of
 from serving.services.messages import parse
@@ -14,7 +15,7 @@ from zoo.errors import did_you_mean
 class StatisticsService:
     """Answers serialized requests. Lives in one event loop."""
 
-    def __init__(self, manager: Manager, statistics: Statistics) -> None:
+    def __init__(self, manager: PermittedModels, statistics: Statistics) -> None:
         self._manager = manager
         self._statistics = statistics
 

@@ -1,0 +1,85 @@
+"""The models as a caller may see them: what every service looks at in place of the manager."""
+
+from contextlib import AbstractContextManager
+
+from serving.caller import ANYONE, NOBODY, Caller, current_caller
+from serving.manager import Manager, VersionStatus
+from serving.model_ref import ModelRef
+from serving.repository import ModelSource, VersionPolicy
+from serving.servable import Servable
+from serving.status import Code, StatusError
+from zoo.errors import did_you_mean
+
+
+class PermittedModels:
+    """A manager with a look at who asks. See Manager for what its methods do; each raises PERMISSION_DENIED as well.
+
+    Models that the caller may not use are not listed, so that no hint names them.
+    """
+
+    def __init__(self, manager: Manager, *, tells_callers_apart: bool = False) -> None:
+        """Look at the caller where callers are told apart: a call that nobody was asked about may then use nothing."""
+        self._manager = manager
+        self._default = NOBODY if tells_callers_apart else ANYONE
+
+    def lease(self, model: ModelRef) -> AbstractContextManager[Servable]:
+        """See Manager."""
+        self._check_known(model)
+        return self._manager.lease(model)
+
+    def resolve(self, model: ModelRef) -> ModelRef:
+        """See Manager."""
+        self._check_known(model)
+        return self._manager.resolve(model)
+
+    def statuses(self, name: str) -> list[VersionStatus]:
+        """See Manager."""
+        self._caller.check_model(name)
+        return self._manager.statuses(name)
+
+    def policy(self, name: str) -> VersionPolicy:
+        """See Manager."""
+        self._caller.check_model(name)
+        return self._manager.policy(name)
+
+    def models(self) -> dict[str, bool]:
+        """Return whether each known model that the caller may use has a live version."""
+        caller = self._caller
+        return {name: available for name, available in self._manager.models().items() if caller.may_use(name)}
+
+    def load(self, name: str) -> None:
+        """See Manager."""
+        self._check_control(name)
+        self._manager.load(name)
+
+    def unload(self, name: str) -> None:
+        """See Manager."""
+        self._check_control(name)
+        self._manager.unload(name)
+
+    def reload(self, source: ModelSource) -> None:
+        """See Manager. The caller has to be one that may use every model."""
+        self._check_control("*")
+        self._manager.reload(source)
+
+    def _check_known(self, model: ModelRef) -> None:
+        """Refuse what the caller may not use; and what there is not before the manager does, whose hint is of all models."""
+        caller = self._caller
+        if "*" in caller.models:
+            return
+        caller.check_model(model.name)
+        if model.name not in self._manager.models():
+            visible = self.models()
+            raise StatusError(
+                Code.NOT_FOUND,
+                f"Servable not found for request: {model}; unknown model: {did_you_mean(model.name, visible)}",
+            )
+
+    def _check_control(self, model: str) -> None:
+        caller = self._caller
+        caller.check_control()
+        caller.check_model(model)
+
+    @property
+    def _caller(self) -> Caller:
+        return current_caller.get(self._default)

@@ -1,0 +1,65 @@
+"""Certificates that are read anew while the server runs: they expire, and a server should not have to stop for that."""
+
+import ssl
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import grpc
+
+from serving.status import ServerError
+from serving.watched_file import WatchedFile
+
+
+@dataclass(frozen=True)
+class Certificates:
+    """Files in PEM form."""
+
+    key: str | Path
+    """The server's private key."""
+    chain: str | Path
+    """The server's certificate, and those that signed it."""
+    client_roots: str | Path | None = None
+    """Certificates that signed those of clients; without it, clients show none."""
+    require_client: bool = False
+    """Whether a client without a certificate is refused (mutual TLS)."""
+
+    def __post_init__(self) -> None:
+        if self.require_client and self.client_roots is None:
+            raise ServerError(
+                "clients have to show a certificate, and none is known that signed them: give client_roots"
+            )
+
+    def credentials(self) -> grpc.ServerCredentials:
+        """Return credentials for a gRPC port; the files are looked at again for new connections.
+
+        Raises:
+            ServerError: a file cannot be read, or the key is not the certificate's.
+        """
+        paths = [Path(each) for each in (self.chain, self.key, self.client_roots) if each is not None]
+        return reread_credentials(paths, self._read, require_client=self.require_client)
+
+    def _read(self) -> grpc.ServerCertificateConfiguration:
+        try:
+            roots = None if self.client_roots is None else Path(self.client_roots).read_bytes()
+            pair = (Path(self.key).read_bytes(), Path(self.chain).read_bytes())
+        except OSError as error:
+            raise ServerError(f"cannot read the certificate file {error.filename}: {error.strerror}") from None
+        try:
+            ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(self.chain, self.key)
+        except ssl.SSLError as error:
+            raise ServerError(f"{self.chain} and {self.key} are no certificate and its key: {error}") from None
+        return grpc.ssl_server_certificate_configuration([pair], root_certificates=roots)
+
+
+def reread_credentials(
+    paths: Sequence[Path], read: Callable[[], grpc.ServerCertificateConfiguration], *, require_client: bool
+) -> grpc.ServerCredentials:
+    """Return credentials for a gRPC port whose files are looked at again for new connections. Raises what `read` does."""
+    files = WatchedFile(paths, read)
+
+    def changed() -> grpc.ServerCertificateConfiguration | None:
+        """Return what gRPC is to use from now on; None for what it has already."""
+        return files.value if files.refresh() else None
+
+    return grpc.dynamic_ssl_server_credentials(files.value, changed, require_client_authentication=require_client)

@@ -1,0 +1,249 @@
+"""Who gets in, and what they may use: real calls over the peer's wire, with tokens."""
+
+import hashlib
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import grpc
+import numpy as np
+import pytest
+
+import serving
+from serving.access import AccessPolicy
+from serving.codec import encode
+from serving.protos import inference_pb2 as model_pb
+from serving.protos import prediction_pb2 as pb
+from serving.status import Code, ServerError, StatusError
+
+PREDICT = "/tensorflow.serving.PredictionService/Predict"
+METADATA = "/tensorflow.serving.PredictionService/GetModelMetadata"
+STATUS = "/tensorflow.serving.ModelService/GetModelStatus"
+RELOAD = "/tensorflow.serving.ModelService/HandleReloadConfigRequest"
+INDEX = "/inference.GRPCInferenceService/RepositoryIndex"
+LOAD = "/inference.GRPCInferenceService/RepositoryModelLoad"
+UNLOAD = "/inference.GRPCInferenceService/RepositoryModelUnload"
+HEALTH = "/grpc.health.v1.Health/Check"
+
+
+def sha256(token: str) -> str:
+    return hashlib.sha256(token.encode()).hexdigest()
+
+
+ACCESS = f"""
+clients:
+  - name: dashboard
+    token_sha256: {sha256("dash-secret")}
+    models: ["affi*"]
+  - name: loader
+    token_sha256: {sha256("load-secret")}
+    models: ["affine"]
+    control: true
+  - name: operator
+    certificate: ops.example.org
+    models: ["*"]
+    control: true
+"""
+
+
+@pytest.fixture(scope="module")
+def guarded(repository: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[serving.Server]:
+    path = tmp_path_factory.mktemp("access") / "access.yaml"
+    path.write_text(ACCESS)
+    with serving.Server(repository, port=0, rest_api_port=-1, poll_seconds=0, access_file=path) as server:
+        yield server
+
+
+@pytest.fixture
+def connection(guarded: serving.Server) -> Iterator[grpc.Channel]:
+    with grpc.insecure_channel(f"localhost:{guarded.port}") as channel:
+        yield channel
+
+
+def ask(channel: grpc.Channel, path: str, model: str, token: str | None = None) -> str:
+    kinds = {PREDICT: pb.PredictRequest, METADATA: pb.GetModelMetadataRequest, STATUS: pb.GetModelStatusRequest}
+    request = kinds[path](model_spec=pb.ModelSpec(name=model))
+    if path == PREDICT:
+        request.inputs["x"].CopyFrom(encode(np.zeros(1, np.float32)))
+    if path == METADATA:
+        request.metadata_field.append("signature_def")
+    metadata = () if token is None else (("authorization", token),)
+    try:
+        channel.unary_unary(path)(request.SerializeToString(), timeout=30, metadata=metadata)
+    except grpc.RpcError as error:
+        return "a secret was told" if "secret" in error.details() else str(error.code().name)
+    return "OK"
+
+
+@pytest.mark.parametrize("path", [PREDICT, METADATA, STATUS])
+@pytest.mark.parametrize(
+    ("token", "model", "code"),
+    [
+        ("Bearer dash-secret", "affine", "OK"),
+        ("bearer dash-secret", "affine", "OK"),
+        ("Bearer dash-secret", "sum", "PERMISSION_DENIED"),
+        ("Bearer dash-secret", "nothing", "PERMISSION_DENIED"),
+        ("Bearer dash-secret ", "affine", "OK"),
+        ("Bearer Dash-secret", "affine", "UNAUTHENTICATED"),
+        ("Bearer ", "affine", "UNAUTHENTICATED"),
+        ("Basic dash-secret", "affine", "UNAUTHENTICATED"),
+        (None, "affine", "UNAUTHENTICATED"),
+    ],
+)
+def test_a_token_opens_what_its_client_may_use(
+    connection: grpc.Channel, path: str, token: str | None, model: str, code: str
+) -> None:
+    assert ask(connection, path, model, token) == code
+
+
+def test_our_client_shows_its_token_with_every_call(guarded: serving.Server) -> None:
+    with serving.Client(f"localhost:{guarded.port}", token="dash-secret") as client:
+        answer = client.predict("affine", np.zeros(1, np.float32), timeout=30)
+        assert answer["y"] == 3
+        with pytest.raises(serving.CallError, match="PERMISSION_DENIED: dashboard may not use the model 'sum'"):
+            client.versions("sum", timeout=30)
+
+
+def bare_call(channel: grpc.Channel, path: str, message: bytes, token: str) -> str:
+    try:
+        channel.unary_unary(path)(message, timeout=30, metadata=(("authorization", f"Bearer {token}"),))
+    except grpc.RpcError as error:
+        return f"{error.code().name}: {error.details()}"
+    return "OK"
+
+
+@pytest.mark.parametrize(
+    ("path", "model", "token", "answer"),
+    [
+        (LOAD, "affine", "load-secret", "OK"),
+        (LOAD, "affine", "dash-secret", "PERMISSION_DENIED: dashboard may not say what is served"),
+        (LOAD, "sum", "load-secret", "PERMISSION_DENIED: loader may not use the model 'sum'"),
+        (UNLOAD, "sum", "load-secret", "PERMISSION_DENIED: loader may not use the model 'sum'"),
+    ],
+)
+def test_who_may_load_and_unload_may_do_so_with_its_models(
+    connection: grpc.Channel, path: str, model: str, token: str, answer: str
+) -> None:
+    request = model_pb.RepositoryModelLoadRequest(model_name=model)  # the name has one number in both messages
+    assert bare_call(connection, path, request.SerializeToString(), token) == answer
+
+
+def test_who_may_use_some_models_may_not_replace_them_all(connection: grpc.Channel) -> None:
+    request = pb.ReloadConfigRequest()
+    request.config.model_config_list.SetInParent()
+    of_loader, of_dashboard = (
+        bare_call(connection, RELOAD, request.SerializeToString(), f"{name}-secret") for name in ("load", "dash")
+    )
+    assert of_loader == "PERMISSION_DENIED: loader may not use the model '*'"
+    assert of_dashboard == "PERMISSION_DENIED: dashboard may not say what is served"
+
+
+def test_models_of_others_are_not_listed_nor_hinted_at(connection: grpc.Channel) -> None:
+    message = connection.unary_unary(INDEX)(b"", timeout=30, metadata=(("authorization", "Bearer dash-secret"),))
+    assert {each.name for each in model_pb.RepositoryIndexResponse.FromString(message).models} == {"affine"}
+    request = pb.PredictRequest(model_spec=pb.ModelSpec(name="affin"))
+    said = bare_call(connection, PREDICT, request.SerializeToString(), "dash-secret")
+    assert said.startswith("NOT_FOUND")
+    assert "sum" not in said
+
+
+def http_status(server: serving.Server, path: str, token: str | None) -> int:
+    headers = {} if token is None else {"Authorization": f"Bearer {token}"}
+    request = urllib.request.Request(f"http://127.0.0.1:{server.rest_api_port}{path}", headers=headers)
+    try:
+        with urllib.request.urlopen(request, timeout=30) as response:  # noqa: S310 - our own address
+            return int(response.status)
+    except urllib.error.HTTPError as error:
+        return int(error.code)
+
+
+@pytest.mark.parametrize(
+    ("path", "token", "status"),
+    [
+        ("/v1/models/affine", "dash-secret", 200),
+        ("/v1/models/sum", "dash-secret", 403),
+        ("/v1/models/affine", None, 401),
+        ("/v1/models/affine", "nothing", 401),
+        ("/v2/models/sum/ready", "dash-secret", 403),
+        ("/metrics", None, 401),
+        ("/metrics", "dash-secret", 200),
+        ("/v2/health/ready", None, 200),
+    ],
+)
+def test_http_asks_the_same(guarded: serving.Server, path: str, token: str | None, status: int) -> None:
+    assert http_status(guarded, path, token) == status
+
+
+def test_health_answers_anyone(connection: grpc.Channel) -> None:
+    assert connection.unary_unary(HEALTH)(b"", timeout=30) == b"\x08\x01"
+
+
+def test_reflection_does_not(connection: grpc.Channel) -> None:
+    stream = connection.stream_stream("/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo")
+    with pytest.raises(grpc.RpcError) as caught:
+        list(stream(iter([b""]), timeout=30))
+    assert caught.value.code() is grpc.StatusCode.UNAUTHENTICATED
+
+
+def test_the_file_is_read_anew_while_the_server_runs(repository: Path, tmp_path: Path) -> None:
+    path = tmp_path / "access.yaml"
+    path.write_text(ACCESS)
+
+    def replace(text: str) -> None:
+        (tmp_path / "new").write_text(text)
+        (tmp_path / "new").replace(path)
+        server.refresh()
+
+    with (
+        serving.Server(repository, port=0, poll_seconds=0, access_file=path) as server,
+        grpc.insecure_channel(f"localhost:{server.port}") as channel,
+    ):
+        assert ask(channel, PREDICT, "affine", "Bearer dash-secret") == "OK"
+        replace(ACCESS.replace(sha256("dash-secret"), sha256("other-secret")))
+        assert ask(channel, PREDICT, "affine", "Bearer dash-secret") == "UNAUTHENTICATED"
+        assert ask(channel, PREDICT, "affine", "Bearer other-secret") == "OK"
+        replace("clients: [{nonsense: 1}]")
+        assert ask(channel, PREDICT, "affine", "Bearer other-secret") == "OK", "what cannot be read changes nothing"
+        replace(ACCESS + "anonymous: {models: [affine]}\n")
+        assert (ask(channel, PREDICT, "affine"), ask(channel, PREDICT, "sum")) == ("OK", "PERMISSION_DENIED")
+
+
+def policy(tmp_path: Path, text: str) -> AccessPolicy:
+    (tmp_path / "access.yaml").write_text(text)
+    return AccessPolicy.read(tmp_path / "access.yaml")
+
+
+def test_a_name_in_a_certificate_is_as_good_as_a_token(tmp_path: Path) -> None:
+    found = policy(tmp_path, ACCESS).caller("", ["other.example.org", "ops.example.org"])
+    assert (found.name, found.control) == ("operator", True)
+
+
+def test_who_may_not_say_what_is_served_is_told(tmp_path: Path) -> None:
+    with pytest.raises(StatusError, match="dashboard may not say what is served") as caught:
+        policy(tmp_path, ACCESS).caller("Bearer dash-secret", []).check_control()
+    assert caught.value.code is Code.PERMISSION_DENIED
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("clients: [", "is not YAML"),
+        ("clients: [{name: a, token: my-secret, models: []}]", "clients.0.token: Extra inputs are not permitted"),
+        ("clients: [{name: a, token_sha256: my-secret}]", "clients.0.token_sha256: String should match"),
+        ("clients: [{name: a}]", "clients.0: .*give either token_sha256 .* or certificate"),
+        (f"clients: [{{name: a, certificate: b, token_sha256: {'ab' * 32}}}]", "clients.0: .*give either"),
+        ("[]", "the file: Input should be a valid dictionary"),
+    ],
+)
+def test_a_file_that_says_something_else_is_refused_without_its_secrets(
+    tmp_path: Path, text: str, message: str
+) -> None:
+    with pytest.raises(ServerError, match=message) as caught:
+        policy(tmp_path, text)
+    assert "my-secret" not in str(caught.value)
+
+
+def test_a_file_that_is_not_there_stops_the_server_before_it_starts(repository: Path, tmp_path: Path) -> None:
+    with pytest.raises(ServerError, match=r"cannot read .*access\.yaml: No such file"):
+        serving.Server(repository, port=0, access_file=tmp_path / "access.yaml")

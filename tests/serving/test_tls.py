@@ -1,0 +1,86 @@
+"""Certificates that change while the server runs, and clients that show theirs."""
+
+from pathlib import Path
+
+import grpc
+import pytest
+import trustme
+
+import serving
+from serving.status import ServerError
+from serving.tls import Certificates
+
+HEALTH = "/grpc.health.v1.Health/Check"
+
+
+def write(folder: Path, authority: trustme.CA) -> Certificates:
+    """Put a new certificate for localhost in place of what is there."""
+    issued = authority.issue_cert("localhost")
+    for name, blobs in (("key.pem", [issued.private_key_pem]), ("chain.pem", issued.cert_chain_pems)):
+        (folder / "new").write_bytes(b"".join(blob.bytes() for blob in blobs))
+        (folder / "new").replace(folder / name)
+    return Certificates(folder / "key.pem", folder / "chain.pem")
+
+
+def call(port: int, roots: trustme.CA, client: trustme.LeafCert | None = None) -> str:
+    """Return how a call over a new connection ends."""
+    pair = {}
+    if client is not None:
+        chain = b"".join(blob.bytes() for blob in client.cert_chain_pems)
+        pair = {"private_key": client.private_key_pem.bytes(), "certificate_chain": chain}
+    credentials = grpc.ssl_channel_credentials(roots.cert_pem.bytes(), **pair)
+    options = [("grpc.use_local_subchannel_pool", 1)]  # or a connection of before would be used again
+    with grpc.secure_channel(f"localhost:{port}", credentials, options=options) as channel:
+        try:
+            channel.unary_unary(HEALTH)(b"", timeout=10)
+        except grpc.RpcError as error:
+            return str(error.code().name)
+    return "OK"
+
+
+def test_a_new_certificate_is_used_without_a_restart(repository: Path, tmp_path: Path) -> None:
+    old, new = trustme.CA(), trustme.CA()
+    certificates = write(tmp_path, old)
+    with serving.Server(repository, port=0, poll_seconds=0, credentials=certificates.credentials()) as server:
+        assert (call(server.port, old), call(server.port, new)) == ("OK", "UNAVAILABLE")
+        write(tmp_path, new)
+        assert (call(server.port, old), call(server.port, new)) == ("UNAVAILABLE", "OK")
+        (tmp_path / "chain.pem").write_text("nonsense")
+        assert call(server.port, new) == "OK", "what is no certificate changes nothing"
+
+
+def test_a_client_without_a_certificate_is_not_let_in(repository: Path, tmp_path: Path) -> None:
+    authority, stranger = trustme.CA(), trustme.CA()
+    found = write(tmp_path, authority)
+    (tmp_path / "roots.pem").write_bytes(authority.cert_pem.bytes())
+    certificates = Certificates(found.key, found.chain, tmp_path / "roots.pem", require_client=True)
+    access = tmp_path / "access.yaml"
+    access.write_text("clients: [{name: ops, certificate: ops.example.org, models: ['*']}]")
+    with serving.Server(
+        repository, port=0, poll_seconds=0, credentials=certificates.credentials(), access_file=access
+    ) as server:
+        assert call(server.port, authority, authority.issue_cert("ops.example.org")) == "OK"
+        assert call(server.port, authority, stranger.issue_cert("ops.example.org")) == "UNAVAILABLE"
+        assert call(server.port, authority) == "UNAVAILABLE"
+
+
+@pytest.mark.parametrize("name", ["key.pem", "chain.pem"])
+def test_a_file_that_is_not_there_is_named(tmp_path: Path, name: str) -> None:
+    certificates = write(tmp_path, trustme.CA())
+    (tmp_path / name).unlink()
+    with pytest.raises(ServerError, match=f"cannot read the certificate file .*{name}: No such file"):
+        certificates.credentials()
+
+
+def test_a_key_of_another_certificate_is_refused(tmp_path: Path) -> None:
+    certificates = write(tmp_path, trustme.CA())
+    key = (tmp_path / "key.pem").read_bytes()
+    write(tmp_path, trustme.CA())
+    (tmp_path / "key.pem").write_bytes(key)
+    with pytest.raises(ServerError, match="are no certificate and its key"):
+        certificates.credentials()
+
+
+def test_clients_cannot_be_held_to_certificates_that_nobody_signed(tmp_path: Path) -> None:
+    with pytest.raises(ServerError, match="give client_roots"):
+        Certificates(tmp_path / "key.pem", tmp_path / "chain.pem", require_client=True)
