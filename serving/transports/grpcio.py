@@ -156,13 +156,18 @@ def _stream(method: Stream, draining: asyncio.Event) -> Any:
             await stack.enter_async_context(_errors_become_status(call, context))
             # Closed here, where the loop still runs: a stream may be refused before it is read.
             received: Any = aiter(requests)
-            stack.push_async_callback(received.aclose)
+            stack.push_async_callback(_close, received)
             small = (_small(request, method.max_bytes) async for request in received)
-            stack.push_async_callback(small.aclose)
+            stack.push_async_callback(_close, small)
             async for response in _until(draining, method.handler(small, call)):
                 yield response
 
     return grpc.stream_stream_rpc_method_handler(answer)
+
+
+async def _close(generator: Any) -> None:
+    with contextlib.suppress(RuntimeError):  # a task that was abandoned still waits in it
+        await generator.aclose()
 
 
 def _small(request: bytes, max_bytes: int) -> bytes:
