@@ -22,9 +22,9 @@ class CallRecord:
     signature: str = ""
     rows: int = 0
     batch_rows: int = 0
-    """Rows of the batch that it was computed in, those of other calls and padding counted."""
+    """Rows of the batch that it was computed in, or of all batches, those of other calls and padding counted."""
     executions: int = 1
-    """How many runs of the engine are counted for it: of calls that are computed together, one is counted for the first."""
+    """How many runs of the engine count as its own: all that a large one took; of calls in one batch, the first alone."""
     bytes_in: int = 0
     bytes_out: int = 0
     code: Code = Code.OK

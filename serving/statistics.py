@@ -101,7 +101,8 @@ def _count(statistics: VersionStatistics, record: CallRecord) -> None:
     statistics.rows += record.rows
     statistics.executions += record.executions
     statistics.last = time.time()
-    batch = statistics.batches.setdefault(record.batch_rows or record.rows, BatchStatistics())
+    rows = (record.batch_rows or record.rows) // max(record.executions, 1)  # of one that was taken apart: of a piece
+    batch = statistics.batches.setdefault(rows, BatchStatistics())
     batch.compute_input.add(decode, record.executions)
     batch.compute_infer.add(compute if record.executions else 0.0, record.executions)
     batch.compute_output.add(encode, record.executions)

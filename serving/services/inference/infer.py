@@ -14,6 +14,7 @@ from serving.services.messages import parse
 from serving.status import Code, StatusError
 from serving.transports.transport import Call
 
+_LONGEST_ID = 128
 _FINAL = "triton_final_response"
 
 
@@ -36,7 +37,8 @@ class InferService:
 
     async def _infer(self, message: bytes, call: Call, finish: Callable[[pb.ModelInferResponse], bytes]) -> bytes:
         request = await self._offload.run(len(message), lambda: parse(pb.ModelInferRequest, message))
-        call.record.request_id = request.id or call.record.request_id
+        if _can_be_told(request.id):
+            call.record.request_id = request.id
         query, classes = read_query(request), read_classes(request)
         with (
             unknown_models_told(self._manager, query.model),
@@ -82,6 +84,11 @@ def _waited_too_long(query: Query, call: Call) -> Iterator[None]:
 def _streamed(response: pb.ModelInferResponse) -> bytes:
     response.parameters[_FINAL].bool_param = True
     return pb.ModelStreamInferResponse(infer_response=response).SerializeToString()
+
+
+def _can_be_told(request_id: str) -> bool:
+    """Tell whether what a client calls its request can stand in any log."""
+    return 0 < len(request_id) <= _LONGEST_ID and request_id.isascii() and request_id.isprintable()
 
 
 def _size(answer: Answer) -> int:

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from importlib.metadata import version as installed_version
 from typing import Any
 
+from serving.engines.engine import PlatformEngine
 from serving.manager import Manager, State
 from serving.model_ref import ModelRef
 from serving.protos import inference_pb2 as pb
@@ -27,7 +28,9 @@ EXTENSIONS = (
     "statistics",
 )
 """Those of Triton's (docs/protocol of triton-inference-server/server) that this server answers."""
-PLATFORM, BACKEND = "tensorflow_savedmodel", "tensorflow"
+PLATFORM = "tensorflow_savedmodel"
+_BACKENDS = {PLATFORM: ("tensorflow", "saved_model.pb"), "tflite": ("tflite", "model.tflite")}
+"""By platform: what executes it, and the file that it is in."""
 
 
 class ModelsService:
@@ -75,7 +78,7 @@ class ModelsService:
         request = parse(pb.ModelMetadataRequest, message)
         servable, signature = self._look_up(model_of(request.name, request.version))
         response = pb.ModelMetadataResponse(
-            name=servable.name, versions=map(str, self._ready_versions(servable.name)), platform=PLATFORM
+            name=servable.name, versions=map(str, self._ready_versions(servable.name)), platform=_platform(servable)
         )
         for name, spec in signature.inputs.items():
             response.inputs.add(name=name, datatype=datatype_of(spec.dtype), shape=_dims(spec))
@@ -88,13 +91,14 @@ class ModelsService:
         request = parse(pb.ModelConfigRequest, message)
         servable, signature = self._look_up(model_of(request.name, request.version))
         batched = all(spec.is_batched for spec in (*signature.inputs.values(), *signature.outputs.values()))
+        backend, file = _BACKENDS.get(_platform(servable), ("", ""))
         config = pb.ModelConfig(
             name=servable.name,
-            platform=PLATFORM,
-            backend=BACKEND,
+            platform=_platform(servable),
+            backend=backend,
             version_policy=_policy_message(self._manager.policy(servable.name)),
             max_batch_size=self._max_batch_rows if batched else 0,
-            default_model_filename="saved_model.pb",
+            default_model_filename=file,
         )
         config.parameters["signature_names"].string_value = ",".join(sorted(servable.signatures))
         for name, spec in signature.inputs.items():
@@ -123,6 +127,10 @@ class ModelsService:
         if any(status.state is State.AVAILABLE for status in statuses):
             return True
         return all(status.state is State.END and not status.error for status in statuses)
+
+
+def _platform(servable: Servable) -> str:
+    return servable.engine.platform if isinstance(servable.engine, PlatformEngine) else PLATFORM
 
 
 def _dims(spec: TensorSpec) -> list[int]:

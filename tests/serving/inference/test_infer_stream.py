@@ -7,7 +7,7 @@ import pytest
 from tritonclient.grpc import service_pb2 as peer
 
 from serving.call_record import CallRecord
-from serving.services.inference.stream import InferStream
+from serving.services.inference.stream import InferStream, StreamLimits
 from serving.status import StatusError, invalid
 from serving.transports.transport import Call
 
@@ -32,7 +32,8 @@ async def feed(count: int) -> AsyncIterator[bytes]:
         yield str(i).encode()
 
 
-def test_no_more_requests_are_read_than_may_be_in_flight() -> None:
+@pytest.mark.parametrize("limits", [StreamLimits(requests=3), StreamLimits(bytes=3)], ids=["requests", "bytes"])
+def test_no_more_requests_are_read_than_may_be_in_flight(limits: StreamLimits) -> None:
     async def scenario() -> None:
         began: list[bytes] = []
         gate = asyncio.Event()
@@ -42,7 +43,7 @@ def test_no_more_requests_are_read_than_may_be_in_flight() -> None:
             await gate.wait()
             return message
 
-        responses = InferStream(answer, "/s/m", max_in_flight=3).answer(feed(10), Stream())
+        responses = InferStream(answer, "/s/m", limits).answer(feed(10), Stream())  # a byte each
         first = asyncio.ensure_future(anext(responses))
         for _ in range(100):
             await asyncio.sleep(0)

@@ -60,6 +60,8 @@ def test_an_unloaded_model_stays_so_until_it_is_loaded(triton: InferenceServerCl
         "unloaded"
     ]
     assert not triton.is_model_ready("good")
+    with serving.Client(f"localhost:{server.port}") as client:
+        assert client.health("good", timeout=30) == "NOT_SERVING"
     with pytest.raises(InferenceServerException, match="Request for unknown model: 'good' has no available versions"):
         ask(triton)
     triton.load_model("good")

@@ -115,3 +115,15 @@ def test_what_the_protocol_has_no_datatype_for_is_refused(
             stub.ModelInfer(made, timeout=TIMEOUT)
     assert caught.value.code().name == code
     assert words in caught.value.details()
+
+
+def test_a_model_of_litert_says_that_it_is_one() -> None:
+    with (
+        serving.Server(
+            SHIPPED / "wine_mlp", model_name="wine_mlp", port=0, poll_seconds=0, prefer_tflite_model=True
+        ) as server,
+        InferenceServerClient(f"localhost:{server.port}") as client,
+    ):
+        assert client.get_model_metadata("wine_mlp").platform == "tflite"
+        config = client.get_model_config("wine_mlp").config
+        assert (config.platform, config.backend, config.default_model_filename) == ("tflite", "tflite", "model.tflite")

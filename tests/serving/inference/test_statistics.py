@@ -6,12 +6,13 @@ from pathlib import Path
 import grpc
 import numpy as np
 import pytest
-from tritonclient.grpc import InferenceServerClient
+from tritonclient.grpc import InferenceServerClient, service_pb2_grpc
 from tritonclient.grpc import service_pb2 as peer
 from tritonclient.utils import InferenceServerException
 
 import serving
-from tests.serving.inference.cases import triton_input
+from serving.batching_parameters import BatchingParameters
+from tests.serving.inference.cases import raw_request, triton_input
 
 
 @pytest.fixture
@@ -47,6 +48,43 @@ def test_inferences_are_counted(triton: InferenceServerClient) -> None:
     assert [(batch.batch_size, batch.compute_infer.count) for batch in found.batch_stats] == [(2, 2), (5, 1)]
     assert sum(batch.compute_infer.ns for batch in found.batch_stats) == stats.compute_infer.ns
     assert of(triton, "affine", "1").inference_count == 1
+
+
+@pytest.mark.parametrize("padded", [False, True])
+def test_a_batch_of_several_requests_is_one_execution(repository: Path, padded: bool) -> None:  # noqa: FBT001 - a case
+    parameters = BatchingParameters(8, 2000, max_enqueued_batches=100, allowed_batch_sizes=(4, 8) if padded else ())
+    with (
+        serving.Server(
+            repository, port=0, poll_seconds=0, enable_batching=True, batching_parameters=parameters
+        ) as server,
+        InferenceServerClient(f"localhost:{server.port}") as triton,
+        grpc.insecure_channel(f"localhost:{server.port}") as channel,
+    ):
+        infer = service_pb2_grpc.GRPCInferenceServiceStub(channel).ModelInfer
+        pending = [infer.future(raw_request("affine", {"x": np.zeros(2, np.float32)}), timeout=30) for _ in range(100)]
+        for each in pending:
+            assert np.frombuffer(each.result().raw_output_contents[0], np.float32).tolist() == [3, 3]
+        found = of(triton, "affine", "2")
+    counts = {batch.batch_size: batch.compute_infer.count for batch in found.batch_stats}
+    assert (found.inference_count, found.inference_stats.success.count) == (200, 100)
+    assert found.execution_count == sum(counts.values()) < 100
+    computed = sum(rows * count for rows, count in counts.items())
+    assert computed >= 200 if padded else computed == 200
+    assert set(counts) <= ({4, 8} if padded else {2, 4, 6, 8})
+
+
+def test_a_request_that_is_taken_apart_is_several_executions(repository: Path) -> None:
+    parameters = BatchingParameters(16, 0, max_execution_batch_size=4, enable_large_batch_splitting=True)
+    with (
+        serving.Server(
+            repository, port=0, poll_seconds=0, enable_batching=True, batching_parameters=parameters
+        ) as server,
+        InferenceServerClient(f"localhost:{server.port}") as triton,
+    ):
+        triton.infer("affine", [triton_input("x", np.zeros(12, np.float32))])
+        found = of(triton, "affine", "2")
+    assert (found.inference_count, found.execution_count) == (12, 3)
+    assert [(batch.batch_size, batch.compute_infer.count) for batch in found.batch_stats] == [(4, 3)]
 
 
 def test_failures_are_counted_where_a_version_was_reached(triton: InferenceServerClient) -> None:
