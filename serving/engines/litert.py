@@ -20,6 +20,9 @@ class LiteRTEngine:
     An interpreter answers one call at a time, so there are several; each is made when a call finds all others busy.
     """
 
+    variant = "litert"
+    """Its name in a passport, which says how much its answers may differ from the SavedModel's."""
+
     def __init__(self, version: Path, *, interpreters: int = 1) -> None:
         """Load a version folder.
 
