@@ -3,9 +3,10 @@
     python benchmarks/scheduling.py [--rounds 5] [--seconds 2] [--loadgen PATH]
 
 Three servers, the same but for how they schedule: `direct` (a plain pool of threads, every request alone), `always`
-(TensorFlow Serving's parameters with a timeout, as its guide recommends) and `ours` (the default). Closed loop: so many calls in flight at once. The bar: never
-below 0.95 times the better of the other two. `--loadgen` names a load generator that prints a JSON line with `rps`,
-`p50_us`, `p99_us` and `err`; without it calls come from Python, which takes most of two cores by itself.
+(TensorFlow Serving's parameters with a timeout, as its guide recommends) and `ours` (the default). Closed loop: so many
+calls in flight at once. The bar: never below 0.95 times the better of the other two. `--loadgen` names a load
+generator that prints a JSON line with `rps`, `p50_us`, `p99_us` and `err`; without it calls come from Python, which
+takes most of two cores by itself.
 """
 
 import argparse
