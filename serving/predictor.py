@@ -135,8 +135,9 @@ class Predictor:
 
     async def _read(self, signature: Signature, sources: Inputs) -> tuple[dict[str, np.ndarray], int]:
         """Return the inputs, and how many rows they have."""
-        specs, size = {}, 0
-        signature.check_names(sources)  # before anything else: a megabyte can name a hundred thousand
+        defaults = {name: array for name, array in signature.defaults.items() if name not in sources}
+        signature.check_names((*sources, *defaults))  # before anything else: a megabyte can name a hundred thousand
+        specs, size = {name: TensorSpec.of(array) for name, array in defaults.items()}, 0
         for name, source in sources.items():
             with _faults_named(name):
                 specs[name] = source.spec
@@ -145,7 +146,7 @@ class Predictor:
             with _faults_named(name):
                 size += source.nbytes
         rows = next((specs[name].rows for name, spec in signature.inputs.items() if spec.is_batched), 1)
-        return await self._offload.run(size, lambda: self._decode(sources)), rows
+        return defaults | await self._offload.run(size, lambda: self._decode(sources)), rows
 
     def _decode(self, sources: Inputs) -> dict[str, np.ndarray]:
         left = self._limits.max_message_bytes
