@@ -3,9 +3,11 @@
     python benchmarks/scheduling.py [--rounds 5] [--seconds 2] [--loadgen PATH]
 
 Three servers, the same but for how they schedule: `direct` (a plain pool of threads, every request alone), `always`
-(TensorFlow Serving's parameters with a timeout, as its guide recommends) and `ours` (the default). Closed loop: so many calls in flight at once. The bar: never
-below 0.95 times the better of the other two. `--loadgen` names a load generator that prints a JSON line with `rps`,
-`p50_us`, `p99_us` and `err`; without it calls come from Python, which takes most of two cores by itself.
+(TensorFlow Serving's parameters with a timeout, as its guide recommends) and `ours` (the default). Closed loop: so many
+calls in flight at once. The bar: never below 0.95 times the better of the other two.
+
+`--loadgen` names a load generator that prints a JSON line with `rps`, `p50_us`, `p99_us` and `err`; without it calls come
+from Python, which takes most of two cores by itself.
 """
 
 import argparse
@@ -17,7 +19,8 @@ import subprocess
 import sys
 import tempfile
 import time
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -30,8 +33,9 @@ import serving
 import serving.server
 from serving.batching_parameters import BatchingParameters
 from serving.codec import encode
+from serving.job import Job, Ticket
 from serving.protos import prediction_pb2 as pb
-from serving.scheduler import Job
+from serving.status import StatusError
 from serving.trial_rows import read_tensor
 from serving.wire import CONTENT_KEY, PREDICT
 from zoo.artifact import read_passport
@@ -51,6 +55,11 @@ class Round:
     p99_ms: float
 
 
+def _answer(ticket: Ticket) -> None:
+    if ticket.set_running_or_notify_cancel():
+        ticket.set_result(ticket.job.run(ticket.job.inputs))
+
+
 class Pool:
     """The least that can be done: a thread pool of the standard library, and no order but that of arrival."""
 
@@ -62,9 +71,15 @@ class Pool:
         """Return one of as many threads as the server would have."""
         return cls(config.threads)
 
-    def submit(self, job: Job) -> Future[dict[str, np.ndarray]]:
+    def promise(self, job: Job) -> Ticket:
         """See Scheduler."""
-        return self._pool.submit(job.run, job.inputs)
+        return Ticket(job, 0.0)
+
+    def submit_all(self, tickets: Sequence[Ticket]) -> list[tuple[Ticket, StatusError]]:
+        """See Scheduler."""
+        for ticket in tickets:
+            self._pool.submit(_answer, ticket)
+        return []
 
     def drain(self, timeout: float) -> bool:  # noqa: ARG002
         """See Scheduler."""
@@ -136,22 +151,22 @@ def load_from_outside(generator: Path, target: str, request: bytes, concurrency:
     return Round(said["rps"], said["p50_us"] / 1000, said["p99_us"] / 1000)
 
 
-def measure(rounds: int, seconds: float, generator: Path | None) -> list[dict[str, Any]]:
+def measure(arguments: argparse.Namespace) -> list[dict[str, Any]]:
     """Return a row per model and concurrency."""
     peers = {mode: Peer(mode) for mode in MODES}
     rows: list[dict[str, Any]] = []
     try:
-        for model in MODELS:
+        for model in arguments.models.split(","):
             request = golden_request(model)
-            for concurrency in CONCURRENCY:
+            for concurrency in map(int, arguments.concurrency.split(",")):
                 results: dict[str, list[Round]] = {mode: [] for mode in MODES}
-                for turn in range(rounds):
+                for turn in range(arguments.rounds):
                     for mode in MODES[turn % 3 :] + MODES[: turn % 3]:
                         target = peers[mode].target
                         results[mode].append(
-                            asyncio.run(load(target, request, concurrency, seconds))
-                            if generator is None
-                            else load_from_outside(generator, target, request, concurrency, seconds)
+                            asyncio.run(load(target, request, concurrency, arguments.seconds))
+                            if arguments.loadgen is None
+                            else load_from_outside(arguments.loadgen, target, request, concurrency, arguments.seconds)
                         )
                 rows.append(
                     {
@@ -204,6 +219,8 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=2.0, help="of one round of one server")
     parser.add_argument("--loadgen", type=Path, help="a load generator")
+    parser.add_argument("--models", default=",".join(MODELS))
+    parser.add_argument("--concurrency", default=",".join(map(str, CONCURRENCY)))
     parser.add_argument("--note", default="", help="what to say of the machine")
     parser.add_argument("--serve", choices=MODES, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
@@ -212,7 +229,7 @@ def main() -> None:
         return
     facts = describe(("grpcio", "tensorflow", "numpy"))
     print(HEADER)
-    rows = measure(arguments.rounds, arguments.seconds, arguments.loadgen)
+    rows = measure(arguments)
     RESULTS.mkdir(exist_ok=True)
     (RESULTS / "scheduling.json").write_text(json.dumps({**facts, "rows": rows}, indent=1) + "\n", encoding="utf-8")
     caller = "calls from Python" if arguments.loadgen is None else "calls from a C++ program"
