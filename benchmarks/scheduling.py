@@ -21,12 +21,13 @@ import tempfile
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Self
 
 import grpc
 import numpy as np
+import psutil
 from environment import RESULTS, describe
 
 import serving
@@ -44,6 +45,7 @@ SHIPPED = Path(__file__).parents[1] / "saved_models"
 MODELS = ("digits_mlp", "mnist_cnn")
 CONCURRENCY = (1, 8, 32, 64)
 MODES = ("direct", "always", "ours")
+WARM_UP = 0.2  # seconds
 
 
 @dataclass(frozen=True)
@@ -53,6 +55,8 @@ class Round:
     per_second: float
     p50_ms: float
     p99_ms: float
+    cpu_us: float = 0.0
+    """Of the server's processor time, per request, the warm-up counted."""
 
 
 def _answer(ticket: Ticket) -> None:
@@ -112,6 +116,12 @@ class Peer:
         )
         assert self.process.stdout is not None
         self.target = f"127.0.0.1:{int(self.process.stdout.readline())}"
+        self._usage = psutil.Process(self.process.pid)
+
+    def cpu_seconds(self) -> float:
+        """Return the processor time used so far."""
+        times = self._usage.cpu_times()
+        return times.user + times.system
 
     def close(self) -> None:
         """End the process."""
@@ -130,7 +140,7 @@ async def load(target: str, request: bytes, concurrency: int, seconds: float) ->
                 await call(request, metadata=((CONTENT_KEY, "1"),), timeout=30)
                 latencies.append(time.perf_counter() - began)
 
-        await asyncio.gather(*(caller(time.perf_counter() + 0.3) for _ in range(concurrency)))  # warm up
+        await asyncio.gather(*(caller(time.perf_counter() + WARM_UP) for _ in range(concurrency)))  # warm up
         latencies.clear()
         began = time.perf_counter()
         await asyncio.gather(*(caller(began + seconds) for _ in range(concurrency)))
@@ -144,7 +154,7 @@ def load_from_outside(generator: Path, target: str, request: bytes, concurrency:
     with tempfile.NamedTemporaryFile() as file:
         file.write(struct.pack("<I", len(request)) + request)
         file.flush()
-        command = [str(generator), target, PREDICT, file.name, str(concurrency), "0.2", str(seconds), "1"]
+        command = [str(generator), target, PREDICT, file.name, str(concurrency), str(WARM_UP), str(seconds), "1"]
         said = json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
     if said["err"]:
         raise RuntimeError(f"{said['err']} calls failed: {said}")
@@ -162,12 +172,7 @@ def measure(arguments: argparse.Namespace) -> list[dict[str, Any]]:
                 results: dict[str, list[Round]] = {mode: [] for mode in MODES}
                 for turn in range(arguments.rounds):
                     for mode in MODES[turn % 3 :] + MODES[: turn % 3]:
-                        target = peers[mode].target
-                        results[mode].append(
-                            asyncio.run(load(target, request, concurrency, arguments.seconds))
-                            if arguments.loadgen is None
-                            else load_from_outside(arguments.loadgen, target, request, concurrency, arguments.seconds)
-                        )
+                        results[mode].append(one_round(peers[mode], request, concurrency, arguments))
                 rows.append(
                     {
                         "model": model,
@@ -182,6 +187,17 @@ def measure(arguments: argparse.Namespace) -> list[dict[str, Any]]:
     return rows
 
 
+def one_round(peer: Peer, request: bytes, concurrency: int, arguments: argparse.Namespace) -> Round:
+    """Load one server for one round."""
+    before = peer.cpu_seconds()
+    if arguments.loadgen is None:
+        found = asyncio.run(load(peer.target, request, concurrency, arguments.seconds))
+    else:
+        found = load_from_outside(arguments.loadgen, peer.target, request, concurrency, arguments.seconds)
+    requests = found.per_second * (arguments.seconds + WARM_UP)
+    return replace(found, cpu_us=1e6 * (peer.cpu_seconds() - before) / requests)
+
+
 def golden_request(model: str) -> bytes:
     """Return a request with the first row of the model's golden inputs."""
     golden = read_passport(SHIPPED / model / "1").golden["serving_default"]
@@ -193,7 +209,7 @@ def golden_request(model: str) -> bytes:
 
 HEADER = (
     "| model | calls in flight | direct, requests/s | always | ours | ours / the better (min-max) "
-    "| p50 ms, direct / always / ours | p99 ms |\n|---|---|---|---|---|---|---|---|"
+    "| p50 ms, direct / always / ours | p99 ms | CPU us per request |\n|---|---|---|---|---|---|---|---|---|"
 )
 
 
@@ -209,7 +225,8 @@ def line(row: dict[str, Any]) -> str:
     return (
         f"| {row['model']} | {row['concurrency']} | {' | '.join(medians('per_second', ',.0f'))} "
         f"| {statistics.median(ratios):.2f} ({min(ratios):.2f}-{max(ratios):.2f}) "
-        f"| {' / '.join(medians('p50_ms', '.2f'))} | {' / '.join(medians('p99_ms', '.1f'))} |"
+        f"| {' / '.join(medians('p50_ms', '.2f'))} | {' / '.join(medians('p99_ms', '.1f'))} "
+        f"| {' / '.join(medians('cpu_us', '.0f'))} |"
     )
 
 

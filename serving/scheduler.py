@@ -6,7 +6,7 @@ What waits, and whose turn it is, is the business of `serving.job_queue`; here a
 import logging
 import os
 import threading
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from concurrent.futures import Future
 from queue import SimpleQueue
 from time import monotonic
@@ -114,12 +114,12 @@ class Scheduler:
                     self._add(ticket, now)
                 except StatusError as error:
                     refused.append((ticket, error))
+            called: set[Hashable] = set()
             for ticket in tickets:
-                if (self._idle or self._workers < self._threads) and self._queue.may_start(ticket, now):
+                together = ticket.joinable and ticket.job.lane in called
+                if not together and self._queue.may_start(ticket, now):
+                    called.add(ticket.job.lane)
                     self._call_worker()
-                    break
-            for _ in range(min(self._queue.startable(now), self._threads) - 1 if len(tickets) > 1 else 0):
-                self._call_worker()
             self._set_alarm(now)
         return refused
 
