@@ -10,6 +10,7 @@ from typing import Protocol
 import numpy as np
 
 from serving.codec import CodecError
+from serving.gathering import Gathering
 from serving.mailbox import Mailbox
 from serving.manager import Manager
 from serving.model_ref import ModelRef
@@ -89,10 +90,10 @@ class Predictor:
 
     def __init__(self, manager: Manager, scheduler: Scheduler, offload: Offload, limits: Limits) -> None:
         self._manager = manager
-        self._scheduler = scheduler
         self._offload = offload
         self._limits = limits
         self._mailbox = Mailbox()
+        self._gathering = Gathering(scheduler)
 
     async def answer(self, query: Query, call: Call) -> Answer:
         """Run a servable's signature.
@@ -124,7 +125,7 @@ class Predictor:
                 independence=servable.independence.get(signature.name),
                 rules=servable.batching,
             )
-            future = self._scheduler.submit(job)
+            future = self._gathering.submit(job)
             # A call that is cancelled leaves at once; the version stays until the engine is done with it.
             held = stack.pop_all()
             future.add_done_callback(lambda _: held.close())
