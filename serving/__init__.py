@@ -1,4 +1,4 @@
-"""How a model answers: artifacts behind gRPC, wire-compatible with TensorFlow Serving.
+"""How a model answers: artifacts behind gRPC, for clients of TensorFlow Serving and of the Open Inference Protocol.
 
 `import serving` is quick; `Server` imports TensorFlow when it loads a model, `Client` never does.
 """

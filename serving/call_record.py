@@ -18,13 +18,18 @@ class CallRecord:
     """What the client calls it, or what this server made up."""
     model: str = ""
     version: int | None = None
+    """With the model: set once an inference has got as far as a version that can answer it."""
     signature: str = ""
     rows: int = 0
     batch_rows: int = 0
-    """Rows of the batch that it was computed in, those of other calls and padding counted."""
+    """Rows of the batch that it was computed in, or of all batches, those of other calls and padding counted."""
+    executions: int = 1
+    """How many runs of the engine count as its own: all that a large one took; of calls in one batch, the first alone."""
     bytes_in: int = 0
     bytes_out: int = 0
     code: Code = Code.OK
+    wrong: str = ""
+    """The part of the request that was wrong, as `inputs` or `model_spec`; never what the client wrote there."""
     seconds: dict[str, float] = field(default_factory=dict)
     """By phase: `decode`, `queue`, `compute`, `encode`, and `total`."""
 

@@ -6,9 +6,13 @@ import json
 import logging
 import os
 import signal
+from importlib.metadata import version
 from pathlib import Path
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any
+
+from serving.flags import add_flags
+from serving.tensorflow_flags import Group
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -16,6 +20,7 @@ if TYPE_CHECKING:
 
     import numpy as np
 
+    from serving.config import ServerConfig
     from serving.signature import Signature
 
 DEFAULT_PORT = 8500
@@ -24,60 +29,75 @@ DEFAULT_PORT = 8500
 def serve_command(parser: argparse.ArgumentParser) -> None:
     """Serve models over gRPC, to TensorFlow Serving's clients and ours."""
     parser.description = (
-        "Serve every model of a repository (<model>/<version>/saved_model.pb) over gRPC, wire-\n"
-        "compatible with TensorFlow Serving. New versions and models are picked up while serving.\n"
-        "SIGTERM or Ctrl-C drains: running requests finish."
+        "Serve every model of a repository (<model>/<version>/saved_model.pb), or those of a\n"
+        "--model_config_file, over gRPC, wire-compatible with TensorFlow Serving. New versions and\n"
+        "models are picked up while serving. SIGTERM or Ctrl-C drains: running requests finish."
     )
     parser.epilog = (
+        "Every flag of tensorflow_model_server is accepted, as --flag=value, and booleans as --flag or\n"
+        "--flag=false. Those that do nothing here say why when they are given; docs/serving.md has them all.\n\n"
         "examples:\n"
         "  zoo serve                                           every model under saved_models/, on port 8500\n"
         "  zoo serve runs/models --port 0                      on any free port, which it prints\n"
-        "  zoo serve --model_name=digits --model_base_path=/models/digits    as tensorflow_model_server"
+        "  zoo serve --model_name=digits --model_base_path=/models/digits    as tensorflow_model_server\n"
+        "  zoo serve --model_config_file=models.config --model_config_file_poll_wait_seconds=60"
     )
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.usage = "%(prog)s [repository] [--flag=value ...]"  # argparse would name them all
     parser.add_argument("repository", nargs="?", type=Path, help="folder of models (default: saved_models)")
     parser.add_argument(
-        "--port", type=int, default=DEFAULT_PORT, help="port; 0 for any free one (default: %(default)s)"
+        "--version", action="version", version=f"keras-zoo {version('keras-zoo')}", help="say which version this is"
     )
-    parser.add_argument(
-        "--host",
-        default="0.0.0.0",  # noqa: S104 - as TensorFlow Serving does
-        help="address to listen on (default: %(default)s, every network; 127.0.0.1 for this machine only)",
-    )
-    parser.add_argument("--model_name", help="serve one model under this name; goes with --model_base_path")
-    parser.add_argument("--model_base_path", type=Path, help="the folder of that model's versions")
-    parser.add_argument(
-        "--versions", default="latest", help="latest, latest:N, all, or numbers such as 3,5 (default: %(default)s)"
-    )
-    parser.add_argument(
-        "--file_system_poll_wait_seconds", type=_seconds, default=1.0, metavar="SECONDS",
-        help="how often to look for new versions; 0 for never (default: %(default)s)",
-    )  # fmt: skip
-    parser.add_argument("--threads", type=int, help="requests computed at once (default: the cores, at least 4)")
-    parser.add_argument("--max_batch_rows", type=int, help="largest batch of one request (default: 4096)")
-    parser.add_argument("--max_message_bytes", type=int, help="largest request (default: 256 MiB)")
-    parser.add_argument(
-        "--allow_unknown_rank", action="store_true",
-        help="serve models that do not tell the rank of an input, though wrong requests may then end the process",
-    )  # fmt: skip
-    parser.add_argument(
-        "--enable_serialization_as_tensor_content", action="store_true",
-        help="answer numbers in tensor_content, which is quicker than *_val, where every client can read that",
-    )  # fmt: skip
-    parser.add_argument(
-        "--enable_signature_method_name_check", action="store_true",
-        help="let Classify and Regress call only signatures that were made for them",
-    )  # fmt: skip
-    parser.add_argument("--saved_model_tags", default="serve", help="tags of the graph to load (default: %(default)s)")
-    parser.add_argument(
-        "--prefer_tflite_model", action="store_true", help="load model.tflite of a version that has one"
-    )
+    parser.add_argument("--log_level", default="info", choices=["debug", "info", "warning", "error"])
+    parser.add_argument("--log_format", default="text", choices=["text", "json"], help="json: a JSON line each")
     parser.add_argument(
         "--grace", type=_seconds, default=30.0, metavar="SECONDS",
         help="how long running requests may take to finish at the end (default: %(default)s)",
     )  # fmt: skip
-    parser.add_argument("--log_level", default="info", choices=["debug", "info", "warning", "error"])
+    groups = add_flags(parser)
+    models, network, computing = (groups[group] for group in (Group.MODELS, Group.NETWORK, Group.COMPUTING))
+    models.add_argument(
+        "--versions", help="latest, latest:N, all, or numbers such as 3,5, of a repository's models (default: latest)"
+    )
+    models.add_argument(
+        "--disable_control_rpcs", action="store_true", default=None, help="callers may not say what is served"
+    )
+    network.add_argument(
+        "--host",
+        default="0.0.0.0",  # noqa: S104 - as TensorFlow Serving does
+        help="address to listen on (default: %(default)s, every network; 127.0.0.1 for this machine only)",
+    )
+    computing.add_argument("--threads", type=int, help="requests computed at once (default: the cores, at least 4)")
+    computing.add_argument("--max_pending", type=int, help="requests that are computed or wait (default: 1000)")
+    computing.add_argument(
+        "--max_pending_per_model", type=int, help="of them for one model (default: three quarters of --max_pending)"
+    )
+    groups[Group.BATCHING].add_argument(
+        "--disable_adaptive_batching", dest="adaptive_batching", action="store_const", const=False,
+        help="compute every request alone, where --enable_batching does not say otherwise",
+    )  # fmt: skip
+    computing.add_argument("--max_batch_rows", type=int, help="largest batch of one request (default: 4096)")
+    computing.add_argument("--max_message_bytes", type=int, help="largest request (default: 256 MiB)")
+    computing.add_argument(
+        "--allow_unknown_rank", action="store_true", default=None,
+        help="serve models that do not tell the rank of an input, though wrong requests may then end the process",
+    )  # fmt: skip
     parser.set_defaults(run=_serve)
+
+
+_OWN_FIELDS = (
+    "host",
+    "versions",
+    "disable_control_rpcs",
+    "threads",
+    "max_pending",
+    "max_pending_per_model",
+    "adaptive_batching",
+    "max_batch_rows",
+    "max_message_bytes",
+    "allow_unknown_rank",
+)
+"""Fields of ServerConfig that flags of this server's own set."""
 
 
 def _seconds(text: str) -> float:
@@ -109,38 +129,19 @@ def _serve(args: argparse.Namespace) -> int:
 
     signal.signal(signal.SIGTERM, stop)
     signal.signal(signal.SIGINT, stop)
+    from serving.call_log import set_up_logging
     from serving.server import Server
-    from serving.status import ServerError
     from zoo.tensorflow_noise import silence_tensorflow
 
-    if (args.model_name is None) != (args.model_base_path is None):
-        raise ServerError(
-            "--model_name and --model_base_path go together: one model's name, and its folder of versions"
-        )
-    if args.model_base_path is not None and args.repository is not None:
-        raise ServerError("give a repository, or --model_name and --model_base_path, not both")
-    logging.basicConfig(
-        level=args.log_level.upper(), format="%(asctime)s %(levelname)s %(message)s", datefmt="%Y-%m-%dT%H:%M:%S"
-    )
-    chosen = {name: getattr(args, name) for name in ("threads", "max_batch_rows", "max_message_bytes")}
-    server = Server(
-        args.model_base_path or args.repository,
-        model_name=args.model_name,
-        host=args.host,
-        port=args.port,
-        versions=args.versions,
-        poll_seconds=args.file_system_poll_wait_seconds,
-        allow_unknown_rank=args.allow_unknown_rank,
-        enable_serialization_as_tensor_content=args.enable_serialization_as_tensor_content,
-        enable_signature_method_name_check=args.enable_signature_method_name_check,
-        saved_model_tags=args.saved_model_tags,
-        prefer_tflite_model=args.prefer_tflite_model,
-        **{name: value for name, value in chosen.items() if value is not None},
-    )
-    if not args.prefer_tflite_model or importlib.util.find_spec("ai_edge_litert") is None:
+    set_up_logging(args.log_level, as_json=args.log_format == "json")
+    server = Server(config=_server_config(args))
+    if not server.config.prefer_tflite_model or importlib.util.find_spec("ai_edge_litert") is None:
         silence_tensorflow()  # which imports it: a server of LiteRT's files alone takes a tenth of the memory without
     server.start()
-    print(f"serving {args.model_base_path or server.config.repository} on port {server.port}; Ctrl-C stops", flush=True)
+    if server.config.rest_api_port:
+        print(f"HTTP on port {server.rest_api_port}", flush=True)
+    what = server.config.model_config_file or server.config.repository
+    print(f"serving {what} on port {server.port}; Ctrl-C stops", flush=True)
     asked_to_stop.get()
     logging.getLogger(__name__).info("draining for up to %g s", args.grace)
     if not server.stop(args.grace):
@@ -150,6 +151,22 @@ def _serve(args: argparse.Namespace) -> int:
         logging.shutdown()
         os._exit(1)  # a thread that computes cannot be ended otherwise
     return 0
+
+
+def _server_config(args: argparse.Namespace) -> "ServerConfig":
+    from serving.config import ServerConfig
+    from serving.flag_fields import config_fields
+    from serving.status import ServerError
+
+    fields = config_fields(args)
+    if args.repository is not None:
+        if fields.get("model_config_file"):
+            raise ServerError("give a repository, or --model_config_file, not both")
+        if "repository" in fields:
+            raise ServerError("give a repository, or --model_name and --model_base_path, not both")
+        fields["repository"] = args.repository
+    fields |= {name: value for name in _OWN_FIELDS if (value := getattr(args, name)) is not None}
+    return ServerConfig(**fields)
 
 
 def predict_command(parser: argparse.ArgumentParser) -> None:

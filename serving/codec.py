@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import ml_dtypes
 import numpy as np
 
+from serving.packed import put_numbers
 from serving.protos import tensor_pb2 as pb
 
 DEFAULT_MAX_BYTES = 256 << 20
@@ -48,10 +49,8 @@ _WIRE: dict[np.dtype, _Wire] = {
     np.dtype("complex64"): _Wire(pb.DT_COMPLEX64, "scomplex_val", bits="float32"),
     np.dtype("complex128"): _Wire(pb.DT_COMPLEX128, "dcomplex_val", bits="float64"),
 }
-_FIXED_WIDTH = {"float_val", "double_val", "scomplex_val", "dcomplex_val", "bool_val"}
-_LENGTH_DELIMITED = 2
-_CHUNK = 1 << 16
-_STRING_OVERHEAD = 32  # what TensorFlow spends on a string beside its bytes
+STRING_OVERHEAD = 32
+"""Bytes that TensorFlow spends on a string beside its own."""
 _DTYPE_OF_CODE = {int(wire.code): dtype for dtype, wire in _WIRE.items()}
 
 
@@ -100,25 +99,11 @@ def encode(array: np.ndarray, *, as_content: bool = True) -> pb.TensorProto:
 
 
 def _put_values(proto: pb.TensorProto, flat: np.ndarray, wire: _Wire) -> None:
-    if wire.field in _FIXED_WIDTH:
-        # A packed field of such numbers is their bytes: lists of Python numbers would take ten times the memory.
-        payload = flat.tobytes()
-        number = pb.TensorProto.DESCRIPTOR.fields_by_name[wire.field].number
-        proto.MergeFromString(_varint(number << 3 | _LENGTH_DELIMITED) + _varint(len(payload)) + payload)
-        return
-    numbers = flat.view(wire.bits) if wire.bits else flat
-    values = getattr(proto, wire.field)
-    for start in range(0, len(numbers), _CHUNK):
-        values.extend(numbers[start : start + _CHUNK].tolist())
-
-
-def _varint(value: int) -> bytes:
-    parts = bytearray()
-    while value > 0x7F:
-        parts.append(value & 0x7F | 0x80)
-        value >>= 7
-    parts.append(value)
-    return bytes(parts)
+    if flat.dtype.kind == "c":
+        flat = flat.view(flat.real.dtype)
+    elif wire.bits:
+        flat = flat.view(wire.bits)
+    put_numbers(proto, wire.field, flat)
 
 
 def _bytes(item: object) -> bytes:
@@ -144,7 +129,7 @@ def decoded_size(proto: pb.TensorProto) -> int:
     count = math.prod(max(axis, 1) for axis in _shape(proto.tensor_shape))
     if proto.dtype == pb.DT_STRING:
         each = len(proto.string_val[0]) if len(proto.string_val) == 1 else 0
-        return count * (each + _STRING_OVERHEAD) + (0 if each else sum(map(len, proto.string_val)))
+        return count * (each + STRING_OVERHEAD) + (0 if each else sum(map(len, proto.string_val)))
     return count * _dtype(proto).itemsize
 
 

@@ -1,36 +1,98 @@
 """What a person chooses about a server."""
 
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import grpc
 
+from serving.batching_parameters import BatchingParameters
+from serving.batching_rules import BatchingRules
 from serving.codec import DEFAULT_MAX_BYTES
 from serving.engines.by_files import EngineByFiles
+from serving.loader import Loading
+from serving.monitoring_config import MonitoringConfig
 from serving.repository import Repository, VersionPolicy
 from serving.status import ServerError
+from serving.version_labels import LabelRules
+
+
+def _threads() -> int:
+    return max(4, os.cpu_count() or 1)
 
 
 @dataclass(frozen=True)
 class ServerConfig:
-    """How a server behaves; every field has a default that suits one machine. Raises ServerError on a bad value."""
+    """How a server behaves; every field has a default that suits one machine. Raises ServerError on a bad value.
 
+    Fields that tensorflow_model_server has a flag for are named as it is, docs/serving.md lists them.
+    """
+
+    # What is served.
     repository: str | Path = "saved_models"
     """A folder of models, `<model>/<version>/saved_model.pb`; or, with `model_name`, the folder of that one model."""
     model_name: str | None = None
+    model_config_file: str | Path | None = None
+    """A ModelServerConfig as text, which says what is served in the repository's stead."""
+    model_config_file_poll_wait_seconds: float = 0.0
+    """How often to look whether that was changed; 0 for never."""
+    versions: str = "latest"
+    """Of every model of a repository: `latest`, `latest:2`, `all`, or numbers: `3,5`."""
+    poll_seconds: float = 1.0
+    """How often to look for new versions; 0 for never."""
+    allow_version_labels_for_unavailable_models: bool = False
+    force_allow_any_version_labels_for_unavailable_models: bool = False
+    disable_control_rpcs: bool = False
+    """Whether callers may not say what is served."""
+
+    # How it is loaded.
+    num_load_threads: int = 0
+    """How many models are loaded at once; 0 for one after the other."""
+    num_unload_threads: int = 0
+    max_num_load_retries: int = 5
+    load_retry_interval_micros: int = 60_000_000
+    """Between tries to load a version; 0 or less for no wait."""
+    saved_model_tags: str = "serve"
+    """Tags of the graph to load, with commas between them."""
+    prefer_tflite_model: bool = False
+    """Whether a version that has a model.tflite beside its SavedModel is served by that."""
+    num_tflite_pools: int = field(default_factory=lambda: os.cpu_count() or 1)
+    """How many requests to a model.tflite are computed at once."""
+    num_tflite_interpreters_per_pool: int = 1
+    enable_model_warmup: bool = True
+    num_request_iterations_for_warmup: int = 1
+
+    # Where it listens.
     host: str = "127.0.0.1"
     """Address to listen on; 0.0.0.0 for all of them."""
     port: int = 8500
     """0 for any free one."""
-    versions: str = "latest"
-    """`latest`, `latest:2`, `all`, or numbers: `3,5`."""
-    poll_seconds: float = 1.0
-    """How often to look for new versions; 0 for never."""
-    threads: int = field(default_factory=lambda: max(4, os.cpu_count() or 1))
+    grpc_socket_path: str | None = None
+    """A UNIX socket to listen on too."""
+    grpc_channel_arguments: Mapping[str, int | str] = field(default_factory=dict)
+    """Passed on to gRPC, where they win over what this server sets itself."""
+    credentials: grpc.ServerCredentials | None = None
+    """TLS, from `grpc.ssl_server_credentials`; None for plain text."""
+    rest_api_port: int = 0
+    """Where to answer over HTTP too; 0 for nowhere, -1 for any free port. Needs the extra `rest`."""
+    rest_api_timeout_in_ms: int = 30_000
+    """How long an answer over HTTP may take; 0 for as long as it takes."""
+    rest_api_enable_cors_support: bool = False
+    """Whether scripts of any web page may ask over HTTP."""
+    monitoring: MonitoringConfig = field(default_factory=MonitoringConfig)
+
+    # How it computes and answers.
+    threads: int = field(default_factory=_threads)
     """How many requests are computed at once."""
+    tensorflow_intra_op_parallelism: int = 0
+    """Threads of one operation of TensorFlow's; 0 for the cores."""
+    tensorflow_inter_op_parallelism: int = 0
+    """Operations of TensorFlow's at once; 0 for the cores."""
     max_pending: int = 1000
     """How many requests may be computed or wait; further ones get RESOURCE_EXHAUSTED."""
+    max_pending_per_model: int | None = None
+    """How many of them may be for one model; None for three quarters, so that a flooded model leaves room for others."""
     max_message_bytes: int = DEFAULT_MAX_BYTES
     """Largest request."""
     max_batch_rows: int = 4096
@@ -41,23 +103,32 @@ class ServerConfig:
     """Whether Classify and Regress call only signatures of their method name, which TensorFlow 2 lets nobody write."""
     enable_serialization_as_tensor_content: bool = False
     """Whether numbers are answered in `tensor_content`, which is quicker, also to clients that do not ask for that."""
-    saved_model_tags: str = "serve"
-    """Tags of the graph to load, with commas between them."""
-    prefer_tflite_model: bool = False
-    """Whether a version that has a model.tflite beside its SavedModel is served by that."""
-    num_tflite_pools: int = field(default_factory=lambda: os.cpu_count() or 1)
-    """How many requests to a model.tflite are computed at once."""
-    credentials: grpc.ServerCredentials | None = None
-    """TLS, from `grpc.ssl_server_credentials`; None for plain text."""
+
+    # How requests become batches.
+    adaptive_batching: bool = True
+    """Whether requests that arrive while a model is busy may be computed together; none ever waits for that."""
+    enable_batching: bool = False
+    """Whether to gather batches as TensorFlow Serving's parameters say, in place of that."""
+    batching_parameters: BatchingParameters | None = None
+    """None for TensorFlow Serving's defaults."""
+    enable_per_model_batching_parameters: bool = False
+    """Whether versions bring their own, with `enable_batching`."""
 
     def __post_init__(self) -> None:
         if not 0 <= self.port <= 65535:
             raise ServerError(f"port {self.port}: expected 0 (any free one) to 65535")
-        for name in ("threads", "max_pending", "max_message_bytes", "max_batch_rows", "num_tflite_pools"):
-            if getattr(self, name) < 1:
-                raise ServerError(f"{name} {getattr(self, name)}: expected at least 1")
-        if not self.poll_seconds >= 0:
-            raise ServerError(f"poll_seconds {self.poll_seconds}: expected 0 (never) or more")
+        if not -1 <= self.rest_api_port <= 65535:
+            raise ServerError(
+                f"rest_api_port {self.rest_api_port}: expected 0 (none), -1 (any free one), or 1 to 65535"
+            )
+        if self.port and self.port == self.rest_api_port:
+            raise ServerError(f"rest_api_port {self.rest_api_port} cannot be same as port: choose another for HTTP")
+        for name, smallest in _SMALLEST.items():
+            value = getattr(self, name)
+            if value is not None and not value >= smallest:
+                raise ServerError(f"{name} {value}: expected " + (f"at least {smallest}" if smallest else "0 or more"))
+        if self.batching_parameters is not None and not self.enable_batching:
+            raise ServerError("batching_parameters are set without setting enable_batching to true")
         if not self.tags():
             raise ServerError(f"saved_model_tags {self.saved_model_tags!r}: expected at least one, such as 'serve'")
         self.version_policy()
@@ -68,12 +139,59 @@ class ServerConfig:
 
     def engine_by_files(self) -> EngineByFiles:
         """Return what loads versions."""
-        return EngineByFiles(self.tags(), prefer_tflite=self.prefer_tflite_model, interpreters=self.num_tflite_pools)
+        interpreters = self.num_tflite_pools * self.num_tflite_interpreters_per_pool
+        return EngineByFiles(self.tags(), prefer_tflite=self.prefer_tflite_model, interpreters=interpreters)
 
     def models(self) -> Repository:
-        """Return where the models are."""
-        return Repository(Path(self.repository), self.model_name)
+        """Return the repository, which counts unless there is a `model_config_file`."""
+        return Repository(Path(self.repository), self.model_name, self.version_policy())
+
+    def batching_rules(self) -> BatchingRules:
+        """Return how requests are gathered."""
+        if self.enable_batching:
+            return BatchingRules.of(self.batching_parameters or BatchingParameters())
+        return BatchingRules() if self.adaptive_batching else BatchingRules.off()
 
     def version_policy(self) -> VersionPolicy:
-        """Return which versions are to be served."""
+        """Return which versions of a repository's models are to be served."""
         return VersionPolicy.parse(self.versions)
+
+    def loading(self) -> Loading:
+        """Return how versions are loaded."""
+        own_batching = None
+        if self.enable_batching and self.enable_per_model_batching_parameters:
+            own_batching = self.batching_parameters or BatchingParameters()
+        return Loading(
+            threads=self.num_load_threads,
+            unload_threads=self.num_unload_threads,
+            max_retries=self.max_num_load_retries,
+            retry_seconds=self.load_retry_interval_micros / 1e6,
+            own_batching=own_batching,
+        )
+
+    def label_rules(self) -> LabelRules:
+        """Return which labels may point at versions that do not answer."""
+        return LabelRules(
+            allow_new=self.allow_version_labels_for_unavailable_models,
+            allow_any=self.force_allow_any_version_labels_for_unavailable_models,
+        )
+
+
+_SMALLEST = {
+    "threads": 1,
+    "max_pending": 1,
+    "max_pending_per_model": 1,
+    "max_message_bytes": 1,
+    "max_batch_rows": 1,
+    "poll_seconds": 0,
+    "model_config_file_poll_wait_seconds": 0,
+    "num_load_threads": 0,
+    "num_unload_threads": 0,
+    "max_num_load_retries": 0,
+    "num_tflite_pools": 1,
+    "num_tflite_interpreters_per_pool": 1,
+    "num_request_iterations_for_warmup": 0,
+    "rest_api_timeout_in_ms": 0,
+    "tensorflow_intra_op_parallelism": 0,
+    "tensorflow_inter_op_parallelism": 0,
+}

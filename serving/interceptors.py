@@ -25,12 +25,18 @@ def intercepted(methods: Iterable[Unary | Stream], interceptors: Sequence[Interc
     return [_around(method, interceptors) for method in methods]
 
 
-def _around(method: Unary | Stream, interceptors: Sequence[Interceptor]) -> Unary | Stream:
+def around(path: str, handler: UnaryHandler, interceptors: Sequence[Interceptor]) -> UnaryHandler:
+    """Return a handler with all interceptors around it; the first is the outermost."""
     for interceptor in reversed(interceptors):
-        if isinstance(method, Unary):
-            method = replace(method, handler=interceptor.unary(method.path, method.handler))
-        else:
-            method = replace(method, handler=interceptor.stream(method.path, method.handler))
+        handler = interceptor.unary(path, handler)
+    return handler
+
+
+def _around(method: Unary | Stream, interceptors: Sequence[Interceptor]) -> Unary | Stream:
+    if isinstance(method, Unary):
+        return replace(method, handler=around(method.path, method.handler, interceptors))
+    for interceptor in reversed(interceptors):
+        method = replace(method, handler=interceptor.stream(method.path, method.handler))
     return method
 
 

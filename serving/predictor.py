@@ -1,9 +1,8 @@
 """The one way from a request to an answer, whatever the protocol: check, decode, queue, compute, check again."""
 
-import asyncio
 import contextlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from time import monotonic
 from typing import Protocol
@@ -11,9 +10,12 @@ from typing import Protocol
 import numpy as np
 
 from serving.codec import CodecError
+from serving.mailbox import Mailbox
 from serving.manager import Manager
 from serving.model_ref import ModelRef
 from serving.offload import Offload
+from serving.priority import KEY as PRIORITY_KEY
+from serving.priority import read_priority
 from serving.scheduler import Job, Scheduler
 from serving.servable import Servable
 from serving.signature import Signature, TensorSpec, input_field
@@ -53,6 +55,10 @@ class Query:
     """The empty name is the default one. Several, none twice, take the same inputs and are run in one pass."""
     outputs: Sequence[str] = ()
     """Those that are wanted; none for all."""
+    priority: int = 0
+    """How urgent it is, where its protocol says so; see `serving.priority`."""
+    queue_seconds: float | None = None
+    """How long it may wait for its turn, however long its caller would; None for as long as the caller."""
 
 
 @dataclass(frozen=True)
@@ -64,6 +70,8 @@ class Answer:
     signature: Signature
     outputs: Mapping[str, np.ndarray]
     """Those that were wanted."""
+    class_names: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    """What the classes are called whose scores an output holds, by output."""
 
 
 @dataclass(frozen=True)
@@ -84,6 +92,7 @@ class Predictor:
         self._scheduler = scheduler
         self._offload = offload
         self._limits = limits
+        self._mailbox = Mailbox()
 
     async def answer(self, query: Query, call: Call) -> Answer:
         """Run a servable's signature.
@@ -94,34 +103,41 @@ class Predictor:
         """
         with contextlib.ExitStack() as stack:
             servable = stack.enter_context(self._manager.lease(query.model))
-            signature = servable.signature(query.signature)
-            wanted = signature.choose_outputs(list(query.outputs))
             record = call.record
-            record.model, record.version, record.signature = servable.name, servable.version, signature.name
+            record.model, record.version = servable.name, servable.version
+            signature = servable.signature(query.signature)
+            record.signature = signature.name
+            wanted = signature.choose_outputs(list(query.outputs))
             with record.timed("decode"):
                 sources = query.inputs(signature) if callable(query.inputs) else query.inputs
                 inputs, record.rows = await self._read(signature, sources)
-            remaining = call.time_remaining()
+            remaining = _shorter(call.time_remaining(), query.queue_seconds)
             job = Job(
                 lane=(servable.name, servable.version, signature.name),
                 run=partial(_compute, servable, signature),
                 inputs=inputs,
                 record=record,
                 deadline=None if remaining is None else monotonic() + remaining,
+                priority=query.priority or read_priority(call.metadata.get(PRIORITY_KEY)),
+                rows=record.rows,
+                model=servable.name,
+                independence=servable.independence.get(signature.name),
+                rules=servable.batching,
             )
             future = self._scheduler.submit(job)
             # A call that is cancelled leaves at once; the version stays until the engine is done with it.
             held = stack.pop_all()
             future.add_done_callback(lambda _: held.close())
-        outputs = await asyncio.wrap_future(future)
+        outputs = await self._mailbox.wait(future)
         outputs = {name: outputs[name] for name in wanted}
         self._check_size(outputs)
-        return Answer(servable.name, servable.version, signature, outputs)
+        return Answer(servable.name, servable.version, signature, outputs, servable.class_names)
 
     async def _read(self, signature: Signature, sources: Inputs) -> tuple[dict[str, np.ndarray], int]:
         """Return the inputs, and how many rows they have."""
         defaults = {name: array for name, array in signature.defaults.items() if name not in sources}
         specs, size = {name: TensorSpec.of(array) for name, array in defaults.items()}, 0
+        signature.check_names([*sources, *defaults])  # before anything else: a megabyte can name a hundred thousand
         for name, source in sources.items():
             with _faults_named(name):
                 specs[name] = source.spec
@@ -149,6 +165,10 @@ class Predictor:
                 f"the answer takes {size} bytes, this server's limit is {limit}: send fewer rows, ask for fewer outputs, "
                 "or start the server with a larger --max_message_bytes",
             )
+
+
+def _shorter(one: float | None, other: float | None) -> float | None:
+    return min((seconds for seconds in (one, other) if seconds is not None), default=None)
 
 
 def _compute(servable: Servable, signature: Signature, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:

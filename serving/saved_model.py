@@ -1,6 +1,6 @@
 """Reads the signatures of a SavedModel from its file alone, so that no engine is needed to know what it takes."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from pathlib import Path
 
@@ -89,3 +89,12 @@ def read_passport_text(version: Path) -> str | None:
     """Return the text of a version's passport.json; None where there is none."""
     path = version / PASSPORT
     return path.read_text(encoding="utf-8") if path.exists() else None
+
+
+def read_class_names(version: Path) -> Mapping[str, Sequence[str]]:
+    """Return what a version's passport calls the classes whose scores an output holds, by output; empty without one.
+
+    Raises:
+        ArtifactError: the passport cannot be read.
+    """
+    return read_passport(version).class_names if (version / PASSPORT).exists() else {}

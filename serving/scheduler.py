@@ -1,83 +1,230 @@
-"""Which request is computed next, and in which thread: a bounded queue, and nothing computed that nobody waits for."""
+"""Which request is computed next, with which others, and in which thread; nothing is computed that nobody waits for.
 
+What waits, and whose turn it is, is the business of `serving.job_queue`; here are the threads.
+"""
+
+import logging
+import os
 import threading
-from collections.abc import Callable, Hashable, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
-from time import monotonic, perf_counter
+from collections.abc import Callable, Iterable
+from concurrent.futures import Future
+from queue import SimpleQueue
+from time import monotonic
+from typing import Self
 
 import numpy as np
 
-from serving.call_record import CallRecord
+from serving.batch import Batch, Outcome, overdue
+from serving.batching_rules import BatchingRules
+from serving.config import ServerConfig
+from serving.job import Arrays, Job, Run, Ticket
+from serving.job_queue import Bounds, JobQueue
 from serving.status import Code, StatusError
 
-Arrays = Mapping[str, np.ndarray]
-Run = Callable[[Arrays], dict[str, np.ndarray]]
+__all__ = ["Arrays", "Job", "Run", "Scheduler"]
 
-
-@dataclass(frozen=True)
-class Job:
-    """Rows to be computed."""
-
-    lane: Hashable
-    """Jobs of one lane go through the same callable."""
-    run: Run
-    inputs: Arrays
-    record: CallRecord
-    """Told how long the job waited and was computed."""
-    deadline: float | None = None
-    """In seconds of `time.monotonic`: when nobody waits for the answer any more."""
+logger = logging.getLogger(__name__)
 
 
 class Scheduler:
-    """Runs jobs in threads. Any thread may use it."""
+    """Runs jobs in threads, which it starts when they are needed. Any thread may use it.
 
-    def __init__(self, *, threads: int, max_pending: int) -> None:
-        self._pool = ThreadPoolExecutor(threads, thread_name_prefix="zoo-compute")
-        self._max_pending = max_pending
-        self._pending = 0
-        self._lock = threading.Condition()
+    State: the queue and the counts, behind one lock, which nobody holds while computing or telling an answer.
+    """
+
+    def __init__(
+        self,
+        *,
+        threads: int,
+        max_pending: int,
+        max_pending_per_model: int | None = None,
+        rules: BatchingRules | None = None,
+    ) -> None:
+        """Prepare; no thread runs before there is a job.
+
+        Args:
+            threads: how many batches are computed at once.
+            max_pending: how many jobs may wait or be computed.
+            max_pending_per_model: how many of them for one model; three quarters where not given.
+            rules: what a batch is.
+        """
+        bounds = Bounds(
+            max_pending=max_pending,
+            max_pending_per_model=max_pending_per_model or max(1, -(-3 * max_pending // 4)),
+            threads=threads,
+            width=max(1, min(threads, os.cpu_count() or 1)),
+        )
+        self._queue = JobQueue(bounds, rules or BatchingRules())
+        self._threads = threads
+        lock = threading.Lock()
+        self._lock = lock
+        self._calls: SimpleQueue[None] = SimpleQueue()
+        """An item for every worker that is to look for work: half the price of a Condition."""
+        self._alarm = threading.Condition(lock)
+        """For the timekeeper: something is due earlier than it knew."""
+        self._ended = threading.Condition(lock)
+        """For `drain`: nothing is left."""
+        self._workers = 0
+        self._idle = 0
+        self._telling = 0
+        """Threads that have taken jobs out of the queue and are yet to tell how they ended."""
+        self._alarm_at: float | None = None
+        self._keeps_time = False
+        self._closed = False
+
+    @classmethod
+    def of(cls, config: ServerConfig) -> Self:
+        """Return the scheduler that a config describes."""
+        parameters = config.batching_parameters if config.enable_batching else None
+        threads = None if parameters is None else parameters.num_batch_threads
+        return cls(
+            threads=threads or config.threads,
+            max_pending=config.max_pending,
+            max_pending_per_model=config.max_pending_per_model,
+            rules=config.batching_rules(),
+        )
 
     def submit(self, job: Job) -> Future[dict[str, np.ndarray]]:
         """Queue a job.
 
-        A future that is cancelled before its turn is never computed; one that runs is left to finish.
+        A future that is cancelled before its turn is never computed; one that runs is left to finish. Where the job's
+        deadline passes before its turn, the future ends then, with DEADLINE_EXCEEDED.
 
         Raises:
-            StatusError: RESOURCE_EXHAUSTED; as many jobs as may are waiting.
+            StatusError: RESOURCE_EXHAUSTED, as many jobs as may are waiting; UNAVAILABLE, the scheduler is closed; or as
+                the batching parameters have it, see JobQueue.add.
         """
+        now = monotonic()
+        ticket = Ticket(job, now, self._forget)
         with self._lock:
-            if self._pending >= self._max_pending:
-                raise StatusError(
-                    Code.RESOURCE_EXHAUSTED, f"{self._pending} requests are waiting already: try again later"
-                )
-            self._pending += 1
-        queued = perf_counter()
-
-        def run() -> dict[str, np.ndarray]:
-            started = perf_counter()
-            job.record.seconds["queue"] = started - queued
-            if job.deadline is not None and monotonic() >= job.deadline:
-                raise StatusError(Code.DEADLINE_EXCEEDED, "the deadline passed before the request's turn came")
-            try:
-                return job.run(job.inputs)
-            finally:
-                job.record.seconds["compute"] = perf_counter() - started
-
-        future = self._pool.submit(run)
-        future.add_done_callback(self._count_down)
-        return future
-
-    def _count_down(self, future: Future[dict[str, np.ndarray]]) -> None:  # noqa: ARG002 - the shape of a callback
-        with self._lock:
-            self._pending -= 1
-            self._lock.notify_all()
+            if self._closed:
+                raise StatusError(Code.UNAVAILABLE, "the server is shutting down: ask another, or again later")
+            self._queue.add(ticket, now)
+            if self._queue.may_start(ticket, now):
+                self._call_worker()
+            self._set_alarm(now)
+        return ticket
 
     def drain(self, timeout: float) -> bool:
         """Wait for the jobs there are. Returns whether all of them ended in time."""
         with self._lock:
-            return self._lock.wait_for(lambda: self._pending == 0, timeout)
+            return self._ended.wait_for(self._is_done, timeout)
 
     def close(self) -> None:
         """Drop what waits; what runs is left to itself."""
-        self._pool.shutdown(wait=False, cancel_futures=True)
+        with self._lock:
+            self._closed = True
+            waiting = self._queue.clear()
+            while self._idle:
+                self._call_worker()
+            self._alarm.notify_all()
+            self._ended.notify_all()
+        for ticket in waiting:
+            ticket.cancel()
+
+    def _forget(self, ticket: Ticket) -> None:
+        with self._lock:
+            if self._queue.discard(ticket):
+                self._tell_drain()
+
+    def _call_worker(self) -> None:
+        if self._idle:
+            self._idle -= 1  # here and not where it wakes up, or it would be called twice
+            self._calls.put(None)
+        elif self._workers < self._threads:
+            self._workers += 1
+            _start(f"zoo-compute-{self._workers}", self._compute)
+
+    def _set_alarm(self, now: float) -> None:
+        """Have the timekeeper wake up when something is due, where it would sleep longer."""
+        due = self._queue.changes_at(now)
+        if due is None or (self._alarm_at is not None and self._alarm_at <= due):
+            return
+        if not self._keeps_time:
+            self._keeps_time = True
+            _start("zoo-deadlines", self._keep_time)
+        self._alarm_at = due
+        self._alarm.notify()
+
+    def _compute(self) -> None:
+        """Compute batches until the end: what a worker does."""
+        batch = self._await_batch(told=False)
+        while batch is not None:
+            outcomes = _outcomes(batch)
+            with self._lock:
+                now = monotonic()
+                self._queue.finish(batch, now)
+                batch = None if self._closed else self._queue.take(now)
+            _tell(outcomes)
+            del outcomes  # or the last request would stay in memory while this thread idles
+            if batch is None:
+                batch = self._await_batch(told=True)
+
+    def _await_batch(self, *, told: bool) -> Batch | None:
+        """Return the next batch; None at the end."""
+        while True:
+            with self._lock:
+                self._telling -= told
+                told = False
+                now = monotonic()
+                batch = None if self._closed else self._queue.take(now)
+                if batch is not None:
+                    self._telling += 1
+                    return batch
+                self._tell_drain()
+                if self._closed:
+                    return None
+                self._set_alarm(now)  # what was full when it came may have to be waited for since others were cancelled
+                self._idle += 1
+            self._calls.get()
+
+    def _keep_time(self) -> None:
+        """End the jobs whose deadline has passed, and start batches that need not wait longer: what the timekeeper does."""
+        while True:
+            with self._lock:
+                passed: list[Ticket] = []
+                while not (passed or self._closed):
+                    now = monotonic()
+                    # Marked as running, so that nobody can cancel them before they are told.
+                    passed = [each for each in self._queue.pop_overdue(now) if each.set_running_or_notify_cancel()]
+                    self._tell_drain()
+                    for _ in range(self._queue.startable(now)):
+                        self._call_worker()
+                    self._alarm_at = self._queue.changes_at(now)
+                    if not passed:
+                        self._alarm.wait(None if self._alarm_at is None else max(0.0, self._alarm_at - now))
+                if self._closed and not passed:
+                    return
+                self._telling += 1
+            _tell([(ticket, overdue()) for ticket in passed])
+            with self._lock:
+                self._telling -= 1
+                self._tell_drain()
+
+    def _is_done(self) -> bool:
+        return not self._queue.pending and not self._telling
+
+    def _tell_drain(self) -> None:
+        if self._is_done():
+            self._ended.notify_all()
+
+
+def _start(name: str, target: Callable[[], None]) -> None:
+    # Daemons: a computation that hangs must not keep the process from ending.
+    threading.Thread(target=target, name=name, daemon=True).start()
+
+
+def _outcomes(batch: Batch) -> list[Outcome]:
+    try:
+        return batch.compute(monotonic)
+    except BaseException as error:
+        logger.exception("a batch could not be computed")
+        return [(ticket, error) for ticket in batch.tickets]
+
+
+def _tell(outcomes: Iterable[Outcome]) -> None:
+    for ticket, outcome in outcomes:
+        if isinstance(outcome, BaseException):
+            ticket.set_exception(outcome)
+        else:
+            ticket.set_result(outcome)

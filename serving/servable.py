@@ -1,14 +1,19 @@
 """One loaded version."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
+from serving.batching_parameters import BatchingParameters
+from serving.batching_rules import BatchingRules
 from serving.engines.engine import Engine, EngineLoader, SignatureReader
 from serving.joint_signature import JointSignature
 from serving.protos import prediction_pb2
-from serving.saved_model import check_files, read_passport_text, read_signature_defs
+from serving.row_independence import RowIndependence, may_be_batched
+from serving.saved_model import check_files, read_class_names, read_passport_text, read_signature_defs
 from serving.signature import DEFAULT_SIGNATURE, Signature, to_signatures
+from serving.trial_rows import TrialRows
 from serving.unknown_signature import UnknownSignatureError
 
 
@@ -24,6 +29,12 @@ class Servable:
     """The signatures as they are stored, for clients that ask."""
     passport: str | None = None
     """The text of its passport.json, for clients that ask; None of a SavedModel without one."""
+    class_names: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    """What its passport calls the classes whose scores an output holds, by output."""
+    independence: Mapping[str, RowIndependence] = field(default_factory=dict)
+    """By signature: whether its requests may be computed together; those that never may are left out."""
+    batching: BatchingRules | None = None
+    """What a batch of its requests is, where versions bring that themselves; None for what it is of all models."""
 
     def signature(self, name: str | tuple[str, ...]) -> Signature:
         """Return a signature, the default one for the empty name; or several joined into one.
@@ -40,8 +51,10 @@ class Servable:
         return self.signatures[wanted]
 
 
-def load_servable(name: str, version: int, path: Path, load_engine: EngineLoader) -> Servable:
-    """Load a version folder.
+def load_servable(
+    name: str, version: int, path: Path, load_engine: EngineLoader, own_batching: BatchingParameters | None = None
+) -> Servable:
+    """Load a version folder; given `own_batching`, with its own batching parameters, which share the threads of these.
 
     Raises:
         ZooError: it is half-written, corrupt or no model; the message says which.
@@ -50,4 +63,33 @@ def load_servable(name: str, version: int, path: Path, load_engine: EngineLoader
     read = load_engine.read_signature_defs if isinstance(load_engine, SignatureReader) else read_signature_defs
     definitions = read(path)
     passport = read_passport_text(path)
-    return Servable(name, version, load_engine(path), to_signatures(definitions), definitions, passport)
+    engine, signatures = load_engine(path), to_signatures(definitions)
+    class_names = read_class_names(path)
+    independence = {
+        key: RowIndependence(
+            f"{name} version {version}, signature {key!r}",
+            partial(engine.run, key),
+            TrialRows(signature, lambda: passport),
+        )
+        for key, signature in signatures.items()
+        if may_be_batched(signature)
+    }
+    return Servable(
+        name=name,
+        version=version,
+        engine=engine,
+        signatures=signatures,
+        signature_defs=definitions,
+        passport=passport,
+        class_names=class_names,
+        independence=independence,
+        batching=_own_rules(path, own_batching),
+    )
+
+
+def _own_rules(version: Path, common: BatchingParameters | None) -> BatchingRules | None:
+    """Return what a version says of batches; without a word, it has none, as in TensorFlow Serving."""
+    if common is None:
+        return None
+    own = BatchingParameters.of_version(version, common)
+    return BatchingRules.off() if own is None else BatchingRules.of(own)

@@ -10,27 +10,41 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
+from serving.call_log import log_call
 from serving.config import ServerConfig
+from serving.control import without_control
 from serving.engines.engine import EngineLoader
+from serving.engines.saved_model import set_parallelism
 from serving.interceptors import Drain, Interceptor, intercepted
 from serving.manager import Manager
+from serving.metrics import CallMetrics, LoadMetrics
 from serving.offload import Offload
 from serving.predictor import Limits, Predictor
+from serving.recorder import Listener, Recorder
+from serving.repository import ModelSource
 from serving.scheduler import Scheduler
 from serving.services.example_service import ExampleService
 from serving.services.health_service import HealthService
+from serving.services.inference.methods import inference_methods
 from serving.services.model_service import ModelService
 from serving.services.predict_service import PredictService
 from serving.services.reflection_service import ReflectionService
+from serving.statistics import Statistics
+from serving.status import ServerError
 from serving.tasks.runner import TaskRunner
 from serving.transports.grpcio import GrpcioTransport
-from serving.transports.transport import Stream, Unary
+from serving.transports.transport import Stream, Transport, Unary
+from serving.watcher import ConfigFile, Watcher
 from serving.wire import (
     CLASSIFY,
     GET_MODEL_METADATA,
     GET_MODEL_STATUS,
+    HANDLE_RELOAD_CONFIG,
     HEALTH_CHECK,
     HEALTH_WATCH,
+    HTTP_LIVE,
+    HTTP_READY,
+    METRICS,
     MULTI_INFERENCE,
     PREDICT,
     REFLECTION_INFO,
@@ -73,42 +87,64 @@ class Server:
 
         Raises:
             ServerError: a field has an unusable value, or the repository is none.
+            StatusError: the config file cannot be read, or names models that cannot be served.
         """
         if repository is not None:
             fields["repository"] = repository
         self.config = replace(config or ServerConfig(), **fields)
         self.port = self.config.port
+        self.rest_api_port = self.config.rest_api_port
         self._loop: asyncio.AbstractEventLoop | None = None
         self._threads: list[threading.Thread] = []
         self._stopping = threading.Event()
         self._ready = False
-        repository_on_disk = self.config.models()
-        repository_on_disk.check()
+        self._config_file = ConfigFile(Path(self.config.model_config_file)) if self.config.model_config_file else None
         self.manager = Manager(
-            repository_on_disk, self.config.version_policy(), load_engine or self.config.engine_by_files()
+            self._models(),
+            load_engine or self.config.engine_by_files(),
+            loading=self.config.loading(),
+            label_rules=self.config.label_rules(),
         )
-        self._scheduler = Scheduler(threads=self.config.threads, max_pending=self.config.max_pending)
+        self._scheduler = Scheduler.of(self.config)
         self._offload = Offload()
-        self._drain = Drain(exempt=[HEALTH_CHECK, HEALTH_WATCH])
+        self._drain = Drain(exempt=[HEALTH_CHECK, HEALTH_WATCH, HTTP_LIVE, HTTP_READY, METRICS])
+        self._statistics = Statistics()
+        self._calls = CallMetrics()
+        listeners: list[Listener] = [
+            self._statistics.count,
+            log_call,
+            *([self._calls] if self.config.rest_api_port else []),
+        ]
+        self._recorder = Recorder(listeners)
+        self._interceptors: list[Interceptor] = [self._recorder, self._drain]
         self._health = HealthService()
+        self._limits = Limits(self.config.max_message_bytes, self.config.max_batch_rows, self.config.allow_unknown_rank)
+        self._predictor = Predictor(self.manager, self._scheduler, self._offload, self._limits)
+        methods = self._methods()
         self._transport = GrpcioTransport(
-            intercepted(self._methods(), self._interceptors()),
+            intercepted(methods, self._interceptors),
             host=self.config.host,
             port=self.config.port,
+            socket_path=self.config.grpc_socket_path,
+            arguments=self.config.grpc_channel_arguments,
             max_message_bytes=self.config.max_message_bytes,
             credentials=self.config.credentials,
         )
+        self._http = self._http_transport(methods) if self.config.rest_api_port else None
 
     def start(self) -> Self:
         """Listen, load the models, and report healthy; returns when all of that is done.
 
         Raises:
-            ServerError: the address cannot be had.
+            ServerError: the address cannot be had, or TensorFlow's threads cannot be set any more.
         """
         self._loop = asyncio.new_event_loop()
         self._start_thread("zoo-loop", self._loop.run_forever)
         try:
+            set_parallelism(self.config.tensorflow_intra_op_parallelism, self.config.tensorflow_inter_op_parallelism)
             self.port = self._run(self._transport.start())
+            if self._http is not None:
+                self.rest_api_port = self._run(self._http.start())
             self.manager.on_change(self._update_health)
             self.manager.refresh()
         except BaseException:
@@ -119,8 +155,15 @@ class Server:
         models = self.manager.models()
         live = [name for name, available in models.items() if available]
         logger.info("listening on %s:%d, serving %s", self.config.host, self.port, ", ".join(live) or "no model yet")
-        if self.config.poll_seconds:
-            self._start_thread("zoo-repository", self._watch)
+        if self._http is not None:
+            logger.info("HTTP on %s:%d", self.config.host, self.rest_api_port)
+        watcher = Watcher(
+            self.manager,
+            poll_seconds=self.config.poll_seconds,
+            config_file=self._config_file,
+            config_poll_seconds=self.config.model_config_file_poll_wait_seconds,
+        )
+        self._start_thread("zoo-watcher", lambda: watcher.run(self._stopping))
         return self
 
     def stop(self, grace: float = 30.0) -> bool:
@@ -137,7 +180,7 @@ class Server:
         finished = self._run(self._drain.drain(grace))
         # What was abandoned by its callers may still be computed.
         finished &= self._scheduler.drain(max(0.0, grace - (time.monotonic() - started)))
-        self._run(self._transport.stop(_LAST_BYTES if finished else 0))
+        self._run(self._stop_transports(_LAST_BYTES if finished else 0))
         self._scheduler.close()
         self._offload.close()
         finished &= self.manager.close(timeout=_LAST_BYTES)
@@ -161,45 +204,70 @@ class Server:
     ) -> None:
         self.stop()
 
+    def _models(self) -> ModelSource:
+        if self._config_file is not None:
+            return self._config_file.table()
+        repository = self.config.models()
+        repository.check()
+        return repository
+
     def _methods(self) -> list[Unary | Stream]:
         config = self.config
-        limits = Limits(config.max_message_bytes, config.max_batch_rows, config.allow_unknown_rank)
-        predictor = Predictor(self.manager, self._scheduler, self._offload, limits)
         predict = PredictService(
             self.manager,
-            predictor,
+            self._predictor,
             self._offload,
             always_as_content=config.enable_serialization_as_tensor_content,
         )
-        runner = TaskRunner(predictor, self._offload, check_method_names=config.enable_signature_method_name_check)
+        runner = TaskRunner(
+            self._predictor, self._offload, check_method_names=config.enable_signature_method_name_check
+        )
         examples = ExampleService(runner, self._offload, max_bytes=config.max_message_bytes)
         models = ModelService(self.manager)
-        return [
+        methods = [
             Unary(PREDICT, predict.predict, config.max_message_bytes),
             Unary(CLASSIFY, examples.classify, config.max_message_bytes),
             Unary(REGRESS, examples.regress, config.max_message_bytes),
             Unary(MULTI_INFERENCE, examples.multi_inference, config.max_message_bytes),
             Unary(GET_MODEL_METADATA, predict.get_model_metadata),
             Unary(GET_MODEL_STATUS, models.get_model_status),
+            Unary(HANDLE_RELOAD_CONFIG, models.handle_reload_config),
             Unary(HEALTH_CHECK, self._health.check),
             Stream(HEALTH_WATCH, self._health.watch),
             Stream(REFLECTION_INFO, ReflectionService().info),
+            *inference_methods(
+                manager=self.manager,
+                predictor=self._predictor,
+                offload=self._offload,
+                statistics=self._statistics,
+                limits=self._limits,
+                is_serving=lambda: self._ready and not self._stopping.is_set(),
+                interceptors=self._interceptors,
+            ),
         ]
+        return without_control(methods) if config.disable_control_rpcs else methods
 
-    def _interceptors(self) -> list[Interceptor]:
-        """Return what stands around every call, the outermost first."""
-        return [self._drain]
+    def _http_transport(self, methods: list[Unary | Stream]) -> Transport:
+        try:
+            from serving.http.assembly import Parts, assemble
+        except ModuleNotFoundError as error:
+            raise ServerError(
+                f"rest_api_port {self.config.rest_api_port}: HTTP needs {error.name}, which is not installed: "
+                "pip install 'keras-zoo[rest]'"
+            ) from error
+        handlers = {method.path: method.handler for method in methods if isinstance(method, Unary)}
+        parts = Parts(
+            handlers, self._predictor, self._offload, self._calls, LoadMetrics(self.manager), self._recorder
+        )  # fmt: skip
+        return assemble(self.config, parts, self._interceptors)
+
+    async def _stop_transports(self, grace: float) -> None:
+        transports = [self._transport] if self._http is None else [self._transport, self._http]
+        await asyncio.gather(*(transport.stop(grace) for transport in transports))
 
     def _update_health(self) -> None:
         if not self._stopping.is_set():  # then the health has been settled, and nobody is left to be told
             self._run(self._health.update(ready=self._ready, models=self.manager.models()))
-
-    def _watch(self) -> None:
-        while not self._stopping.wait(self.config.poll_seconds):
-            try:
-                self.manager.refresh()
-            except Exception:
-                logger.exception("cannot look at %s; trying again", self.config.repository)
 
     def _run(self, work: Coroutine[Any, Any, T]) -> T:
         assert self._loop is not None  # noqa: S101 - `start` made it

@@ -41,6 +41,10 @@ class TensorSpec:
         """Length of the first axis; 1 where there is none, or any."""
         return (self.shape[0] or 0) if self.shape else 1
 
+    def fits(self, shape: tuple[int | None, ...] | None) -> bool:
+        """Tell whether a shape is one of those that this stands for."""
+        return _fits(shape, self.shape)
+
     def row_fits(self, shape: tuple[int, ...]) -> bool:
         """Tell whether a shape is that of one row, the batch axis left out."""
         return bool(self.shape) and self.shape is not None and _fits(shape, self.shape[1:])
@@ -85,7 +89,7 @@ class Signature:
             StatusError: INVALID_ARGUMENT, saying what arrived, what was expected, and the nearest name; or
                 FAILED_PRECONDITION, where the model does not say what it takes.
         """
-        self._check_names(arrived)
+        self.check_names(arrived)
         for name, spec in self.inputs.items():
             if spec.shape is None and not allow_unknown_rank:
                 raise StatusError(
@@ -97,8 +101,8 @@ class Signature:
             _check_tensor(name, arrived[name], spec)
         self._check_rows({name: arrived[name].rows for name, spec in self.inputs.items() if spec.is_batched}, max_rows)
 
-    def _check_names(self, arrived: Collection[str]) -> None:
-        """Refuse inputs of other names, in TensorFlow Serving's words: clients look for them."""
+    def check_names(self, arrived: Collection[str]) -> None:
+        """Refuse inputs of other names, in TensorFlow Serving's words: clients look for them. Raises StatusError."""
         got, extra = set(arrived), [name for name in arrived if name not in self.inputs]
         missing = [name for name in self.inputs if name not in got]
         if not extra and not missing:

@@ -2,6 +2,7 @@
 
 PREDICTION_SERVICE = "tensorflow.serving.PredictionService"
 MODEL_SERVICE = "tensorflow.serving.ModelService"
+INFERENCE_SERVICE = "inference.GRPCInferenceService"
 HEALTH_SERVICE = "grpc.health.v1.Health"
 REFLECTION_SERVICE = "grpc.reflection.v1alpha.ServerReflection"
 
@@ -11,9 +12,18 @@ REGRESS = f"/{PREDICTION_SERVICE}/Regress"
 MULTI_INFERENCE = f"/{PREDICTION_SERVICE}/MultiInference"
 GET_MODEL_METADATA = f"/{PREDICTION_SERVICE}/GetModelMetadata"
 GET_MODEL_STATUS = f"/{MODEL_SERVICE}/GetModelStatus"
+HANDLE_RELOAD_CONFIG = f"/{MODEL_SERVICE}/HandleReloadConfigRequest"
+MODEL_INFER = f"/{INFERENCE_SERVICE}/ModelInfer"
+REPOSITORY_MODEL_LOAD = f"/{INFERENCE_SERVICE}/RepositoryModelLoad"
+REPOSITORY_MODEL_UNLOAD = f"/{INFERENCE_SERVICE}/RepositoryModelUnload"
+MODEL_STREAM_INFER = f"/{INFERENCE_SERVICE}/ModelStreamInfer"
 HEALTH_CHECK = f"/{HEALTH_SERVICE}/Check"
 HEALTH_WATCH = f"/{HEALTH_SERVICE}/Watch"
 REFLECTION_INFO = f"/{REFLECTION_SERVICE}/ServerReflectionInfo"
+
+HTTP_LIVE = "GET /v2/health/live"
+HTTP_READY = "GET /v2/health/ready"
+METRICS = "GET /metrics"
 
 CONTENT_KEY = "zoo-tensor-content"
 """A client that sends this metadata gets numbers in `tensor_content`; others in `*_val`, as TensorFlow Serving answers."""

@@ -45,6 +45,16 @@ class JointEngine(Engine, Protocol):
         ...
 
 
+@runtime_checkable
+class PlatformEngine(Engine, Protocol):
+    """An engine that executes something else than a SavedModel."""
+
+    @property
+    def platform(self) -> str:
+        """What it executes, as the Open Inference Protocol tells of a model: `tflite`."""
+        ...
+
+
 EngineLoader = Callable[[Path], Engine]
 """Loads a version folder. Raises ServerError where it cannot be loaded."""
 

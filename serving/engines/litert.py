@@ -21,6 +21,9 @@ class LiteRTEngine:
     An interpreter answers one call at a time, so there are several; each is made when a call finds all others busy.
     """
 
+    platform = "tflite"
+    """See PlatformEngine."""
+
     def __init__(self, version: Path, *, interpreters: int = 1) -> None:
         """Load a version folder.
 

@@ -111,6 +111,32 @@ def _share_gpus(tf: Any) -> None:
             tf.config.experimental.set_memory_growth(gpu, True)  # noqa: FBT003 - TensorFlow's signature
 
 
+def set_parallelism(intra_op: int, inter_op: int) -> None:
+    """Have TensorFlow use so many threads in an operation, and so many operations at once; 0 leaves it to TensorFlow.
+
+    Raises:
+        ServerError: TensorFlow runs already in this process, with other numbers.
+    """
+    if not intra_op and not inter_op:
+        return
+    import tensorflow as tf
+
+    threading = tf.config.threading
+    now = "TensorFlow has {} threads in an operation and {} operations at once (0: as many as cores)"
+    try:
+        if intra_op:
+            threading.set_intra_op_parallelism_threads(intra_op)
+        if inter_op:
+            threading.set_inter_op_parallelism_threads(inter_op)
+    except RuntimeError:
+        found = now.format(threading.get_intra_op_parallelism_threads(), threading.get_inter_op_parallelism_threads())
+        raise ServerError(
+            f"{found}, which cannot be changed to {intra_op} and {inter_op} once it has computed: start the server first"
+        ) from None
+    found = now.format(threading.get_intra_op_parallelism_threads(), threading.get_inter_op_parallelism_threads())
+    logger.info("%s", found)
+
+
 def _to_array(value: Any) -> np.ndarray:
     found = value.numpy()
     return np.array(found, dtype=object) if isinstance(found, bytes) else np.asarray(found)  # a scalar string is bytes

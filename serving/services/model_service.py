@@ -1,11 +1,18 @@
-"""tensorflow.serving.ModelService: GetModelStatus."""
+"""tensorflow.serving.ModelService: GetModelStatus and HandleReloadConfigRequest."""
+
+import asyncio
+import logging
 
 from serving.manager import Manager
+from serving.model_server_config import to_model_table
 from serving.protos import prediction_pb2 as pb
+from serving.repository import ModelTable
 from serving.services.messages import model_of, parse, spec_of
 from serving.status import Code, StatusError
 from serving.transports.transport import Call
 from zoo.errors import did_you_mean
+
+logger = logging.getLogger(__name__)
 
 
 class ModelService:
@@ -19,7 +26,7 @@ class ModelService:
         spec = spec_of(parse(pb.GetModelStatusRequest, message))
         if not spec.name:
             raise StatusError(Code.NOT_FOUND, "Could not find any versions of model : set model_spec.name to its name")
-        model = model_of(spec)
+        model = self._manager.resolve(model_of(spec))
         name, version = model.name, model.version
         statuses = self._manager.statuses(name)
         if not statuses:
@@ -35,3 +42,21 @@ class ModelService:
                 line.status.error_code = Code.UNKNOWN
                 line.status.error_message = status.error
         return response.SerializeToString()
+
+    async def handle_reload_config(self, message: bytes, call: Call) -> bytes:
+        """Serve what the request names and nothing else; answers once that is live.
+
+        Once begun it goes on, though the caller may not wait for the answer.
+
+        Raises:
+            StatusError: the config is wrong, and nothing was changed; or something in it cannot be loaded, and the rest was.
+        """
+        table = to_model_table(parse(pb.ReloadConfigRequest, message).config)
+        names = ", ".join(entry.name for entry in table.entries) or "no model"
+        logger.info("asked by %s to serve %s", call.peer, names)
+        await asyncio.to_thread(self._reload, table)
+        return pb.ReloadConfigResponse(status=pb.StatusProto(error_code=Code.OK)).SerializeToString()
+
+    def _reload(self, table: ModelTable) -> None:
+        table.check()
+        self._manager.reload(table)

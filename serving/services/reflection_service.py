@@ -12,14 +12,14 @@ from grpc_health.v1 import health_pb2
 from grpc_reflection.v1alpha import reflection_pb2 as pb
 from grpc_reflection.v1alpha.reflection import ReflectionServicer
 
-from serving.protos import example_pb2, prediction_pb2, tensor_pb2
+from serving.protos import config_pb2, example_pb2, inference_pb2, prediction_pb2, tensor_pb2
 from serving.services.messages import parse
 from serving.transports.transport import Call
-from serving.wire import HEALTH_SERVICE, MODEL_SERVICE, PREDICTION_SERVICE, REFLECTION_SERVICE
+from serving.wire import HEALTH_SERVICE, INFERENCE_SERVICE, MODEL_SERVICE, PREDICTION_SERVICE, REFLECTION_SERVICE
 
 _OUR_PACKAGE = "zoo_wire."
-_FILES = (any_pb2, wrappers_pb2, tensor_pb2, example_pb2, prediction_pb2, health_pb2, pb)
-_SERVICES = (PREDICTION_SERVICE, MODEL_SERVICE, HEALTH_SERVICE, REFLECTION_SERVICE)
+_FILES = (any_pb2, wrappers_pb2, tensor_pb2, example_pb2, config_pb2, prediction_pb2, inference_pb2, health_pb2, pb)
+_SERVICES = (PREDICTION_SERVICE, MODEL_SERVICE, INFERENCE_SERVICE, HEALTH_SERVICE, REFLECTION_SERVICE)
 
 
 class ReflectionService:

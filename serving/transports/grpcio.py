@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import AsyncIterator, Mapping, Sequence
+from functools import cached_property
 from typing import Any, NoReturn
 
 import grpc
@@ -32,9 +33,24 @@ class GrpcioTransport:
         port: int,
         max_message_bytes: int,
         credentials: grpc.ServerCredentials | None = None,
+        socket_path: str | None = None,
+        arguments: Mapping[str, int | str] | None = None,
     ) -> None:
+        """Prepare; nothing happens before `start`.
+
+        Args:
+            methods: what it answers.
+            host: the address.
+            port: 0 for any free one.
+            max_message_bytes: largest request.
+            credentials: TLS; None for plain text.
+            socket_path: a UNIX socket to listen on too.
+            arguments: further options of the library's, which win over those set here.
+        """
         self._methods = methods
         self._host, self._port = host, port
+        self._socket_path = socket_path
+        self._arguments = dict(arguments or {})
         self._max_message_bytes = max_message_bytes
         self._credentials = credentials
         self._draining = asyncio.Event()
@@ -42,32 +58,38 @@ class GrpcioTransport:
 
     async def start(self) -> int:
         """See Transport."""
-        server = grpc.aio.server(
-            options=[
-                ("grpc.so_reuseport", 0),  # on, a second server on the port would silently take half of the calls
-                ("grpc.max_receive_message_length", self._max_message_bytes),
-                ("grpc.max_send_message_length", -1),
-                # Bursts wait here until the loop sees them; past the library's own limit they would end as CANCELLED.
-                ("grpc.server.max_pending_requests", _MAX_UNSEEN),
-                ("grpc.server.max_pending_requests_hard_limit", _MAX_UNSEEN),
-            ]
-        )
+        options: dict[str, int | str] = {
+            "grpc.so_reuseport": 0,  # on, a second server on the port would silently take half of the calls
+            "grpc.max_receive_message_length": self._max_message_bytes,
+            "grpc.max_send_message_length": -1,
+            # Bursts wait here until the loop sees them; past the library's own limit they would end as CANCELLED.
+            "grpc.server.max_pending_requests": _MAX_UNSEEN,
+            "grpc.server.max_pending_requests_hard_limit": _MAX_UNSEEN,
+        }
+        server = grpc.aio.server(options=list({**options, **self._arguments}.items()))
         server.add_generic_rpc_handlers((_Router(self._methods, self._draining),))
         host = f"[{self._host}]" if ":" in self._host else self._host
-        address = f"{host}:{self._port}"
-        try:
-            if self._credentials is None:
-                port = server.add_insecure_port(address)
-            else:
-                port = server.add_secure_port(address, self._credentials)
-        except RuntimeError as error:
-            raise ServerError(
-                f"cannot listen on {address}: is the port in use (choose another with --port), or the host not this "
-                "machine's (--host)?"
-            ) from error
+        port = self._listen(
+            server,
+            f"{host}:{self._port}",
+            "is the port in use (choose another with --port), or the host not this machine's (--host)?",
+        )
+        if self._socket_path:
+            hint = (
+                "can its folder be written to (--grpc_socket_path), and is the path shorter than about 100 characters?"
+            )
+            self._listen(server, f"unix:{self._socket_path}", hint)
         await server.start()
         self._server = server
-        return int(port)
+        return port
+
+    def _listen(self, server: Any, address: str, hint: str) -> int:
+        try:
+            if self._credentials is None:
+                return int(server.add_insecure_port(address))
+            return int(server.add_secure_port(address, self._credentials))
+        except RuntimeError as error:
+            raise ServerError(f"cannot listen on {address}: {hint}") from error
 
     async def stop(self, grace: float) -> None:
         """See Transport."""
@@ -87,7 +109,7 @@ class _Call:
         self.record = CallRecord(path)
         self.trailing: dict[str, str | bytes] = {}
 
-    @property
+    @cached_property
     def metadata(self) -> Mapping[str, str | bytes]:
         return dict(self._context.invocation_metadata() or ())
 

@@ -294,6 +294,35 @@ def test_predict_explains_a_bad_file(
     assert "Traceback" not in done.stderr
 
 
+def test_the_flags_and_files_of_tensorflow_model_server(serve: Serve, models: Path, tmp_path: Path) -> None:
+    config = tmp_path / "models.config"
+    config.write_text(
+        "model_config_list {\n"
+        + "".join(
+            f"config {{ name: '{name}' base_path: '{models}/{folder}' model_platform: 'tensorflow' }}\n"
+            for name, folder in (("a", "digits"), ("b", "mlp"))
+        )
+        + "}"
+    )
+    served = serve(
+        f"--model_config_file={config}", "--model_name=ignored", "--enable_batching=false", "--num_load_threads=2",
+        "--tensorflow_intra_op_parallelism=1", "--tensorflow_inter_op_parallelism=2", "--use_tflite_model=false",
+        "--flush_filesystem_caches=false", "--per_process_gpu_memory_fraction=0.5", "--file_system_poll_wait_seconds=1",
+        "--grpc_channel_arguments=grpc.max_connection_idle_ms=60000", "--grpc_max_threads=3",
+    )  # fmt: skip
+    with serving.Client(served.target) as client:
+        assert client.predict("a", {"inputs": np.zeros((2, 8, 8, 1), np.float32)}, timeout=60.0)["class_id"].shape == (
+            2,
+        )
+        assert client.predict("b", {"inputs": np.zeros((1, 784), np.float32)}, timeout=60.0)["class_id"].shape == (1,)
+    status, log = served.terminate()
+    assert status == 0
+    assert "TensorFlow has 1 threads in an operation and 2 operations at once" in log
+    for flag in ("flush_filesystem_caches", "per_process_gpu_memory_fraction"):
+        assert log.count(f"--{flag} does nothing here") == 1
+    assert "--model_name is ignored" in log
+
+
 def test_predict_explains_a_missing_server_and_model(running: str, tmp_path: Path) -> None:
     np.save(tmp_path / "x.npy", np.zeros((1, 8, 8, 1)))
     nobody = run_zoo("predict", "digits", "--input", tmp_path / "x.npy", "--target", "localhost:1")
@@ -309,6 +338,7 @@ def test_predict_explains_a_missing_server_and_model(running: str, tmp_path: Pat
         (["--model_name", "m"], "go together"),
         ([".", "--model_name", "m", "--model_base_path", "."], "not both"),
         ([".", "--port", "99999"], "port 99999"),
+        ([".", "--model_config_file=x"], "not both"),
         ([".", "--versions", "newest"], "versions 'newest'"),
     ],
 )

@@ -57,7 +57,7 @@ def log() -> Log:
 def make(tmp_path: Path, log: Log) -> Callable[..., Manager]:
     def manager(versions: str = "latest") -> Manager:
         (tmp_path / "models").mkdir(exist_ok=True)
-        return Manager(Repository(tmp_path / "models"), VersionPolicy.parse(versions), log.load)
+        return Manager(Repository(tmp_path / "models", policy=VersionPolicy.parse(versions)), log.load)
 
     return manager
 
@@ -315,3 +315,61 @@ def test_no_request_ever_meets_a_closed_engine_while_versions_change(
         thread.join()
     assert faults == []
     assert leased(manager) == 11
+
+
+def test_what_was_unloaded_stays_so_until_it_is_loaded(
+    make: Callable[..., Manager], install: Install, log: Log
+) -> None:
+    install("affine2", "m", 1)
+    manager = make()
+    manager.refresh()
+    manager.unload("m")
+    assert log.events == ["load 1", "close 1"]
+    install("affine2", "m", 2)
+    manager.refresh()
+    assert states(manager) == {1: State.END}
+    manager.load("m")
+    assert leased(manager) == 2
+    manager.refresh()
+    assert leased(manager) == 2
+
+
+def test_what_is_unloaded_stays_for_those_who_use_it(make: Callable[..., Manager], install: Install, log: Log) -> None:
+    install("affine2", "m", 1)
+    manager = make()
+    manager.refresh()
+    with manager.lease(ModelRef("m")) as servable:
+        manager.unload("m")
+        with pytest.raises(StatusError, match="no version of it is loaded"):
+            leased(manager)
+        manager.load("m")  # beside the one that is still in use
+        assert leased(manager) == 1
+        assert log.events == ["load 1", "load 1"]
+        assert servable.engine.run("", {})["y"] == [1.0]
+    manager.refresh()
+    assert log.events == ["load 1", "load 1", "close 1"]
+
+
+def test_a_load_tries_again_what_could_not_be_loaded(make: Callable[..., Manager], install: Install, log: Log) -> None:
+    install("affine2", "m", 1)
+    log.refuse.add("1")
+    manager = make()
+    with pytest.raises(
+        StatusError, match="load failed for model 'm': version 1 is at UNAVAILABLE state: version 1 is broken"
+    ):
+        manager.load("m")
+    log.refuse.clear()
+    manager.refresh()
+    assert states(manager) == {1: State.END}
+    manager.load("m")
+    assert leased(manager) == 1
+
+
+def test_what_is_not_there_can_neither_be_loaded_nor_unloaded(make: Callable[..., Manager], install: Install) -> None:
+    install("affine2", "m", 1)
+    manager = make()
+    manager.refresh()
+    with pytest.raises(StatusError, match="failed to load 'n'"):
+        manager.load("n")
+    with pytest.raises(StatusError, match="Model to be unloaded has not been served: 'n'"):
+        manager.unload("n")

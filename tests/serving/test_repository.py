@@ -14,13 +14,14 @@ def make(root: Path, *folders: str) -> None:
 def test_models_and_integer_versions_are_found_and_nothing_else(tmp_path: Path) -> None:
     make(tmp_path, "a/1", "a/12", "a/.incoming-x", "a/latest", "b/3", "empty", ".hidden/1")
     (tmp_path / "a" / "7").write_text("a file is no version")
-    found = Repository(tmp_path).scan()
+    found = {name: config.versions() for name, config in Repository(tmp_path).models().items()}
     assert found == {"a": {1: tmp_path / "a/1", 12: tmp_path / "a/12"}, "b": {3: tmp_path / "b/3"}}
 
 
 def test_one_model_can_be_served_under_another_name(tmp_path: Path) -> None:
     make(tmp_path, "5")
-    assert Repository(tmp_path, "mine").scan() == {"mine": {5: tmp_path / "5"}}
+    (config,) = Repository(tmp_path, "mine").models().values()
+    assert (config.name, config.versions()) == ("mine", {5: tmp_path / "5"})
 
 
 def test_a_missing_folder_is_refused(tmp_path: Path) -> None:
@@ -50,6 +51,7 @@ def test_policies(text: str, limit: int | None, order: list[int]) -> None:
     policy = VersionPolicy.parse(text)
     assert policy.latest == limit
     assert policy.candidates([1, 9, 3]) == order
+    assert policy.limit(len(order)) == (len(order) if limit is None else limit)
 
 
 @pytest.mark.parametrize("text", ["", "newest", "latest:0", "latest:-1", "1;2", "1,"])

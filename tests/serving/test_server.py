@@ -329,6 +329,7 @@ def test_reflection_describes_the_services_under_their_true_names(channel: grpc.
     assert set(database.get_services()) == {
         "tensorflow.serving.PredictionService",
         "tensorflow.serving.ModelService",
+        "inference.GRPCInferenceService",
         "grpc.health.v1.Health",
         "grpc.reflection.v1alpha.ServerReflection",
     }

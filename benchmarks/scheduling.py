@@ -1,0 +1,240 @@
+"""The scheduler against computing every request alone and against always gathering batches; one round each in turn.
+
+    python benchmarks/scheduling.py [--rounds 5] [--seconds 2] [--loadgen PATH]
+
+Three servers, the same but for how they schedule: `direct` (a plain pool of threads, every request alone), `always`
+(TensorFlow Serving's parameters with a timeout, as its guide recommends) and `ours` (the default). Closed loop: so many
+calls in flight at once. The bar: never
+below 0.95 times the better of the other two. `--loadgen` names a load generator that prints a JSON line with `rps`,
+`p50_us`, `p99_us` and `err`; without it calls come from Python, which takes most of two cores by itself.
+"""
+
+import argparse
+import asyncio
+import json
+import statistics
+import struct
+import subprocess
+import sys
+import tempfile
+import time
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Self
+
+import grpc
+import numpy as np
+from environment import RESULTS, describe
+
+import serving
+import serving.server
+from serving.batching_parameters import BatchingParameters
+from serving.codec import encode
+from serving.protos import prediction_pb2 as pb
+from serving.scheduler import Job
+from serving.trial_rows import read_tensor
+from serving.wire import CONTENT_KEY, PREDICT
+from zoo.artifact import read_passport
+
+SHIPPED = Path(__file__).parents[1] / "saved_models"
+MODELS = ("digits_mlp", "mnist_cnn")
+CONCURRENCY = (1, 8, 32, 64)
+MODES = ("direct", "always", "ours")
+
+
+@dataclass(frozen=True)
+class Round:
+    """What one server did in one round."""
+
+    per_second: float
+    p50_ms: float
+    p99_ms: float
+
+
+class Pool:
+    """The least that can be done: a thread pool of the standard library, and no order but that of arrival."""
+
+    def __init__(self, threads: int) -> None:
+        self._pool = ThreadPoolExecutor(threads)
+
+    @classmethod
+    def of(cls, config: serving.ServerConfig) -> Self:
+        """Return one of as many threads as the server would have."""
+        return cls(config.threads)
+
+    def submit(self, job: Job) -> Future[dict[str, np.ndarray]]:
+        """See Scheduler."""
+        return self._pool.submit(job.run, job.inputs)
+
+    def drain(self, timeout: float) -> bool:  # noqa: ARG002
+        """See Scheduler."""
+        return True
+
+    def close(self) -> None:
+        """See Scheduler."""
+        self._pool.shutdown(wait=False, cancel_futures=True)
+
+
+def serve(mode: str) -> None:
+    """Serve the shipped models in one mode; print the port, and end with the standard input."""
+    fields: dict[str, Any] = {}
+    if mode == "direct":
+        serving.server.Scheduler = Pool
+    if mode == "always":
+        parameters = BatchingParameters(max_batch_size=32, batch_timeout_micros=1000)
+        fields = {"enable_batching": True, "batching_parameters": parameters}
+    with serving.Server(SHIPPED, port=0, poll_seconds=0, **fields) as server:
+        print(server.port, flush=True)
+        sys.stdin.read()
+
+
+class Peer:
+    """A server in a process of its own."""
+
+    def __init__(self, mode: str) -> None:
+        self.process = subprocess.Popen(
+            [sys.executable, __file__, "--serve", mode], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
+        assert self.process.stdout is not None
+        self.target = f"127.0.0.1:{int(self.process.stdout.readline())}"
+
+    def close(self) -> None:
+        """End the process."""
+        self.process.communicate(timeout=30)
+
+
+async def load(target: str, request: bytes, concurrency: int, seconds: float) -> Round:
+    """Keep `concurrency` calls in flight for some seconds, from this process."""
+    latencies: list[float] = []
+    async with grpc.aio.insecure_channel(target) as channel:
+        call = channel.unary_unary(PREDICT)
+
+        async def caller(until: float) -> None:
+            while time.perf_counter() < until:
+                began = time.perf_counter()
+                await call(request, metadata=((CONTENT_KEY, "1"),), timeout=30)
+                latencies.append(time.perf_counter() - began)
+
+        await asyncio.gather(*(caller(time.perf_counter() + 0.3) for _ in range(concurrency)))  # warm up
+        latencies.clear()
+        began = time.perf_counter()
+        await asyncio.gather(*(caller(began + seconds) for _ in range(concurrency)))
+        elapsed = time.perf_counter() - began
+    p50, p99 = np.percentile(latencies, [50, 99]) * 1000
+    return Round(len(latencies) / elapsed, float(p50), float(p99))
+
+
+def load_from_outside(generator: Path, target: str, request: bytes, concurrency: int, seconds: float) -> Round:
+    """Have another program keep `concurrency` calls in flight."""
+    with tempfile.NamedTemporaryFile() as file:
+        file.write(struct.pack("<I", len(request)) + request)
+        file.flush()
+        command = [str(generator), target, PREDICT, file.name, str(concurrency), "0.2", str(seconds), "1"]
+        said = json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
+    if said["err"]:
+        raise RuntimeError(f"{said['err']} calls failed: {said}")
+    return Round(said["rps"], said["p50_us"] / 1000, said["p99_us"] / 1000)
+
+
+def measure(rounds: int, seconds: float, generator: Path | None) -> list[dict[str, Any]]:
+    """Return a row per model and concurrency."""
+    peers = {mode: Peer(mode) for mode in MODES}
+    rows: list[dict[str, Any]] = []
+    try:
+        for model in MODELS:
+            request = golden_request(model)
+            for concurrency in CONCURRENCY:
+                results: dict[str, list[Round]] = {mode: [] for mode in MODES}
+                for turn in range(rounds):
+                    for mode in MODES[turn % 3 :] + MODES[: turn % 3]:
+                        target = peers[mode].target
+                        results[mode].append(
+                            asyncio.run(load(target, request, concurrency, seconds))
+                            if generator is None
+                            else load_from_outside(generator, target, request, concurrency, seconds)
+                        )
+                rows.append(
+                    {
+                        "model": model,
+                        "concurrency": concurrency,
+                        **{k: list(map(asdict, v)) for k, v in results.items()},
+                    }
+                )
+                print(line(rows[-1]), flush=True)
+    finally:
+        for peer in peers.values():
+            peer.close()
+    return rows
+
+
+def golden_request(model: str) -> bytes:
+    """Return a request with the first row of the model's golden inputs."""
+    golden = read_passport(SHIPPED / model / "1").golden["serving_default"]
+    request = pb.PredictRequest(model_spec=pb.ModelSpec(name=model))
+    for name, tensor in golden.inputs.items():
+        request.inputs[name].CopyFrom(encode(read_tensor(tensor)[:1]))
+    return request.SerializeToString()
+
+
+HEADER = (
+    "| model | calls in flight | direct, requests/s | always | ours | ours / the better (min-max) "
+    "| p50 ms, direct / always / ours | p99 ms |\n|---|---|---|---|---|---|---|---|"
+)
+
+
+def line(row: dict[str, Any]) -> str:
+    """Return a row of the table: medians, and the ratio of ours to the better of its neighbours in each round."""
+
+    def medians(what: str, form: str) -> list[str]:
+        return [format(statistics.median(one[what] for one in row[mode]), form) for mode in MODES]
+
+    per_second = {mode: [one["per_second"] for one in row[mode]] for mode in MODES}
+    better = max(("direct", "always"), key=lambda mode: statistics.median(per_second[mode]))
+    ratios = [ours / other for ours, other in zip(per_second["ours"], per_second[better], strict=True)]
+    return (
+        f"| {row['model']} | {row['concurrency']} | {' | '.join(medians('per_second', ',.0f'))} "
+        f"| {statistics.median(ratios):.2f} ({min(ratios):.2f}-{max(ratios):.2f}) "
+        f"| {' / '.join(medians('p50_ms', '.2f'))} | {' / '.join(medians('p99_ms', '.1f'))} |"
+    )
+
+
+def main() -> None:
+    """Measure, print and write benchmarks/results/scheduling.{md,json}."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--seconds", type=float, default=2.0, help="of one round of one server")
+    parser.add_argument("--loadgen", type=Path, help="a load generator")
+    parser.add_argument("--note", default="", help="what to say of the machine")
+    parser.add_argument("--serve", choices=MODES, help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    if arguments.serve:
+        serve(arguments.serve)
+        return
+    facts = describe(("grpcio", "tensorflow", "numpy"))
+    print(HEADER)
+    rows = measure(arguments.rounds, arguments.seconds, arguments.loadgen)
+    RESULTS.mkdir(exist_ok=True)
+    (RESULTS / "scheduling.json").write_text(json.dumps({**facts, "rows": rows}, indent=1) + "\n", encoding="utf-8")
+    caller = "calls from Python" if arguments.loadgen is None else "calls from a C++ program"
+    text = "\n".join(
+        [
+            "# Scheduling: ours, every request alone, and always in batches",
+            "",
+            *(f"- {name}: {value}" for name, value in facts.items()),
+            f"- {arguments.rounds} rounds of {arguments.seconds:g} s each, in turn; medians",
+            f"- batch 1 over loopback, the SavedModel in TensorFlow; {caller} on the same cores",
+            "- always: max_batch_size 32, batch_timeout_micros 1000",
+            *([f"- {arguments.note}"] if arguments.note else []),
+            "",
+            HEADER,
+            *map(line, rows),
+            "",
+            "`python benchmarks/scheduling.py` measures anew.",
+        ]
+    )
+    (RESULTS / "scheduling.md").write_text(text + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

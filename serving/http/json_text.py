@@ -1,0 +1,88 @@
+"""The JSON of requests and answers: objects with NaN and Infinity, as TensorFlow Serving takes and writes them."""
+
+import json
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+
+from serving.status import Code, StatusError, invalid
+
+_BYTES_PER_VALUE = 8
+
+
+def parse_object(body: bytes, *, max_bytes: int) -> dict[str, Any]:
+    """Read a JSON object. `NaN`, `Infinity` and `-Infinity` are numbers; whole numbers keep all their digits.
+
+    Args:
+        body: UTF-8, from anyone.
+        max_bytes: what the values may take as numbers of 8 bytes, each list and object counted as one: a list of empty
+            lists takes twenty times its text.
+
+    Raises:
+        StatusError: it is no JSON, no object, names something twice, or is nested too deeply.
+    """
+    if not body:
+        raise invalid("JSON Parse error: The document is empty")
+    values = sum(body.count(mark) for mark in (b"[", b"{", b","))
+    if values * _BYTES_PER_VALUE > max_bytes:
+        raise StatusError(
+            Code.RESOURCE_EXHAUSTED,
+            f"the request holds some {values} values, this server's limit is {max_bytes // _BYTES_PER_VALUE}: "
+            "send fewer rows, or start the server with a larger --max_message_bytes",
+        )
+    try:
+        document = _DECODER.decode(body.decode("utf-8-sig"))
+    except UnicodeDecodeError as error:
+        raise invalid(f"JSON Parse error: the body is not UTF-8, at offset: {error.start}") from None
+    except json.JSONDecodeError as error:
+        raise invalid(f"JSON Parse error: {error.msg} at offset: {error.pos}") from None
+    except RecursionError:
+        raise invalid("JSON Parse error: lists or objects are nested too deeply") from None
+    except ValueError:  # a whole number of thousands of digits
+        raise invalid("JSON Parse error: a number has too many digits") from None
+    if not isinstance(document, dict):
+        raise invalid(f"JSON Value: {show(document)} Is not object: expected {{...}}")
+    return document
+
+
+def write(document: Any) -> bytes:
+    """Return the text of a document of lists, dicts, strings, numbers and bools."""
+    return json.dumps(document, ensure_ascii=False).encode()
+
+
+def type_name(value: Any) -> str:
+    """Return what JSON calls the type of a value."""
+    if value is None:
+        return "Null"
+    if isinstance(value, bool):
+        return str(value)
+    return next(name for types, name in _TYPE_NAMES if isinstance(value, types))
+
+
+def show(value: Any) -> str:
+    """Return the beginning of a value's text, for errors."""
+    if isinstance(value, dict | list):
+        return type_name(value)
+    if isinstance(value, int) and abs(value) >= 1 << 64:
+        return f"a number of {value.bit_length()} bits"
+    text = json.dumps(value[:80] if isinstance(value, str) else value)
+    return text if len(text) <= 60 else text[:56] + " ..."
+
+
+_TYPE_NAMES: tuple[tuple[type | tuple[type, ...], str], ...] = (
+    (dict, "Object"),
+    (list, "Array"),
+    (str, "String"),
+    ((int, float), "Number"),
+)
+
+
+def _unique(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        twice = Counter(name for name, _ in pairs).most_common(1)[0][0]
+        raise invalid(f"JSON Parse error: an object names {show(twice)} more than once")
+    return found
+
+
+_DECODER = json.JSONDecoder(object_pairs_hook=_unique)

@@ -1,0 +1,141 @@
+"""`/metrics`: what is counted, as Prometheus reads it, under names of ours and under those of TensorFlow Serving."""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import accumulate
+from typing import TypeVar
+
+from prometheus_client import CollectorRegistry, PlatformCollector, ProcessCollector
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
+from prometheus_client.exposition import choose_encoder
+from prometheus_client.registry import Collector
+
+from serving.http.call import HttpCall
+from serving.manager import State
+from serving.metrics import CallMetrics, Histogram, LoadMetrics
+from serving.recorder import Recorder
+
+_APIS = {
+    "/tensorflow.serving.PredictionService/Predict": ("Predict", "GRPC"),
+    "/tensorflow.serving.PredictionService/Classify": ("Classify", "GRPC"),
+    "/tensorflow.serving.PredictionService/Regress": ("Regress", "GRPC"),
+    "/tensorflow.serving.PredictionService/MultiInference": ("MultiInference", "GRPC"),
+    "POST /v1/models/{model}:predict": ("Predict", "REST"),
+    "POST /v1/models/{model}:classify": ("Classify", "REST"),
+    "POST /v1/models/{model}:regress": ("Regress", "REST"),
+}
+_MICROSECONDS = 1e6
+
+T = TypeVar("T")
+
+
+class MetricsApi:
+    """Answers scrapes. Lives in the event loop, whose numbers it shows."""
+
+    def __init__(self, calls: CallMetrics, loads: LoadMetrics, recorder: Recorder) -> None:
+        self._registry = CollectorRegistry(auto_describe=False)
+        self._registry.register(_Collected(calls, loads, recorder))
+        ProcessCollector(registry=self._registry)
+        PlatformCollector(registry=self._registry)
+
+    async def page(self, body: bytes, call: HttpCall) -> bytes:  # noqa: ARG002 - every handler takes both
+        """Write all metrics, in the format that the client prefers."""
+        encode, call.content_type = choose_encoder(call.header("accept"))
+        return encode(self._registry)
+
+
+class _Collected(Collector):
+    def __init__(self, calls: CallMetrics, loads: LoadMetrics, recorder: Recorder) -> None:
+        self._calls = calls
+        self._loads = loads
+        self._recorder = recorder
+
+    def collect(self) -> Iterator[Metric]:
+        """See Collector."""
+        yield from self._of_calls()
+        yield from self._of_models()
+        yield from self._as_tensorflow_serving()
+
+    def _of_calls(self) -> Iterator[Metric]:
+        calls, where = self._calls, ("method", "model")
+        yield _counter(
+            "zoo_requests", "Calls that have ended.", ("method", "model", "code"),
+            (((method, model, code.name), count) for (method, model, code), count in calls.calls.items()),
+        )  # fmt: skip
+        yield _counter(
+            "zoo_request_errors", "Calls that ended with an error, and the part of the request that was wrong.",
+            ("code", "part"), (((code.name, part), count) for (code, part), count in calls.errors.items()),
+        )  # fmt: skip
+        yield _counter("zoo_request_bytes", "Bytes of requests, decompressed.", where, calls.bytes_in.items())
+        yield _counter("zoo_response_bytes", "Bytes of answers, before compression.", where, calls.bytes_out.items())
+        yield _histogram("zoo_request_seconds", "What a call took in the server.", where, calls.seconds.items())
+        yield _histogram(
+            "zoo_request_phase_seconds", "What a call spent in decode, queue, compute and encode.", ("phase", "model"),
+            calls.phases.items(),
+        )  # fmt: skip
+        yield _histogram("zoo_request_rows", "Rows of a call.", ("model",), _one_label(calls.rows))
+        yield _histogram(
+            "zoo_batch_rows", "Rows of the batches that were computed, padding counted.", ("model",),
+            _one_label(calls.batch_rows),
+        )  # fmt: skip
+        yield GaugeMetricFamily("zoo_requests_running", "Calls that are in the server now.", self._recorder.running)
+
+    def _of_models(self) -> Iterator[Metric]:
+        yield _counter(
+            "zoo_model_loads", "Versions that were loaded, or failed to.", ("model", "outcome"),
+            (((model, "loaded" if done else "failed"), count) for (model, done), count in self._loads.loads.items()),
+        )  # fmt: skip
+        yield _counter("zoo_model_unloads", "Versions that were unloaded.", ("model",), _one_label(self._loads.unloads))
+        live = GaugeMetricFamily(
+            "zoo_model_version_live",
+            "1 for a version that answers, 0 for one that does not.",
+            labels=("model", "version"),
+        )
+        for (model, version), state in self._loads.states().items():
+            live.add_metric((model, str(version)), float(state is State.AVAILABLE))
+        yield live
+
+    def _as_tensorflow_serving(self) -> Iterator[Metric]:
+        """Yield what dashboards of TensorFlow Serving show (servables/tensorflow/util.cc)."""
+        counts: Counter[tuple[str, str]] = Counter()
+        for (method, model, code), count in self._calls.calls.items():
+            if method in _APIS:
+                counts[(model, code.name)] += count
+        name = ":tensorflow:serving:request_count"
+        requests = Metric(name, "The total number of requests.", "unknown")
+        for (model, code_name), count in counts.items():
+            requests.add_sample(name, {"model_name": model, "status": code_name}, count)
+        yield requests
+        yield _histogram(
+            ":tensorflow:serving:request_latency", "Wall time of a request in microseconds.",
+            ("model_name", "API", "entrypoint"),
+            (((model, *_APIS[where]), found) for (where, model), found in self._calls.seconds.items() if where in _APIS),
+            scale=_MICROSECONDS,
+        )  # fmt: skip
+
+
+def _one_label(found: Mapping[str, T]) -> Iterator[tuple[tuple[str], T]]:
+    return (((value,), count) for value, count in found.items())
+
+
+def _counter(name: str, text: str, labels: Sequence[str], counts: Iterable[tuple[tuple[str, ...], int]]) -> Metric:
+    family = CounterMetricFamily(name, text, labels=labels)
+    for values, count in counts:
+        family.add_metric(values, count)
+    return family
+
+
+def _histogram(
+    name: str,
+    text: str,
+    labels: Sequence[str],
+    found: Iterable[tuple[tuple[str, ...], Histogram]],
+    *,
+    scale: float = 1.0,
+) -> Metric:
+    family = HistogramMetricFamily(name, text, labels=labels)
+    for values, histogram in found:
+        bounds = [repr(float(f"{bound * scale:.6g}")) for bound in histogram.bounds] + ["+Inf"]
+        buckets = list(zip(bounds, map(float, accumulate(histogram.counts)), strict=True))
+        family.add_metric(values, buckets, histogram.sum * scale)
+    return family

@@ -1,0 +1,83 @@
+"""HTTP/1.1 by uvicorn, in the server's own event loop."""
+
+import asyncio
+import contextlib
+import socket
+
+import uvicorn
+
+from serving.http.application import Application
+from serving.http.connection import Connection, heads_in_time
+from serving.status import ServerError
+
+_KEEP_ALIVE = 60  # seconds that a connection may be idle between two requests
+_BACKLOG = 2048
+
+
+class HttpTransport:
+    """An HTTP server; see `serving.transports.transport.Transport`. Lives in the event loop that `start` is awaited in."""
+
+    def __init__(self, application: Application, *, host: str, port: int) -> None:
+        self._address = (host, port)
+        self._server = uvicorn.Server(
+            uvicorn.Config(
+                heads_in_time(application),
+                http=Connection,
+                ws="none",
+                lifespan="off",
+                interface="asgi3",
+                log_config=None,
+                log_level="error",  # a stranger who speaks no HTTP is worth no line
+                access_log=False,
+                server_header=False,
+                proxy_headers=False,  # whom to believe about addresses is the operator's to say, and nobody asks
+                timeout_keep_alive=_KEEP_ALIVE,
+            )
+        )
+        self._serving: asyncio.Task[None] | None = None
+
+    async def start(self) -> int:
+        """See Transport."""
+        listener = _listen(*self._address)
+        self._serving = asyncio.create_task(self._server.serve(sockets=[listener]))
+        while not self._server.started and not self._serving.done():
+            await asyncio.sleep(0)
+        if self._serving.done():
+            await self._serving
+            raise ServerError("the HTTP server ended before it began; the log tells more")
+        return int(listener.getsockname()[1])
+
+    async def stop(self, grace: float) -> None:
+        """See Transport."""
+        if self._serving is None:
+            return
+        self._server.config.timeout_graceful_shutdown = round(grace)
+        self._server.should_exit = True
+        with contextlib.suppress(asyncio.CancelledError):
+            await self._serving
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(
+            host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+        # asyncio turns Nagle's algorithm off only where a socket says that it is TCP: else an answer waits for 40 ms.
+        listener = socket.socket(family, kind, protocol)
+    except OSError as error:
+        raise _cannot_listen(host, port, error) from error
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # those of the last server may linger
+        listener.bind(address)
+        listener.listen(_BACKLOG)
+    except OSError as error:
+        listener.close()
+        raise _cannot_listen(host, port, error) from error
+    return listener
+
+
+def _cannot_listen(host: str, port: int, error: OSError) -> ServerError:
+    return ServerError(
+        f"cannot listen on {host}:{port}: {error.strerror or error}: is the port in use (choose another with "
+        "--rest_api_port), or the host not this machine's (--host)?"
+    )

@@ -1,0 +1,286 @@
+"""What waits to be computed: within bounds, until a deadline, and in batches whose jobs fit together.
+
+Knows no thread and no clock: whoever uses it holds a lock, and tells it the time.
+"""
+
+import itertools
+from collections import Counter, OrderedDict
+from collections.abc import Hashable, Iterator
+from dataclasses import dataclass
+
+from serving.batch import Batch
+from serving.batching import joint_shapes, size_of
+from serving.batching_rules import BatchingRules
+from serving.deadlines import Deadlines
+from serving.job import Ticket
+from serving.lanes import Lane
+from serving.levels import Levels, Turn
+from serving.priority import level_of
+from serving.status import Code, StatusError, invalid
+
+_LONGEST_LOOK = 512
+"""Jobs that are looked at for one batch, where few fit."""
+_MOST_BYTES = 1 << 24
+"""Of the inputs that are joined: copying more costs more than one call for all of it saves."""
+_IDLE_LANES = 256
+"""Lanes without a job whose times are remembered."""
+
+
+@dataclass(frozen=True)
+class Bounds:
+    """How much may wait, and be computed at once."""
+
+    max_pending: int
+    max_pending_per_model: int
+    threads: int
+    width: int
+    """Batches of one lane that are computed at once, under adaptive rules: the more, the smaller they are."""
+
+
+class JobQueue:
+    """Bounded, fair, and rid at once of what nobody waits for. Not safe from several threads at once."""
+
+    def __init__(self, bounds: Bounds, rules: BatchingRules) -> None:
+        self._bounds = bounds
+        self._rules = rules
+        self._lanes: OrderedDict[Hashable, Lane] = OrderedDict()
+        """The one used last at the end."""
+        self._levels = Levels()
+        self._waiting: dict[Ticket, Lane] = {}
+        self._deadlines = Deadlines(self._waiting)
+        self._overdue: list[Ticket] = []
+        self._running: dict[Batch, Turn] = {}
+        self._gathers = False
+        """Whether some lane's batches wait to fill up."""
+        self._pending = 0
+        self._pending_of_model: Counter[Hashable] = Counter()
+
+    @property
+    def pending(self) -> int:
+        """Jobs that wait, are computed, or are yet to be told that they are overdue."""
+        return self._pending
+
+    @property
+    def waiting(self) -> int:
+        """Jobs that wait."""
+        return len(self._waiting)
+
+    @property
+    def remembered(self) -> int:
+        """Everything that is held because of some job, for tests of memory."""
+        flows = sum(len(flow.waiting) for lane in self._lanes.values() for flow in lane.flows)
+        return flows + len(self._waiting) + len(self._deadlines) + len(self._overdue) + len(self._running)
+
+    def add(self, ticket: Ticket, now: float) -> None:
+        """Have a job wait for its turn.
+
+        Raises:
+            StatusError: RESOURCE_EXHAUSTED, as many as may are pending; or what TensorFlow Serving's parameters forbid:
+                INVALID_ARGUMENT, the request is larger than a batch, or UNAVAILABLE, too many batches wait.
+        """
+        job = ticket.job
+        self._check_bounds(job.model, now)
+        lane = self._lane(job.lane, job.rules or self._rules)
+        if job.independence is not None and lane.rules.enabled and job.independence.known is not False:
+            self._check_rules(lane, job.rows, now)
+            ticket.size = size_of(job.inputs)
+            if ticket.size <= _MOST_BYTES:
+                ticket.shapes = joint_shapes(job.inputs, pad_lengths=lane.rules.pad_lengths)
+        level = level_of(job.priority) - 1
+        if not lane.flows[level].waiting:
+            self._levels.enter(lane, level, now)
+        lane.add(ticket, level)
+        self._waiting[ticket] = lane
+        self._deadlines.add(ticket)
+        self._pending += 1
+        self._pending_of_model[job.model] += 1
+
+    def discard(self, ticket: Ticket) -> bool:
+        """Forget a job that waits. Returns whether it did."""
+        if ticket not in self._waiting:
+            return False
+        self._leave(ticket)
+        self._count_down(ticket)
+        return True
+
+    def clear(self) -> list[Ticket]:
+        """Forget and return all that waits."""
+        waiting = list(self._waiting)
+        for ticket in waiting:
+            self.discard(ticket)
+        return waiting
+
+    def pop_overdue(self, now: float) -> list[Ticket]:
+        """Forget and return the jobs whose deadline has passed; their askers are yet to be told."""
+        self._expire(now)
+        overdue, self._overdue = self._overdue, []
+        for ticket in overdue:
+            self._count_down(ticket)
+        return overdue
+
+    def take(self, now: float) -> Batch | None:
+        """Return the jobs that are to be computed now; None where none may.
+
+        The tickets of a batch are running: they cannot be cancelled any more. To be followed by `finish`.
+        """
+        self._expire(now)
+        while (turn := self._levels.choose(lambda lane: self._may_start(lane, now), self._estimate)) is not None:
+            tickets = self._gather(turn)
+            if tickets:
+                batch = Batch(tuple(tickets), turn.lane.rules, now)
+                turn.lane.running += 1
+                self._running[batch] = turn
+                return batch
+            self._levels.finish(turn, 0.0, now)  # all that was found had just been cancelled
+        return None
+
+    def finish(self, batch: Batch, now: float) -> None:
+        """Tell that a batch was computed."""
+        turn = self._running.pop(batch)
+        turn.lane.running -= 1
+        self._levels.finish(turn, batch.seconds, now)
+        if batch.computed_rows:
+            turn.lane.times.add(batch.computed_rows, len(batch.tickets), batch.seconds)
+        for ticket in batch.tickets:
+            self._count_down(ticket)
+
+    def may_start(self, ticket: Ticket, now: float) -> bool:
+        """Tell whether a job that waits could be computed now, if there were a thread."""
+        return ticket in self._waiting and self._may_start(self._waiting[ticket], now)
+
+    def startable(self, now: float) -> int:
+        """Return how many lanes have a batch that has been gathered long enough, and could be computed now."""
+        return sum(lane.rules.timeout > 0 and self._may_start(lane, now) for lane in self._lanes.values())
+
+    def changes_at(self, now: float) -> float | None:
+        """Return when something will be due that is not due yet: a deadline, or a batch that was gathered long enough."""
+        first = self._deadlines.first()
+        if not self._gathers:
+            return first
+        ripe = (lane.ripe_at() for lane in self._lanes.values())
+        times = [first, *(time for time in ripe if time is not None and time > now)]
+        return min((time for time in times if time is not None), default=None)
+
+    def backlog(self, now: float) -> float | None:
+        """Return the seconds until all that waits and runs would be computed; None where nothing has been measured."""
+        seconds = 0.0
+        for batch, turn in self._running.items():
+            seconds += max(0.0, turn.estimate - (now - batch.started))
+        measured = False
+        for lane in self._lanes.values():
+            if lane.times.per_job is not None:
+                measured = True
+                seconds += lane.jobs * lane.times.per_job
+        return seconds / self._bounds.threads if measured else None
+
+    def _check_bounds(self, model: Hashable, now: float) -> None:
+        pending, of_model = self.pending, self._pending_of_model[model]
+        if pending >= self._bounds.max_pending:
+            raise self._full(f"{pending} requests are waiting already", now)
+        if of_model >= self._bounds.max_pending_per_model:
+            raise self._full(f"{of_model} requests for this model are waiting already", now)
+
+    def _full(self, what: str, now: float) -> StatusError:
+        backlog = self.backlog(now)
+        when = "later" if backlog is None else f"in {backlog:.2g} s"
+        return StatusError(Code.RESOURCE_EXHAUSTED, f"{what}: try again {when}", retry_after=backlog)
+
+    def _check_rules(self, lane: Lane, rows: int, now: float) -> None:
+        rules = lane.rules
+        if rules.max_request_rows is not None and rows > rules.max_request_rows:
+            raise invalid(f"Task size {rows} is larger than maximum input batch size {rules.max_request_rows}")
+        if rules.max_waiting_rows is not None and lane.rows + rows > max(rules.max_waiting_rows, rows):
+            raise StatusError(
+                Code.UNAVAILABLE,
+                f"The batch scheduling queue to which this task was submitted is full; {lane.rows} rows are waiting, "
+                f"{rules.max_waiting_rows} may (max_enqueued_batches times the size of a batch)",
+                retry_after=self.backlog(now),
+            )
+
+    def _lane(self, key: Hashable, rules: BatchingRules) -> Lane:
+        lane = self._lanes.get(key)
+        if lane is None:
+            lane = self._lanes[key] = Lane(key, rules)
+            self._forget_lanes()
+        else:
+            lane.rules = rules
+            self._lanes.move_to_end(key)
+        self._gathers |= rules.timeout > 0
+        return lane
+
+    def _forget_lanes(self) -> None:
+        if len(self._lanes) <= _IDLE_LANES:
+            return
+        idle = [key for key, lane in self._lanes.items() if not lane.jobs and not lane.running]
+        for key in idle[: len(self._lanes) - _IDLE_LANES]:
+            del self._lanes[key]
+
+    def _expire(self, now: float) -> None:
+        for ticket in self._deadlines.pop(now):
+            self._leave(ticket)
+            self._overdue.append(ticket)
+
+    def _leave(self, ticket: Ticket) -> None:
+        lane, level = self._waiting.pop(ticket), level_of(ticket.job.priority) - 1
+        lane.remove(ticket, level)
+        if not lane.flows[level].waiting:
+            self._levels.leave(lane, level)
+        self._deadlines.forget()
+
+    def _count_down(self, ticket: Ticket) -> None:
+        model = ticket.job.model
+        self._pending -= 1
+        self._pending_of_model[model] -= 1
+        if not self._pending_of_model[model]:
+            del self._pending_of_model[model]
+
+    def _may_start(self, lane: Lane, now: float) -> bool:
+        ripe = lane.ripe_at()
+        if ripe is None or ripe > now:
+            return False
+        if not lane.rules.adaptive or lane.running < self._bounds.width:
+            return True
+        oldest = lane.oldest()
+        return oldest is None or not oldest.joinable or lane.most_rows() == 1
+
+    def _estimate(self, lane: Lane) -> float:
+        return lane.times.estimate(max(1, min(lane.rows, lane.most_rows())))
+
+    def _gather(self, turn: Turn) -> list[Ticket]:
+        """Take the jobs of one batch out of the queue, and mark them as running."""
+        chosen = self._choose(turn)
+        for ticket in chosen:
+            self._leave(ticket)
+        taken = []
+        for ticket in chosen:
+            if ticket.set_running_or_notify_cancel():
+                taken.append(ticket)
+            else:
+                self._count_down(ticket)
+        return taken
+
+    def _choose(self, turn: Turn) -> list[Ticket]:
+        """Return the first job of the lane whose turn it is, and others of that lane that fit to it."""
+        first = next(iter(turn.lane.flows[turn.level].waiting))
+        most = turn.lane.most_rows()
+        chosen, rows, size = [first], first.job.rows, first.size
+        if turn.lane.jobs == 1 or not first.joinable or rows >= most:
+            return chosen
+        for ticket in self._candidates(turn):
+            if (
+                ticket is not first
+                and ticket.shapes == first.shapes
+                and ticket.job.independence is first.job.independence
+                and rows + ticket.job.rows <= most
+                and size + ticket.size <= _MOST_BYTES
+            ):
+                chosen.append(ticket)
+                rows += ticket.job.rows
+                size += ticket.size
+                if rows == most:
+                    break
+        return chosen
+
+    def _candidates(self, turn: Turn) -> Iterator[Ticket]:
+        in_order = itertools.chain.from_iterable(flow.waiting for flow in turn.lane.by_urgency(turn.level))
+        return itertools.islice(in_order, _LONGEST_LOOK)

@@ -1,0 +1,89 @@
+"""How long a lane's batches take, learnt by their number of rows."""
+
+_WEIGHT = 0.2
+"""Of the newest measurement."""
+_FIRST = 3
+"""So many batches of a size, then it is judged; until then the fastest counts, since first calls are slow."""
+_BEYOND = 3
+"""How many doublings beyond the largest size that paid are tried."""
+_WORTH = 1.05
+"""A larger batch pays while a row of it takes at most this much of the least that a row was seen to take."""
+_PROBE = 64
+"""So many batches, then a size that was found not to pay is tried again: times change."""
+
+
+class _Size:
+    """Batches of some number of rows, up to the next power of two."""
+
+    def __init__(self, per_row: float) -> None:
+        self.per_row = per_row
+        """Seconds."""
+        self.seen = 1
+
+    def add(self, per_row: float) -> None:
+        if self.seen < _FIRST:
+            self.per_row = min(self.per_row, per_row)
+        else:
+            self.per_row += _WEIGHT * (per_row - self.per_row)
+        self.seen += 1
+
+
+class ServiceTimes:
+    """What one lane's batches took. Not safe from several threads at once."""
+
+    def __init__(self) -> None:
+        self._sizes: dict[int, _Size] = {}
+        """By the exponent of the number of rows."""
+        self._per_job: float | None = None
+        self._batches = 0
+        self.worthwhile: int | None = None
+        """Up to how many rows a larger batch takes less time a row, or may do so for what is known; None for any."""
+
+    @property
+    def per_job(self) -> float | None:
+        """Seconds of compute that a job takes, its share of batches counted; None where nothing was measured."""
+        return self._per_job
+
+    def add(self, rows: int, jobs: int, seconds: float) -> None:
+        """Learn what a batch took."""
+        exponent, per_row = _exponent(rows), seconds / rows
+        known = self._sizes.get(exponent)
+        if known is None or (not self._pays(known) and per_row <= _WORTH * self._least()):
+            self._sizes[exponent] = _Size(per_row)
+        else:
+            known.add(per_row)
+        share = seconds / jobs
+        self._per_job = share if self._per_job is None else self._per_job + _WEIGHT * (share - self._per_job)
+        self._batches += 1
+        self.worthwhile = self._find_worthwhile()
+
+    def estimate(self, rows: int) -> float:
+        """Return the seconds that a batch will take, by the nearest size that was seen; 0 where none was."""
+        if not self._sizes:
+            return 0.0
+        exponent = _exponent(rows)
+        return rows * self._sizes[min(self._sizes, key=lambda known: abs(known - exponent))].per_row
+
+    def _find_worthwhile(self) -> int:
+        bound = _WORTH * self._least()
+        paying, refused = 0, None
+        for exponent, size in sorted(self._sizes.items()):
+            if size.seen < _FIRST or size.per_row <= bound:
+                paying, refused = exponent, None
+            elif refused is None:
+                refused = exponent
+        most = paying + _BEYOND if refused is None else min(paying + _BEYOND, refused - 1)
+        if self._batches % _PROBE == 0:
+            most += 1
+        return 1 << most
+
+    def _pays(self, size: _Size) -> bool:
+        return size.seen < _FIRST or size.per_row <= _WORTH * self._least()
+
+    def _least(self) -> float:
+        return min(size.per_row for size in self._sizes.values())
+
+
+def _exponent(rows: int) -> int:
+    """Return the exponent of the next power of two."""
+    return (rows - 1).bit_length()

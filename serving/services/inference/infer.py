@@ -1,0 +1,95 @@
+"""inference.GRPCInferenceService: ModelInfer, alone and as one request of a stream."""
+
+import contextlib
+from collections.abc import Callable, Iterator
+
+from serving.manager import Manager
+from serving.offload import Offload
+from serving.predictor import Answer, Limits, Predictor, Query
+from serving.protos import inference_pb2 as pb
+from serving.services.inference.faults import misfits_told, unknown_models_told
+from serving.services.inference.request import read_classes, read_query
+from serving.services.inference.response import is_typed, write_response
+from serving.services.messages import parse
+from serving.status import Code, StatusError
+from serving.transports.transport import Call
+
+_LONGEST_ID = 128
+_FINAL = "triton_final_response"
+
+
+class InferService:
+    """Answers serialized requests. Lives in one event loop."""
+
+    def __init__(self, manager: Manager, predictor: Predictor, offload: Offload, limits: Limits) -> None:
+        self._manager = manager
+        self._predictor = predictor
+        self._offload = offload
+        self._limits = limits
+
+    async def infer(self, message: bytes, call: Call) -> bytes:
+        """Run a servable's signature on the inputs of a ModelInferRequest. Raises StatusError."""
+        return await self._infer(message, call, lambda response: response.SerializeToString())
+
+    async def infer_streamed(self, message: bytes, call: Call) -> bytes:
+        """Do the same for a ModelInferRequest of a stream; the answer is a ModelStreamInferResponse."""
+        return await self._infer(message, call, _streamed)
+
+    async def _infer(self, message: bytes, call: Call, finish: Callable[[pb.ModelInferResponse], bytes]) -> bytes:
+        request = await self._offload.run(len(message), lambda: parse(pb.ModelInferRequest, message))
+        if _can_be_told(request.id):
+            call.record.request_id = request.id
+        query, classes = read_query(request), read_classes(request)
+        with (
+            unknown_models_told(self._manager, query.model),
+            misfits_told(self._manager, query, self._limits.max_batch_rows),
+            _waited_too_long(query, call),
+        ):
+            answer = await self._predictor.answer(query, call)
+        typed = is_typed(request)
+
+        def encode() -> bytes:
+            response = write_response(
+                answer,
+                request_id=request.id,
+                typed=typed,
+                classes=classes,
+                max_bytes=self._limits.max_message_bytes,
+            )
+            return finish(response)
+
+        with call.record.timed("encode"):
+            return await self._offload.run(_size(answer), encode)
+
+
+@contextlib.contextmanager
+def _waited_too_long(query: Query, call: Call) -> Iterator[None]:
+    """Say as Triton does that a request's own limit on waiting passed, where its caller would wait longer."""
+    try:
+        yield
+    except StatusError as error:
+        if error.code is not Code.DEADLINE_EXCEEDED or query.queue_seconds is None:
+            raise
+        remaining = call.time_remaining()
+        if remaining is not None and remaining <= 0:
+            raise
+        waited = round(query.queue_seconds * 1e6)
+        raise StatusError(
+            Code.UNAVAILABLE,
+            f"Request timeout expired: its turn did not come within the {waited} microseconds of its 'timeout' parameter",
+            field='parameters["timeout"]',
+        ) from None
+
+
+def _streamed(response: pb.ModelInferResponse) -> bytes:
+    response.parameters[_FINAL].bool_param = True
+    return pb.ModelStreamInferResponse(infer_response=response).SerializeToString()
+
+
+def _can_be_told(request_id: str) -> bool:
+    """Tell whether what a client calls its request can stand in any log."""
+    return 0 < len(request_id) <= _LONGEST_ID and request_id.isascii() and request_id.isprintable()
+
+
+def _size(answer: Answer) -> int:
+    return sum(array.nbytes for array in answer.outputs.values())

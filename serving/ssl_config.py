@@ -1,0 +1,33 @@
+"""TLS from a file: TensorFlow Serving's SSLConfig, which holds keys and certificates as PEM text.
+
+Source: tensorflow_serving/config/ssl_config.proto.
+"""
+
+from pathlib import Path
+
+import grpc
+
+from serving.protos import config_pb2 as pb
+from serving.status import invalid
+from serving.text_proto import read_text_file
+
+
+def read_credentials(path: str | Path) -> grpc.ServerCredentials:
+    """Return what a `--ssl_config_file` says; with `client_verify`, clients must show a certificate of `custom_ca`'s.
+
+    Raises:
+        StatusError: INVALID_ARGUMENT; the file cannot be read, or something is missing in it. No key is quoted.
+    """
+    config = read_text_file(path, pb.SSLConfig, is_secret=True)
+    for name in ("server_key", "server_cert"):
+        if "-----BEGIN " not in getattr(config, name):
+            raise invalid(
+                f"{path}: {name} must hold the text of a PEM file, from -----BEGIN to -----END, with \\n for its line ends"
+            )
+    if config.client_verify and not config.custom_ca:
+        raise invalid(f"{path}: client_verify needs custom_ca, the PEM text of who signed the clients' certificates")
+    return grpc.ssl_server_credentials(
+        [(config.server_key.encode(), config.server_cert.encode())],
+        root_certificates=config.custom_ca.encode() or None,
+        require_client_auth=config.client_verify,
+    )

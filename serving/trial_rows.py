@@ -1,0 +1,84 @@
+"""Rows to try a signature with: those of its passport, or made-up ones."""
+
+import base64
+from collections.abc import Callable, Iterator
+
+import ml_dtypes
+import numpy as np
+
+from serving.signature import Signature, TensorSpec
+from zoo.errors import ArtifactError
+from zoo.passport import Passport, Tensor, Tolerance
+
+_ROWS = 4
+_LENGTH = 8
+"""Of an axis of any length."""
+
+
+class TrialRows:
+    """Inputs of a signature, a few rows each."""
+
+    def __init__(self, signature: Signature, passport: Callable[[], str | None] = lambda: None) -> None:
+        """Prepare; the passport's text is read when it is needed."""
+        self._signature = signature
+        self._read = passport
+
+    def candidates(self) -> Iterator[dict[str, np.ndarray]]:
+        """Return inputs of some different rows each, the likeliest to be like real ones first."""
+        passport = self._passport()
+        golden = passport.golden.get(self._signature.name) if passport else None
+        if golden is not None and golden.inputs.keys() == self._signature.inputs.keys():
+            rows = {name: read_tensor(tensor)[:_ROWS] for name, tensor in golden.inputs.items()}
+            if len(next(iter(rows.values()))) > 1:
+                yield rows
+        yield {name: _made_up(spec, _spread(passport, self._signature.name, name)) for name, spec in self._inputs()}
+
+    def tolerance(self) -> Tolerance:
+        """Return how far answers may differ and still be the same."""
+        passport = self._passport()
+        return passport.tolerance if passport else Tolerance()
+
+    def _inputs(self) -> Iterator[tuple[str, TensorSpec]]:
+        yield from self._signature.inputs.items()
+
+    def _passport(self) -> Passport | None:
+        text = self._read()
+        try:
+            return None if text is None else Passport.from_json(text)
+        except ArtifactError:
+            return None
+
+
+def read_tensor(tensor: Tensor) -> np.ndarray:
+    """Return the array that a passport holds. Raises ValueError where the contents do not fit the shape."""
+    if tensor.strings is not None:
+        return np.array([text.encode() for text in tensor.strings], dtype=object).reshape(tensor.shape)
+    if tensor.binary is not None:
+        return np.array([base64.b64decode(item) for item in tensor.binary], dtype=object).reshape(tensor.shape)
+    flat = np.frombuffer(base64.b64decode(tensor.base64 or ""), dtype=_dtype(tensor.dtype).newbyteorder("<"))
+    return flat.reshape(tensor.shape).astype(_dtype(tensor.dtype))
+
+
+def _dtype(name: str) -> np.dtype:
+    return np.dtype(getattr(ml_dtypes, name, None) or name)
+
+
+def _spread(passport: Passport | None, signature: str, name: str) -> tuple[float, float]:
+    facts = passport.signatures.get(signature) if passport else None
+    known = facts.inputs.get(name) if facts else None
+    return (known.range if known else None) or (0.0, 1.0)
+
+
+def _made_up(spec: TensorSpec, spread: tuple[float, float]) -> np.ndarray:
+    """Return different rows of values that most models take: small numbers, 0 and 1 for ids, digits for strings."""
+    shape = (_ROWS, *(_LENGTH if size is None else size for size in (spec.shape or ())[1:]))
+    random = np.random.default_rng(0)
+    if spec.dtype == "string":
+        return np.array([str(number).encode() for number in range(int(np.prod(shape)))], dtype=object).reshape(shape)
+    dtype = _dtype(spec.dtype)
+    if dtype.kind not in "iub":
+        return random.uniform(*spread, shape).astype(dtype)
+    numbers = random.integers(0, 2, shape)
+    columns = numbers.reshape(_ROWS, -1)[:, :2]
+    columns[:] = np.array([[0, 0], [1, 0], [0, 1], [1, 1]])[:, : columns.shape[1]]
+    return numbers.astype(dtype)

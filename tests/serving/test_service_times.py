@@ -1,0 +1,70 @@
+"""What is learnt of a lane's batches."""
+
+import pytest
+
+from serving.service_times import ServiceTimes
+
+
+def learnt(seconds_per_row: dict[int, float], times: int = 3) -> ServiceTimes:
+    found = ServiceTimes()
+    for _ in range(times):
+        for rows, seconds in seconds_per_row.items():
+            found.add(rows, rows, seconds * rows)
+    return found
+
+
+def test_a_constant_time_is_learnt_exactly() -> None:
+    times = learnt({8: 0.5}, times=10)
+    assert times.estimate(8) == pytest.approx(4.0)
+    assert times.per_job == pytest.approx(0.5)
+
+
+def test_the_nearest_size_speaks_for_others() -> None:
+    times = learnt({1: 1.0, 32: 0.1})
+    assert times.estimate(2) == pytest.approx(2.0)
+    assert times.estimate(64) == pytest.approx(6.4)
+    assert ServiceTimes().estimate(3) == 0.0
+    assert ServiceTimes().per_job is None
+
+
+def test_newer_times_count_more() -> None:
+    times = ServiceTimes()
+    for seconds in [1.0] * 5 + [3.0] * 30:
+        times.add(1, 1, seconds)
+    assert times.estimate(1) == pytest.approx(3.0, rel=0.01)
+
+
+@pytest.mark.parametrize(
+    ("seconds_per_row", "most"),
+    [
+        ({}, None),  # nothing is known: try
+        ({1: 1.0}, 8),  # three doublings further
+        ({1: 1.0, 2: 0.6}, 16),
+        ({1: 1.0, 2: 0.6, 4: 0.9}, 2),
+        ({1: 1.0, 2: 0.6, 16: 0.9}, 8),  # between them it is not known
+        ({1: 1.0, 2: 1.2}, 1),  # larger batches do not pay
+        ({1: 1.0, 2: 0.6, 4: 0.4, 8: 0.3, 16: 0.25, 32: 0.25, 64: 0.25}, 512),
+    ],
+)
+def test_batches_grow_while_a_row_gets_cheaper(seconds_per_row: dict[int, float], most: int | None) -> None:
+    assert learnt(seconds_per_row).worthwhile == most
+
+
+def test_a_slow_first_call_does_not_count() -> None:
+    times = learnt({1: 1.0})
+    for seconds in (50.0, 0.5, 0.6):
+        times.add(2, 2, 2 * seconds)
+    assert times.estimate(2) == pytest.approx(1.0)
+    assert times.worthwhile >= 2
+
+
+def test_a_size_that_did_not_pay_is_tried_again_now_and_then_and_forgiven() -> None:
+    times = learnt({1: 1.0, 2: 1.2})
+    found = []
+    for _ in range(130):
+        found.append(times.worthwhile)
+        times.add(1, 1, 1.0)
+    assert 2 <= found.count(2) <= 3
+    assert times.worthwhile == 1
+    times.add(2, 2, 1.0)
+    assert times.worthwhile >= 2
