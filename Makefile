@@ -63,6 +63,7 @@ bench: $(VENV)/.dev  ## Measure training, serving and generation against their p
 	$(BIN)/python benchmarks/training_speed.py
 	$(BIN)/python benchmarks/strategy_overhead.py
 	$(BIN)/python benchmarks/serving_speed.py
+	$(BIN)/python benchmarks/call_overhead.py
 	$(BIN)/python benchmarks/generation_speed.py
 
 release: $(VENV)/.dev  ## Build the sdist and the wheel into dist/.

@@ -111,6 +111,10 @@ def _seconds(text: str) -> float:
     return seconds
 
 
+def _version(text: str) -> int | str:
+    return int(text) if text.isascii() and text.isdigit() else text
+
+
 def _positive_seconds(text: str) -> float:
     seconds = _seconds(text)
     if seconds == 0:
@@ -184,7 +188,9 @@ def predict_command(parser: argparse.ArgumentParser) -> None:
         "--input", required=True, type=Path, metavar="FILE", help="what to send: .npy, .npz, .json or .png"
     )
     parser.add_argument("--target", default=f"localhost:{DEFAULT_PORT}", help="host:port (default: %(default)s)")
-    parser.add_argument("--version", type=int, help="a certain version (default: the newest)")
+    parser.add_argument(
+        "--version", type=_version, help="a certain version, by its number or its label (default: the newest)"
+    )
     parser.add_argument("--signature", default="", help="a certain signature (default: serving_default)")
     parser.add_argument(
         "--timeout",

@@ -1,7 +1,7 @@
 """What is counted of calls, loads and unloads; known to no format that shows it.
 
 Plain numbers, since they are touched for every call: the counters and histograms of prometheus_client take
-three times as long (benchmarks/results/call_overhead.md), and only its text format is needed.
+over four times as long (benchmarks/results/call_overhead.md), and only its text format is needed.
 """
 
 import threading
@@ -37,10 +37,10 @@ class Histogram:
         """Of each bucket alone; the last is for what is over all bounds."""
         self.sum = 0.0
 
-    def add(self, value: float) -> None:
+    def add(self, value: float, times: int = 1) -> None:
         """Count a value; a bound belongs to the bucket below."""
-        self.counts[bisect_left(self.bounds, value)] += 1
-        self.sum += value
+        self.counts[bisect_left(self.bounds, value)] += times
+        self.sum += value * times
 
 
 def _times() -> Histogram:
@@ -93,7 +93,8 @@ class CallMetrics:
         if record.rows:
             self.rows[model].add(record.rows)
         if record.batch_rows and record.executions:
-            self.batch_rows[model].add(record.batch_rows)
+            # Of calls in one batch one has it; one that was taken apart has several, of about as many rows each.
+            self.batch_rows[model].add(record.batch_rows / record.executions, record.executions)
 
     def _bounded(self, model: str) -> str:
         if model in self._models or not model:

@@ -4,7 +4,7 @@ import asyncio
 import logging
 import threading
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
@@ -75,6 +75,7 @@ class Server:
         *,
         config: ServerConfig | None = None,
         load_engine: EngineLoader | None = None,
+        interceptors: Sequence[Interceptor] = (),
         **fields: Any,
     ) -> None:
         """Prepare a server; nothing happens before `start`.
@@ -83,6 +84,7 @@ class Server:
             repository: the folder of models; `saved_models` where neither this nor the config says otherwise.
             config: how the server behaves.
             load_engine: what executes a version; where not given, TensorFlow or LiteRT, as its files and the config say.
+            interceptors: what else stands around every call, of gRPC and HTTP, inside of what the server itself puts there.
             **fields: fields of ServerConfig, which win over `config`.
 
         Raises:
@@ -116,7 +118,7 @@ class Server:
             *([self._calls] if self.config.rest_api_port else []),
         ]
         self._recorder = Recorder(listeners)
-        self._interceptors: list[Interceptor] = [self._recorder, self._drain]
+        self._interceptors: list[Interceptor] = [self._recorder, self._drain, *interceptors]
         self._health = HealthService()
         self._limits = Limits(self.config.max_message_bytes, self.config.max_batch_rows, self.config.allow_unknown_rank)
         self._predictor = Predictor(self.manager, self._scheduler, self._offload, self._limits)

@@ -23,6 +23,8 @@ REFLECTION_INFO = f"/{REFLECTION_SERVICE}/ServerReflectionInfo"
 
 HTTP_LIVE = "GET /v2/health/live"
 HTTP_READY = "GET /v2/health/ready"
+HTTP_LOAD = "POST /v2/repository/models/{model}/load"
+HTTP_UNLOAD = "POST /v2/repository/models/{model}/unload"
 METRICS = "GET /metrics"
 
 CONTENT_KEY = "zoo-tensor-content"

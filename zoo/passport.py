@@ -237,7 +237,7 @@ class Passport:
     def to_json(self) -> str:
         """Return the text of passport.json, with the hash of what it says."""
         # Written as it will be read, so that whoever reads it and writes it anew gets the same hash: 1 of a float is 1.0.
-        data = dataclasses.asdict(read(type(self), json.loads(json.dumps(dataclasses.asdict(self), allow_nan=False))))
+        data = dataclasses.asdict(read(type(self), json.loads(json.dumps(dataclasses.asdict(self)))))
         data["hash"] = _hash_of(data) if self.format > 1 else None
         return json.dumps(data, indent=1, sort_keys=True, allow_nan=False) + "\n"
 

@@ -23,6 +23,8 @@ class LiteRTEngine:
 
     platform = "tflite"
     """See PlatformEngine."""
+    variant = "litert"
+    """Its name in a passport, which says how much its answers may differ from the SavedModel's."""
 
     def __init__(self, version: Path, *, interpreters: int = 1) -> None:
         """Load a version folder.

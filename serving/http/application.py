@@ -11,7 +11,6 @@ from dataclasses import dataclass, field
 from math import ceil
 from time import monotonic
 from typing import Any
-from urllib.parse import parse_qsl
 
 from serving.call_record import CallRecord
 from serving.http.body import (
@@ -33,13 +32,12 @@ logger = logging.getLogger(__name__)
 
 Send = Callable[[Mapping[str, Any]], Awaitable[None]]
 
-_LINGER = 3.0  # seconds; a client that is still sending reads no answer before it is done
+LINGER = 3.0  # seconds; a client that is still sending reads no answer before it is done
 _CORS = {
     "access-control-allow-origin": "*",
     "access-control-allow-methods": "POST, GET",
     "access-control-allow-headers": "Content-Type",
 }
-_MAX_QUERY = 20
 
 
 @dataclass
@@ -93,15 +91,14 @@ class Application:
             body = await decompress(
                 body, headers.get("content-encoding", "").lower(), route.method.max_bytes, self._offload
             )
-            query = _query(scope["query_string"])
         except StatusError as error:
             return _error(error, {"allow": ", ".join(verbs)} if verbs else {})
         call = HttpCall(
             CallRecord(route.method.path),
             metadata=headers,
-            parameters={**query, **parameters},
+            parameters=parameters,  # a query means nothing, as in TensorFlow Serving
             peer=_peer(scope.get("client")),
-            deadline=None if self._seconds is None else monotonic() + self._seconds,
+            deadline=monotonic() + self._seconds if self._seconds is not None and route.is_timed else None,
         )
         return await _unless_gone(self._run(route, body, call), call, receive)
 
@@ -140,13 +137,6 @@ async def _unless_gone(work: Any, call: HttpCall, receive: Receive) -> _Response
         gone.cancel()
 
 
-def _query(text: bytes) -> dict[str, str]:
-    try:
-        return dict(parse_qsl(text.decode("latin-1"), max_num_fields=_MAX_QUERY))
-    except ValueError:
-        raise invalid(f"the query has more than {_MAX_QUERY} fields") from None
-
-
 def _no_route(verb: str, path: str, verbs: Sequence[str]) -> StatusError:
     shown = f"{verb} {path[:200]}"
     if path.lower().startswith("/v1/"):
@@ -161,6 +151,8 @@ def _no_route(verb: str, path: str, verbs: Sequence[str]) -> StatusError:
 
 def _error(error: StatusError, headers: Mapping[str, str]) -> _Response:
     found = {"content-type": JSON, **headers}
+    if error.code is Code.UNAUTHENTICATED:
+        found.setdefault("www-authenticate", "Bearer")  # RFC 9110, 11.6.1: a 401 says what it wants
     if error.retry_after is not None:
         found["retry-after"] = str(ceil(error.retry_after))
     return _Response(status_of(error), error_body(error.message), found)
@@ -198,7 +190,7 @@ async def _send(response: _Response, more: Mapping[str, str], receive: Receive, 
 async def _drop_the_rest(receive: Receive) -> None:
     """Read what a client still sends; to close on it would take the answer from it (RFC 9112, 9.6)."""
     with contextlib.suppress(TimeoutError):
-        async with asyncio.timeout(_LINGER):
+        async with asyncio.timeout(LINGER):
             while True:
                 message = await receive()
                 if message["type"] == "http.disconnect" or not message.get("more_body", False):

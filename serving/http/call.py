@@ -20,7 +20,7 @@ class HttpCall:
     metadata: Mapping[str, str | bytes]
     """The headers, their names in lower case."""
     parameters: Mapping[str, str] = field(default_factory=dict)
-    """What the path and the query name: the groups of the route's pattern, then `key=value`."""
+    """What the path names: the groups of the route's pattern."""
     peer: str = ""
     identities: Sequence[str] = ()
     trailing: MutableMapping[str, str | bytes] = field(default_factory=dict)

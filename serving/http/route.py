@@ -21,9 +21,13 @@ class Route:
     pattern: re.Pattern[str]
     """Of the whole path, still percent-encoded; its groups are the call's parameters."""
     method: Unary
+    is_timed: bool = True
+    """Whether the server's limit for an answer holds."""
 
     @classmethod
-    def of(cls, name: str, pattern: str, handler: Handler, max_bytes: int = SMALL_MESSAGE) -> Self:
+    def of(
+        cls, name: str, pattern: str, handler: Handler, max_bytes: int = SMALL_MESSAGE, *, is_timed: bool = True
+    ) -> Self:
         """Make a route.
 
         Args:
@@ -31,12 +35,15 @@ class Route:
             pattern: a regular expression; letters match in either case, as in TensorFlow Serving.
             handler: what answers.
             max_bytes: the largest body, once decompressed.
+            is_timed: whether the server's limit for an answer holds.
         """
 
         async def answer(body: bytes, call: Call) -> bytes:
             return await handler(body, cast("HttpCall", call))
 
-        return cls(name.split(maxsplit=1)[0], re.compile(pattern, re.IGNORECASE), Unary(name, answer, max_bytes))
+        return cls(
+            name.split(maxsplit=1)[0], re.compile(pattern, re.IGNORECASE), Unary(name, answer, max_bytes), is_timed
+        )
 
     def match(self, path: str) -> dict[str, str] | None:
         """Return the parameters in a path, decoded; None where it is another's."""

@@ -1,4 +1,7 @@
-"""The paths of the server, and what answers each."""
+"""The paths of the server, and what answers each.
+
+Their names are what interceptors see as a method's path, and metrics and logs as `method`.
+"""
 
 import re
 from collections.abc import Sequence
@@ -9,7 +12,7 @@ from serving.http.model_api import ModelApi
 from serving.http.predict_api import PredictApi
 from serving.http.route import Route
 from serving.http.task_api import TaskApi
-from serving.wire import HTTP_LIVE, HTTP_READY, METRICS
+from serving.wire import HTTP_LIVE, HTTP_LOAD, HTTP_READY, HTTP_UNLOAD, METRICS
 
 METRICS_PATHS = ("/metrics", "/monitoring/prometheus/metrics")
 """Prometheus' own default, and that of TensorFlow Serving."""
@@ -51,8 +54,8 @@ def inference_routes(api: InferenceApi, *, max_bytes: int) -> Sequence[Route]:
         Route.of(HTTP_LIVE, r"/v2/health/live", api.live),
         Route.of(HTTP_READY, r"/v2/health/ready", api.ready),
         Route.of("POST /v2/repository/index", r"/v2/repository/index", api.index),
-        Route.of("POST /v2/repository/models/{model}/load", rf"{_V2_REPOSITORY}/load", api.load),
-        Route.of("POST /v2/repository/models/{model}/unload", rf"{_V2_REPOSITORY}/unload", api.unload),
+        Route.of(HTTP_LOAD, rf"{_V2_REPOSITORY}/load", api.load, is_timed=False),
+        Route.of(HTTP_UNLOAD, rf"{_V2_REPOSITORY}/unload", api.unload, is_timed=False),
     ]
 
 

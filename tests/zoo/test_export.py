@@ -344,7 +344,7 @@ def dense() -> keras.layers.Layer:
         (
             lambda: build(head={"kind": "linear"}),
             {"facts": zoo.ExportFacts(metrics={"test": {"loss": float("nan")}})},
-            r"the passport holds what JSON cannot .* nan",
+            r"the passport holds what JSON cannot .* \.metrics\.test\.loss: expected a finite number, got nan",
         ),
         (
             lambda: build(head={"kind": "linear"}),

@@ -17,7 +17,11 @@ from serving.status import Code, StatusError
 from zoo.errors import did_you_mean
 
 _LISTED = 20
-_FIELDS = {"output_filter": "outputs", "model_spec.signature_name": 'parameters["signature_name"]'}
+_FIELDS = {
+    "output_filter": "outputs",
+    "model_spec.signature_name": 'parameters["signature_name"]',
+    "model_spec.version_label": 'parameters["version_label"]',
+}
 """By where an error is in a PredictRequest: where it is in a ModelInferRequest."""
 
 

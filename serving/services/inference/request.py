@@ -9,6 +9,7 @@ from serving.services.inference.tensors import InferSource
 from serving.status import invalid
 
 SIGNATURE = "signature_name"
+LABEL = "version_label"
 _SHARED_MEMORY = ("shared_memory_region", "shared_memory_byte_size", "shared_memory_offset")
 _RESERVED = "triton_"
 _EMPTY_FINAL = "triton_enable_empty_final_response"  # of decoupled models, which answer any number of times: none here
@@ -52,9 +53,9 @@ def read_query(request: pb.ModelInferRequest) -> Query:
         _refuse_shared_memory(output.parameters, f"outputs[{i}]")
     timeout = _whole_number(parameters, "timeout", "int64_param")
     return Query(
-        model_of(request.model_name, request.model_version),
+        _model(request),
         _sources(request),
-        _signature(parameters),
+        _text(parameters, SIGNATURE),
         [output.name for output in request.outputs],
         priority=_whole_number(parameters, "priority", "int64_param or uint64_param"),
         queue_seconds=timeout / 1e6 if timeout else None,
@@ -117,14 +118,22 @@ def _refuse_shared_memory(parameters: Parameters, path: str) -> None:
             )
 
 
-def _signature(parameters: Parameters) -> str:
-    if SIGNATURE not in parameters:
+def _model(request: pb.ModelInferRequest) -> ModelRef:
+    label = _text(request.parameters, LABEL)
+    if not label:
+        return model_of(request.model_name, request.model_version)
+    if request.model_version:
+        raise invalid(f"the request has a model_version and a '{LABEL}': send one of them", field=_parameter(LABEL))
+    return ModelRef(request.model_name, label=label)
+
+
+def _text(parameters: Parameters, name: str) -> str:
+    """Return a parameter's text, the empty one where it is not given."""
+    if name not in parameters:
         return ""
-    parameter = parameters[SIGNATURE]
+    parameter = parameters[name]
     if parameter.WhichOneof("parameter_choice") != "string_param":
-        raise invalid(
-            f"invalid value type for '{SIGNATURE}' parameter, expected string_param.", field=_parameter(SIGNATURE)
-        )
+        raise invalid(f"invalid value type for '{name}' parameter, expected string_param.", field=_parameter(name))
     return parameter.string_param
 
 

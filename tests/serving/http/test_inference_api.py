@@ -214,6 +214,16 @@ def test_a_model_is_unloaded_and_loaded_again(http_repository: Path, tmp_path: P
             client.load_model("affine", config="{}")
 
 
+def test_a_load_may_take_longer_than_an_answer(http_repository: Path, tmp_path: Path) -> None:
+    shutil.copytree(http_repository / "affine", tmp_path / "models" / "affine")
+    with serving.Server(
+        tmp_path / "models", port=0, rest_api_port=-1, poll_seconds=0, rest_api_timeout_in_ms=1
+    ) as server:  # fmt: skip
+        for what in ("unload", "load"):
+            answer = ask(server.rest_api_port, "POST", f"/v2/repository/models/affine/{what}")
+            assert (answer.status, answer.json) == (200, {})
+
+
 def document_with(**changes: Any) -> dict[str, Any]:
     tensor = {"name": "x", "shape": [2], "datatype": "FP32", "data": [1, 2], **changes}
     return {"inputs": [{key: value for key, value in tensor.items() if value is not None}]}

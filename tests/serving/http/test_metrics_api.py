@@ -1,6 +1,8 @@
 """What is counted, read with Prometheus's own parser and held against calls that were made."""
 
+import re
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -108,3 +110,27 @@ def test_openmetrics_is_written_for_who_prefers_it(port: int) -> None:
     answer = ask(port, "GET", "/metrics", None, {"Accept": "application/openmetrics-text;version=1.0.0"})
     assert answer.headers["content-type"].startswith("application/openmetrics-text")
     assert answer.body.endswith(b"# EOF\n")
+
+
+def test_the_guide_names_every_metric(counted: serving.Server) -> None:
+    assert predict(counted.rest_api_port, "affine", {"instances": [1.0]}).status == 200
+    guide = (Path(__file__).parents[3] / "docs" / "rest.md").read_text(encoding="utf-8")
+    page = ask(counted.rest_api_port, "GET", "/metrics").body.decode()
+    names = {line.split()[2] for line in page.splitlines() if line.startswith("# TYPE ")}
+    ours = {name for name in names if not name.startswith(("process_", "python_"))}
+    assert {name for name in ours if f"`{name}`" not in guide} == set()
+    told = set(re.findall(r"`(:?(?:zoo|tensorflow)[a-z_:]+)`", guide))
+    assert told - ours == set()
+
+
+def test_every_row_is_in_one_batch(counted: serving.Server) -> None:
+    with ThreadPoolExecutor(8) as pool:
+        answers = pool.map(
+            lambda rows: predict(counted.rest_api_port, "affine", {"instances": [0.0] * rows}).status, [1, 2, 3] * 20
+        )
+        assert set(answers) == {200}
+    samples = scrape(counted.rest_api_port)
+    assert value(samples, "zoo_request_rows_sum", model="affine") == 20 * (1 + 2 + 3)
+    assert value(samples, "zoo_request_rows_count", model="affine") == 60
+    assert value(samples, "zoo_batch_rows_sum", model="affine") == 20 * (1 + 2 + 3)
+    assert 1 <= value(samples, "zoo_batch_rows_count", model="affine") <= 60

@@ -49,7 +49,16 @@ def check(response: peer.ModelInferResponse) -> None:
 
 PARAMETERS = st.dictionaries(
     st.sampled_from(
-        ["signature_name", "priority", "sequence_id", "classification", "shared_memory_region", "binary_data"]
+        [
+            "signature_name",
+            "version_label",
+            "timeout",
+            "priority",
+            "sequence_id",
+            "classification",
+            "shared_memory_region",
+            "binary_data",
+        ]
     )
     | WORDS,
     st.one_of(
@@ -105,7 +114,7 @@ def channel(every: serving.Server) -> grpc.Channel:
 @settings(max_examples=200, deadline=None)
 @given(request_=requests())
 def test_random_requests_never_hurt(channel: grpc.Channel, request_: peer.ModelInferRequest) -> None:
-    send(channel, request_.SerializeToString())
+    send(channel, request_.SerializeToString(), allowed=frozenset({"UNAVAILABLE"}))  # a `timeout` of microseconds
 
 
 @settings(max_examples=150, deadline=None)

@@ -71,3 +71,12 @@ def test_a_class_count_that_is_no_number_is_refused() -> None:
     request.outputs.add(name="y").parameters["classification"].string_param = "5"
     with pytest.raises(StatusError, match="invalid value type for 'classification' parameter, expected int64_param"):
         read_classes(ours(request))
+
+
+def test_a_version_by_its_label() -> None:
+    request = raw_request("m", INPUTS)
+    request.parameters["version_label"].string_param = "stable"
+    assert read_query(ours(request)).model == ModelRef("m", label="stable")
+    request.model_version = "1"
+    with pytest.raises(StatusError, match="a model_version and a 'version_label': send one of them"):
+        read_query(ours(request))

@@ -1,5 +1,7 @@
 """Triton's own client, synchronous; what it does not send is sent by its stubs."""
 
+from pathlib import Path
+
 import grpc
 import numpy as np
 import pytest
@@ -7,6 +9,7 @@ from grpc_reflection.v1alpha.proto_reflection_descriptor_database import ProtoRe
 from tritonclient.grpc import InferenceServerClient, InferRequestedOutput, model_config_pb2, service_pb2_grpc
 from tritonclient.utils import InferenceServerException
 
+import serving
 from tests.serving.inference.cases import raw_request, triton_input, typed_request
 
 X = np.array([1, 2, 3], np.float32)
@@ -102,6 +105,24 @@ def test_raw_contents_are_answered_raw(stub: service_pb2_grpc.GRPCInferenceServi
     response = stub.ModelInfer(raw_request("affine", {"x": X}), timeout=30)
     assert [np.frombuffer(raw, "<f4").tolist() for raw in response.raw_output_contents] == [[3.5, 4, 4.5]]
     assert not any(output.HasField("contents") for output in response.outputs)
+
+
+def test_a_version_can_be_chosen_by_its_label(repository: Path, tmp_path: Path) -> None:
+    config = tmp_path / "models.config"
+    config.write_text(
+        f"""model_config_list {{ config {{
+            name: "affine" base_path: "{repository / "affine"}" model_platform: "tensorflow"
+            model_version_policy {{ all {{}} }} version_labels {{ key: "stable" value: 1 }}
+        }} }}"""
+    )
+    with (
+        serving.Server(port=0, poll_seconds=0, model_config_file=config) as server,
+        InferenceServerClient(f"localhost:{server.port}") as triton,
+    ):
+        result = triton.infer("affine", [triton_input("x", X)], parameters={"version_label": "stable"})
+        assert (result.as_numpy("y").tolist(), result.get_response().model_version) == ([2.5, 3, 3.5], "1")
+        with pytest.raises(InferenceServerException, match="Unrecognized servable version label"):
+            triton.infer("affine", [triton_input("x", X)], parameters={"version_label": "canary"})
 
 
 def test_metadata_of_a_model_that_is_not_there(triton: InferenceServerClient) -> None:
