@@ -44,14 +44,14 @@ class TFLiteFile:
         Raises:
             ServerError: the content is none of LiteRT's, or uses operations that it does not have.
         """
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", message=r"\s*Warning: tf\.lite\.Interpreter is deprecated")
-            make, resolvers = _interpreter_class()
-            resolver = resolvers.AUTO if fast else resolvers.BUILTIN_WITHOUT_DEFAULT_DELEGATES
-            try:
-                return make(model_content=self._content, num_threads=1, experimental_op_resolver_type=resolver)
-            except (ValueError, RuntimeError) as error:
-                raise ServerError(f"LiteRT cannot load {self.path}: {first_line(error)}") from error
+        # Not in `catch_warnings`, which threads that make interpreters at once would undo for one another.
+        warnings.filterwarnings("ignore", message=r"\s*Warning: tf\.lite\.Interpreter is deprecated")
+        make, resolvers = _interpreter_class()
+        resolver = resolvers.AUTO if fast else resolvers.BUILTIN_WITHOUT_DEFAULT_DELEGATES
+        try:
+            return make(model_content=self._content, num_threads=1, experimental_op_resolver_type=resolver)
+        except (ValueError, RuntimeError) as error:
+            raise ServerError(f"LiteRT cannot load {self.path}: {first_line(error)}") from error
 
 
 def read_tflite_signature_defs(version: Path) -> prediction_pb2.SignatureDefMap:
