@@ -3,9 +3,11 @@
     python benchmarks/scheduling.py [--rounds 5] [--seconds 2] [--loadgen PATH]
 
 Three servers, the same but for how they schedule: `direct` (a plain pool of threads, every request alone), `always`
-(TensorFlow Serving's parameters with a timeout, as its guide recommends) and `ours` (the default). Closed loop: so many calls in flight at once. The bar: never
-below 0.95 times the better of the other two. `--loadgen` names a load generator that prints a JSON line with `rps`,
-`p50_us`, `p99_us` and `err`; without it calls come from Python, which takes most of two cores by itself.
+(TensorFlow Serving's parameters with a timeout, as its guide recommends) and `ours` (the default). Closed loop: so many
+calls in flight at once. The bar: never below 0.95 times the better of the other two.
+
+`--loadgen` names a load generator that prints a JSON line with `rps`, `p50_us`, `p99_us` and `err`; without it calls come
+from Python, which takes most of two cores by itself.
 """
 
 import argparse
@@ -17,21 +19,24 @@ import subprocess
 import sys
 import tempfile
 import time
-from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import asdict, dataclass
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Self
 
 import grpc
 import numpy as np
+import psutil
 from environment import RESULTS, describe
 
 import serving
 import serving.server
 from serving.batching_parameters import BatchingParameters
 from serving.codec import encode
+from serving.job import Job, Ticket
 from serving.protos import prediction_pb2 as pb
-from serving.scheduler import Job
+from serving.status import StatusError
 from serving.trial_rows import read_tensor
 from serving.wire import CONTENT_KEY, PREDICT
 from zoo.artifact import read_passport
@@ -40,6 +45,7 @@ SHIPPED = Path(__file__).parents[1] / "saved_models"
 MODELS = ("digits_mlp", "mnist_cnn")
 CONCURRENCY = (1, 8, 32, 64)
 MODES = ("direct", "always", "ours")
+WARM_UP = 0.2  # seconds
 
 
 @dataclass(frozen=True)
@@ -49,6 +55,13 @@ class Round:
     per_second: float
     p50_ms: float
     p99_ms: float
+    cpu_us: float = 0.0
+    """Of the server's processor time, per request, the warm-up counted."""
+
+
+def _answer(ticket: Ticket) -> None:
+    if ticket.set_running_or_notify_cancel():
+        ticket.set_result(ticket.job.run(ticket.job.inputs))
 
 
 class Pool:
@@ -62,9 +75,15 @@ class Pool:
         """Return one of as many threads as the server would have."""
         return cls(config.threads)
 
-    def submit(self, job: Job) -> Future[dict[str, np.ndarray]]:
+    def promise(self, job: Job) -> Ticket:
         """See Scheduler."""
-        return self._pool.submit(job.run, job.inputs)
+        return Ticket(job, 0.0)
+
+    def submit_all(self, tickets: Sequence[Ticket]) -> list[tuple[Ticket, StatusError]]:
+        """See Scheduler."""
+        for ticket in tickets:
+            self._pool.submit(_answer, ticket)
+        return []
 
     def drain(self, timeout: float) -> bool:  # noqa: ARG002
         """See Scheduler."""
@@ -97,6 +116,12 @@ class Peer:
         )
         assert self.process.stdout is not None
         self.target = f"127.0.0.1:{int(self.process.stdout.readline())}"
+        self._usage = psutil.Process(self.process.pid)
+
+    def cpu_seconds(self) -> float:
+        """Return the processor time used so far."""
+        times = self._usage.cpu_times()
+        return times.user + times.system
 
     def close(self) -> None:
         """End the process."""
@@ -115,7 +140,7 @@ async def load(target: str, request: bytes, concurrency: int, seconds: float) ->
                 await call(request, metadata=((CONTENT_KEY, "1"),), timeout=30)
                 latencies.append(time.perf_counter() - began)
 
-        await asyncio.gather(*(caller(time.perf_counter() + 0.3) for _ in range(concurrency)))  # warm up
+        await asyncio.gather(*(caller(time.perf_counter() + WARM_UP) for _ in range(concurrency)))  # warm up
         latencies.clear()
         began = time.perf_counter()
         await asyncio.gather(*(caller(began + seconds) for _ in range(concurrency)))
@@ -129,30 +154,25 @@ def load_from_outside(generator: Path, target: str, request: bytes, concurrency:
     with tempfile.NamedTemporaryFile() as file:
         file.write(struct.pack("<I", len(request)) + request)
         file.flush()
-        command = [str(generator), target, PREDICT, file.name, str(concurrency), "0.2", str(seconds), "1"]
+        command = [str(generator), target, PREDICT, file.name, str(concurrency), str(WARM_UP), str(seconds), "1"]
         said = json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
     if said["err"]:
         raise RuntimeError(f"{said['err']} calls failed: {said}")
     return Round(said["rps"], said["p50_us"] / 1000, said["p99_us"] / 1000)
 
 
-def measure(rounds: int, seconds: float, generator: Path | None) -> list[dict[str, Any]]:
+def measure(arguments: argparse.Namespace) -> list[dict[str, Any]]:
     """Return a row per model and concurrency."""
     peers = {mode: Peer(mode) for mode in MODES}
     rows: list[dict[str, Any]] = []
     try:
-        for model in MODELS:
+        for model in arguments.models.split(","):
             request = golden_request(model)
-            for concurrency in CONCURRENCY:
+            for concurrency in map(int, arguments.concurrency.split(",")):
                 results: dict[str, list[Round]] = {mode: [] for mode in MODES}
-                for turn in range(rounds):
+                for turn in range(arguments.rounds):
                     for mode in MODES[turn % 3 :] + MODES[: turn % 3]:
-                        target = peers[mode].target
-                        results[mode].append(
-                            asyncio.run(load(target, request, concurrency, seconds))
-                            if generator is None
-                            else load_from_outside(generator, target, request, concurrency, seconds)
-                        )
+                        results[mode].append(one_round(peers[mode], request, concurrency, arguments))
                 rows.append(
                     {
                         "model": model,
@@ -167,6 +187,17 @@ def measure(rounds: int, seconds: float, generator: Path | None) -> list[dict[st
     return rows
 
 
+def one_round(peer: Peer, request: bytes, concurrency: int, arguments: argparse.Namespace) -> Round:
+    """Load one server for one round."""
+    before = peer.cpu_seconds()
+    if arguments.loadgen is None:
+        found = asyncio.run(load(peer.target, request, concurrency, arguments.seconds))
+    else:
+        found = load_from_outside(arguments.loadgen, peer.target, request, concurrency, arguments.seconds)
+    requests = found.per_second * (arguments.seconds + WARM_UP)
+    return replace(found, cpu_us=1e6 * (peer.cpu_seconds() - before) / requests)
+
+
 def golden_request(model: str) -> bytes:
     """Return a request with the first row of the model's golden inputs."""
     golden = read_passport(SHIPPED / model / "1").golden["serving_default"]
@@ -178,7 +209,7 @@ def golden_request(model: str) -> bytes:
 
 HEADER = (
     "| model | calls in flight | direct, requests/s | always | ours | ours / the better (min-max) "
-    "| p50 ms, direct / always / ours | p99 ms |\n|---|---|---|---|---|---|---|---|"
+    "| p50 ms, direct / always / ours | p99 ms | CPU us per request |\n|---|---|---|---|---|---|---|---|---|"
 )
 
 
@@ -194,7 +225,8 @@ def line(row: dict[str, Any]) -> str:
     return (
         f"| {row['model']} | {row['concurrency']} | {' | '.join(medians('per_second', ',.0f'))} "
         f"| {statistics.median(ratios):.2f} ({min(ratios):.2f}-{max(ratios):.2f}) "
-        f"| {' / '.join(medians('p50_ms', '.2f'))} | {' / '.join(medians('p99_ms', '.1f'))} |"
+        f"| {' / '.join(medians('p50_ms', '.2f'))} | {' / '.join(medians('p99_ms', '.1f'))} "
+        f"| {' / '.join(medians('cpu_us', '.0f'))} |"
     )
 
 
@@ -204,6 +236,8 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=2.0, help="of one round of one server")
     parser.add_argument("--loadgen", type=Path, help="a load generator")
+    parser.add_argument("--models", default=",".join(MODELS))
+    parser.add_argument("--concurrency", default=",".join(map(str, CONCURRENCY)))
     parser.add_argument("--note", default="", help="what to say of the machine")
     parser.add_argument("--serve", choices=MODES, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
@@ -212,7 +246,7 @@ def main() -> None:
         return
     facts = describe(("grpcio", "tensorflow", "numpy"))
     print(HEADER)
-    rows = measure(arguments.rounds, arguments.seconds, arguments.loadgen)
+    rows = measure(arguments)
     RESULTS.mkdir(exist_ok=True)
     (RESULTS / "scheduling.json").write_text(json.dumps({**facts, "rows": rows}, indent=1) + "\n", encoding="utf-8")
     caller = "calls from Python" if arguments.loadgen is None else "calls from a C++ program"

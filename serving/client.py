@@ -82,7 +82,7 @@ class Client:
             self._channel = grpc.insecure_channel(target, options=_UNLIMITED)
         else:
             self._channel = grpc.secure_channel(target, credentials, options=_UNLIMITED)
-        self._signatures: dict[tuple[str, int | None], Mapping[str, Signature]] = {}
+        self._signatures: dict[tuple[str, int | str | None], Mapping[str, Signature]] = {}
 
     def predict(
         self,
@@ -90,7 +90,7 @@ class Client:
         inputs: np.ndarray | Mapping[str, np.ndarray],
         *,
         timeout: float,
-        version: int | None = None,
+        version: int | str | None = None,
         signature: str = "",
         outputs: Sequence[str] = (),
     ) -> dict[str, np.ndarray]:
@@ -101,7 +101,7 @@ class Client:
             inputs: an array per input, or one array where the model takes one input; its name is asked for once then.
                 Arrays are sent as they are: their dtype and shape have to be the signature's.
             timeout: seconds until the call is given up.
-            version: a certain version; the newest one where not given.
+            version: a certain version, by its number or an operator's label; the newest one where not given.
             signature: which of the model's signatures; `serving_default` where not given.
             outputs: which outputs to answer; all of them where not given.
 
@@ -125,13 +125,13 @@ class Client:
         except CodecError as error:
             raise CallError("INTERNAL", f"{self.target} answered with a tensor that cannot be read: {error}") from None
 
-    def signatures(self, model: str, *, timeout: float, version: int | None = None) -> dict[str, Signature]:
+    def signatures(self, model: str, *, timeout: float, version: int | str | None = None) -> dict[str, Signature]:
         """Tell what a model takes and gives, by signature name. Raises CallError."""
         request = pb.GetModelMetadataRequest(model_spec=_spec(model, version), metadata_field=[SIGNATURE_DEF_FIELD])
         response = self._call(GET_MODEL_METADATA, request, pb.GetModelMetadataResponse, timeout)
         return to_signatures(pb.SignatureDefMap.FromString(response.metadata[SIGNATURE_DEF_FIELD].value))
 
-    def passport(self, model: str, *, timeout: float, version: int | None = None) -> dict[str, Any]:
+    def passport(self, model: str, *, timeout: float, version: int | str | None = None) -> dict[str, Any]:
         """Tell what an artifact's passport says: config, data, metrics, sizes, ... Raises CallError where it has none."""
         request = pb.GetModelMetadataRequest(model_spec=_spec(model, version), metadata_field=[PASSPORT_FIELD])
         response = self._call(GET_MODEL_METADATA, request, pb.GetModelMetadataResponse, timeout)
@@ -184,7 +184,7 @@ class Client:
     ) -> None:
         self.close()
 
-    def _only_input(self, model: str, version: int | None, signature: str, timeout: float) -> str:
+    def _only_input(self, model: str, version: int | str | None, signature: str, timeout: float) -> str:
         key = (model, version)
         if key not in self._signatures:
             self._signatures[key] = self.signatures(model, timeout=timeout, version=version)
@@ -223,8 +223,10 @@ def _check_timeout(timeout: float) -> None:
         )
 
 
-def _spec(model: str, version: int | None = None, signature: str = "") -> pb.ModelSpec:
+def _spec(model: str, version: int | str | None = None, signature: str = "") -> pb.ModelSpec:
     spec = pb.ModelSpec(name=model, signature_name=signature)
-    if version is not None:
+    if isinstance(version, str):
+        spec.version_label = version
+    elif version is not None:
         spec.version.value = version
     return spec

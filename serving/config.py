@@ -61,7 +61,7 @@ class ServerConfig:
     """How many requests to a model.tflite are computed at once."""
     num_tflite_interpreters_per_pool: int = 1
     enable_model_warmup: bool = True
-    num_request_iterations_for_warmup: int = 1
+    """Whether a version answers the requests in its assets.extra/tf_serving_warmup_requests before it goes live."""
 
     # Where it listens.
     host: str = "127.0.0.1"
@@ -168,6 +168,7 @@ class ServerConfig:
             unload_threads=self.num_unload_threads,
             max_retries=self.max_num_load_retries,
             retry_seconds=self.load_retry_interval_micros / 1e6,
+            enable_warm_up=self.enable_model_warmup,
             own_batching=own_batching,
         )
 
@@ -192,7 +193,6 @@ _SMALLEST = {
     "max_num_load_retries": 0,
     "num_tflite_pools": 1,
     "num_tflite_interpreters_per_pool": 1,
-    "num_request_iterations_for_warmup": 0,
     "rest_api_timeout_in_ms": 0,
     "tensorflow_intra_op_parallelism": 0,
     "tensorflow_inter_op_parallelism": 0,

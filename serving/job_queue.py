@@ -148,7 +148,7 @@ class JobQueue:
         """Tell whether a job that waits could be computed now, if there were a thread."""
         return ticket in self._waiting and self._may_start(self._waiting[ticket], now)
 
-    def startable(self, now: float) -> int:
+    def ripe(self, now: float) -> int:
         """Return how many lanes have a batch that has been gathered long enough, and could be computed now."""
         return sum(lane.rules.timeout > 0 and self._may_start(lane, now) for lane in self._lanes.values())
 

@@ -84,9 +84,11 @@ class LiveVersions:
     def forget_model(self, name: str) -> None:
         """Forget a model, if all of its versions have ended."""
         with self._lock:
-            if all(record.state is State.END for record in self._models.get(name, {}).values()):
-                for table in (self._models, self._labels, self._reasons):
-                    table.pop(name, None)
+            if any(record.state is not State.END for record in self._models.get(name, {}).values()):
+                return
+            for table in (self._models, self._labels, self._reasons):
+                table.pop(name, None)
+        self._tell_listeners()
 
     def try_again(self, name: str) -> None:
         """Forget what the files of a model's versions were that do not answer, so that they are loaded again."""

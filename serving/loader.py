@@ -35,6 +35,8 @@ class Loading:
     """How often it is tried again to load a version whose files stay the same."""
     retry_seconds: float = 60.0
     """Between tries; 0 or less for no wait."""
+    enable_warm_up: bool = True
+    """Whether a version answers its recorded requests before it goes live."""
     own_batching: BatchingParameters | None = None
     """Set: versions bring batching parameters of their own, and share these threads."""
 
@@ -143,10 +145,18 @@ class Loader:
 
     def _try_load(self, name: str, version: int, path: Path) -> tuple[Servable | None, str]:
         try:
-            return load_servable(name, version, path, self._load_engine, self._loading.own_batching), ""
+            servable = load_servable(
+                name,
+                version,
+                path,
+                self._load_engine,
+                own_batching=self._loading.own_batching,
+                enable_warm_up=self._loading.enable_warm_up,
+            )
         except Exception as error:  # noqa: BLE001 - whatever lies in a folder, it must not stop the server
             reason = str(error) if isinstance(error, ZooError) else f"{type(error).__name__}: {error}"
             return None, reason[:_LONGEST_ERROR]
+        return servable, ""
 
     def _close_one(self, record: VersionRecord) -> None:
         if record.servable is not None:

@@ -1,7 +1,7 @@
 """What is counted of calls, loads and unloads; known to no format that shows it.
 
 Plain numbers, since they are touched for every call: the counters and histograms of prometheus_client take
-over four times as long (benchmarks/results/call_overhead.md), and only its text format is needed.
+two to three times as long (benchmarks/results/call_overhead.md), and only its text format is needed.
 """
 
 import threading

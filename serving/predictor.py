@@ -10,6 +10,7 @@ from typing import Protocol
 import numpy as np
 
 from serving.codec import CodecError
+from serving.gathering import Gathering
 from serving.mailbox import Mailbox
 from serving.model_ref import ModelRef
 from serving.offload import Offload
@@ -89,10 +90,10 @@ class Predictor:
 
     def __init__(self, manager: PermittedModels, scheduler: Scheduler, offload: Offload, limits: Limits) -> None:
         self._manager = manager
-        self._scheduler = scheduler
         self._offload = offload
         self._limits = limits
         self._mailbox = Mailbox()
+        self._gathering = Gathering(scheduler)
 
     async def answer(self, query: Query, call: Call) -> Answer:
         """Run a servable's signature.
@@ -124,7 +125,7 @@ class Predictor:
                 independence=servable.independence.get(signature.name),
                 rules=servable.batching,
             )
-            future = self._scheduler.submit(job)
+            future = self._gathering.submit(job)
             # A call that is cancelled leaves at once; the version stays until the engine is done with it.
             held = stack.pop_all()
             future.add_done_callback(lambda _: held.close())
@@ -135,8 +136,9 @@ class Predictor:
 
     async def _read(self, signature: Signature, sources: Inputs) -> tuple[dict[str, np.ndarray], int]:
         """Return the inputs, and how many rows they have."""
-        specs, size = {}, 0
-        signature.check_names(sources)  # before anything else: a megabyte can name a hundred thousand
+        defaults = {name: array for name, array in signature.defaults.items() if name not in sources}
+        signature.check_names((*sources, *defaults))  # before anything else: a megabyte can name a hundred thousand
+        specs, size = {name: TensorSpec.of(array) for name, array in defaults.items()}, 0
         for name, source in sources.items():
             with _faults_named(name):
                 specs[name] = source.spec
@@ -145,7 +147,7 @@ class Predictor:
             with _faults_named(name):
                 size += source.nbytes
         rows = next((specs[name].rows for name, spec in signature.inputs.items() if spec.is_batched), 1)
-        return await self._offload.run(size, lambda: self._decode(sources)), rows
+        return defaults | await self._offload.run(size, lambda: self._decode(sources)), rows
 
     def _decode(self, sources: Inputs) -> dict[str, np.ndarray]:
         left = self._limits.max_message_bytes

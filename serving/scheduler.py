@@ -6,7 +6,7 @@ What waits, and whose turn it is, is the business of `serving.job_queue`; here a
 import logging
 import os
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from concurrent.futures import Future
 from queue import SimpleQueue
 from time import monotonic
@@ -94,16 +94,39 @@ class Scheduler:
             StatusError: RESOURCE_EXHAUSTED, as many jobs as may are waiting; UNAVAILABLE, the scheduler is closed; or as
                 the batching parameters have it, see JobQueue.add.
         """
-        now = monotonic()
-        ticket = Ticket(job, now, self._forget)
-        with self._lock:
-            if self._closed:
-                raise StatusError(Code.UNAVAILABLE, "the server is shutting down: ask another, or again later")
-            self._queue.add(ticket, now)
-            if self._queue.may_start(ticket, now):
-                self._call_worker()
-            self._set_alarm(now)
+        ticket = self.promise(job)
+        refused = self.submit_all([ticket])
+        if refused:
+            raise refused[0][1]
         return ticket
+
+    def promise(self, job: Job) -> Ticket:
+        """Return the future of a job that is yet to be submitted."""
+        return Ticket(job, monotonic(), self._forget)
+
+    def submit_all(self, tickets: Sequence[Ticket]) -> list[tuple[Ticket, StatusError]]:
+        """Queue jobs that arrived together, so that they may be computed together. Returns those that were refused."""
+        now = monotonic()
+        refused = []
+        with self._lock:
+            for ticket in tickets:
+                try:
+                    self._add(ticket, now)
+                except StatusError as error:
+                    refused.append((ticket, error))
+            called: set[Hashable] = set()
+            for ticket in tickets:
+                together = ticket.joinable and ticket.job.lane in called
+                if not together and self._queue.may_start(ticket, now):
+                    called.add(ticket.job.lane)
+                    self._call_worker()
+            self._set_alarm(now)
+        return refused
+
+    def _add(self, ticket: Ticket, now: float) -> None:
+        if self._closed:
+            raise StatusError(Code.UNAVAILABLE, "the server is shutting down: ask another, or again later")
+        self._queue.add(ticket, now)
 
     def drain(self, timeout: float) -> bool:
         """Wait for the jobs there are. Returns whether all of them ended in time."""
@@ -188,7 +211,7 @@ class Scheduler:
                     # Marked as running, so that nobody can cancel them before they are told.
                     passed = [each for each in self._queue.pop_overdue(now) if each.set_running_or_notify_cancel()]
                     self._tell_drain()
-                    for _ in range(self._queue.startable(now)):
+                    for _ in range(self._queue.ripe(now)):
                         self._call_worker()
                     self._alarm_at = self._queue.changes_at(now)
                     if not passed:

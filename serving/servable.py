@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
+from serving.answer_gate import check_golden_answers
 from serving.batching_parameters import BatchingParameters
 from serving.batching_rules import BatchingRules
 from serving.engines.engine import Engine, EngineLoader, SignatureReader
@@ -15,6 +16,7 @@ from serving.saved_model import check_files, read_class_names, read_passport_tex
 from serving.signature import DEFAULT_SIGNATURE, Signature, to_signatures
 from serving.trial_rows import TrialRows
 from serving.unknown_signature import UnknownSignatureError
+from serving.warm_up import warm_up
 
 
 @dataclass(frozen=True)
@@ -52,19 +54,42 @@ class Servable:
 
 
 def load_servable(
-    name: str, version: int, path: Path, load_engine: EngineLoader, own_batching: BatchingParameters | None = None
+    name: str,
+    version: int,
+    path: Path,
+    load_engine: EngineLoader,
+    *,
+    own_batching: BatchingParameters | None = None,
+    enable_warm_up: bool = True,
 ) -> Servable:
-    """Load a version folder; given `own_batching`, with its own batching parameters, which share the threads of these.
+    """Load a version folder, have it answer its golden inputs, and warm it up.
+
+    Args:
+        name: the model's.
+        version: its number.
+        path: its folder.
+        load_engine: what executes it.
+        own_batching: given, the version has batching parameters of its own, which share the threads of these.
+        enable_warm_up: whether it is.
 
     Raises:
-        ZooError: it is half-written, corrupt or no model; the message says which.
+        ZooError: it is half-written, corrupt or no model, does not answer as it did at export, or refuses its own warm-up
+            requests; the message says which.
     """
     check_files(path)
     read = load_engine.read_signature_defs if isinstance(load_engine, SignatureReader) else read_signature_defs
     definitions = read(path)
-    passport = read_passport_text(path)
-    engine, signatures = load_engine(path), to_signatures(definitions)
-    class_names = read_class_names(path)
+    passport, class_names = read_passport_text(path), read_class_names(path)
+    batching = _own_rules(path, own_batching)
+    signatures = to_signatures(definitions)
+    engine = load_engine(path)
+    try:
+        check_golden_answers(path, engine, signatures)
+        if enable_warm_up:
+            warm_up(path, engine, signatures)
+    except BaseException:
+        engine.close()
+        raise
     independence = {
         key: RowIndependence(
             f"{name} version {version}, signature {key!r}",
@@ -83,7 +108,7 @@ def load_servable(
         passport=passport,
         class_names=class_names,
         independence=independence,
-        batching=_own_rules(path, own_batching),
+        batching=batching,
     )
 
 

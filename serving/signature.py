@@ -4,13 +4,14 @@ TensorFlow ends the whole process on some inputs of a wrong rank, and answers no
 reaches an engine only after it was held against the signature.
 """
 
+import contextlib
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Self
 
 import numpy as np
 
-from serving.codec import array_dtype_name, dtype_name
+from serving.codec import CodecError, array_dtype_name, decode, dtype_name
 from serving.engines.engine import Engine
 from serving.protos import prediction_pb2, tensor_pb2
 from serving.status import Code, StatusError, invalid
@@ -63,6 +64,9 @@ class Signature:
     outputs: Mapping[str, TensorSpec]
     method_name: str = ""
     """What TensorFlow Serving calls the kind of it: `tensorflow/serving/predict`, `.../classify` or `.../regress`."""
+
+    defaults: Mapping[str, np.ndarray] = field(default_factory=dict)
+    """What stands in for inputs that a request leaves out."""
 
     @property
     def parts(self) -> "tuple[Signature, ...]":
@@ -179,9 +183,18 @@ def to_signatures(definitions: prediction_pb2.SignatureDefMap) -> dict[str, Sign
             inputs={key: _spec(info) for key, info in sorted(definition.inputs.items())},
             outputs={key: _spec(info) for key, info in sorted(definition.outputs.items())},
             method_name=definition.method_name,
+            defaults=_defaults(definition),
         )
         for name, definition in definitions.signature_def.items()
     }
+
+
+def _defaults(definition: tensor_pb2.SignatureDef) -> dict[str, np.ndarray]:
+    found = {}
+    for name, proto in definition.defaults.items():
+        with contextlib.suppress(CodecError):  # then the input has to be sent
+            found[name] = decode(proto)
+    return found
 
 
 def _spec(info: tensor_pb2.TensorInfo) -> TensorSpec:

@@ -15,7 +15,8 @@ M = TypeVar("M", bound=Message)
 
 _OUR_PACKAGE = "zoo_wire."  # see protos/tensor.proto
 _UNKNOWN_FIELD = re.compile(r'Message type "([\w.]+)" has no field named "([^"]*)"')
-_LARGEST = 1 << 26  # bytes; a pipe or a model given by mistake is not read into memory
+LARGEST = 1 << 24
+"""Bytes of a file; a model that is given by mistake is not read into memory."""
 
 
 def read_text_file(path: str | Path, kind: type[M], *, is_secret: bool = False) -> M:
@@ -29,11 +30,11 @@ def read_text_file(path: str | Path, kind: type[M], *, is_secret: bool = False) 
         if not Path(path).is_file():  # a pipe would be waited for
             raise FileNotFoundError(None, "no such file")
         with Path(path).open("rb") as file:
-            content = file.read(_LARGEST + 1)
+            content = file.read(LARGEST + 1)
     except OSError as error:
         raise invalid(f"Invalid protobuf file: '{path}': cannot be read: {error.strerror}") from None
-    if len(content) > _LARGEST:
-        raise invalid(f"Invalid protobuf file: '{path}': it is larger than {_LARGEST} bytes")
+    if len(content) > LARGEST:
+        raise invalid(f"Invalid protobuf file: '{path}': it is larger than {LARGEST} bytes")
     try:
         return parse_text(content.decode(), kind, is_secret=is_secret)
     except UnicodeDecodeError:

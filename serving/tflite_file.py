@@ -35,18 +35,23 @@ class TFLiteFile:
         except OSError as error:
             raise ServerError(f"{version} has no model to read: {error.strerror}: {self.path.name}") from None
 
-    def interpreter(self) -> Any:
+    def interpreter(self, *, fast: bool = True) -> Any:
         """Return a new interpreter: of `ai_edge_litert` where that is installed, else the one in TensorFlow.
+
+        Args:
+            fast: whether it computes by XNNPACK; else by LiteRT's own kernels, which take wrong shapes better.
 
         Raises:
             ServerError: the content is none of LiteRT's, or uses operations that it does not have.
         """
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", message=r"\s*Warning: tf\.lite\.Interpreter is deprecated")
-            try:
-                return _interpreter_class()(model_content=self._content, num_threads=1)
-            except (ValueError, RuntimeError) as error:
-                raise ServerError(f"LiteRT cannot load {self.path}: {first_line(error)}") from error
+        # Not in `catch_warnings`, which threads that make interpreters at once would undo for one another.
+        warnings.filterwarnings("ignore", message=r"\s*Warning: tf\.lite\.Interpreter is deprecated")
+        make, resolvers = _interpreter_class()
+        resolver = resolvers.AUTO if fast else resolvers.BUILTIN_WITHOUT_DEFAULT_DELEGATES
+        try:
+            return make(model_content=self._content, num_threads=1, experimental_op_resolver_type=resolver)
+        except (ValueError, RuntimeError) as error:
+            raise ServerError(f"LiteRT cannot load {self.path}: {first_line(error)}") from error
 
 
 def read_tflite_signature_defs(version: Path) -> prediction_pb2.SignatureDefMap:
@@ -105,14 +110,15 @@ def first_line(error: Exception) -> str:
     return (lines[0] if lines else type(error).__name__)[:300]
 
 
-def _interpreter_class() -> Any:
+def _interpreter_class() -> tuple[Any, Any]:
+    """Return the class of interpreters, and the names of what they may compute by."""
     if importlib.util.find_spec("ai_edge_litert") is not None:
-        from ai_edge_litert.interpreter import Interpreter
+        from ai_edge_litert.interpreter import Interpreter, OpResolverType
 
-        return Interpreter
+        return Interpreter, OpResolverType
     import tensorflow as tf
 
-    return tf.lite.Interpreter
+    return tf.lite.Interpreter, tf.lite.experimental.OpResolverType
 
 
 def _by_name(tensors: list[Mapping[str, Any]]) -> Tensors:

@@ -12,6 +12,7 @@ from serving.manager import Manager
 from serving.model_server_config import read_model_table
 from serving.repository import ModelTable
 from serving.status import Code, StatusError
+from serving.text_proto import LARGEST
 from serving.watched_file import WatchedFile
 
 logger = logging.getLogger(__name__)
@@ -67,7 +68,10 @@ class ConfigFile:
 
     def _content(self) -> bytes | None:
         try:
-            return self._path.read_bytes() if self._path.is_file() else None
+            if not self._path.is_file():
+                return None
+            with self._path.open("rb") as file:
+                return file.read(LARGEST + 1)
         except OSError:
             return None
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from serving.engines.shape_guard import ShapeGuard, has_free_axes
 from serving.status import invalid
 from serving.tflite_file import Tensors, TFLiteFile, first_line, is_whole_file, tensors_by_signature
 
@@ -22,6 +23,8 @@ class LiteRTEngine:
 
     platform = "tflite"
     """See PlatformEngine."""
+    variant = "litert"
+    """Its name in a passport, which says how much its answers may differ from the SavedModel's."""
 
     def __init__(self, version: Path, *, interpreters: int = 1) -> None:
         """Load a version folder.
@@ -34,13 +37,18 @@ class LiteRTEngine:
             ServerError: it cannot be loaded.
         """
         self._file = TFLiteFile(version)
+        self._guard: ShapeGuard | None = None
+        self._is_fast = True
+        self._guard_shapes()
         self._changed = threading.Condition()
-        self._idle = [_Interpreter(self._file)]
+        self._idle = [_Interpreter(self._file, fast=self._is_fast)]
         self._unmade = interpreters - 1
 
     def run(self, signature: str, inputs: Mapping[str, np.ndarray]) -> Arrays:
         """See Engine."""
         shapes = {name: array.shape for name, array in inputs.items()}
+        if self._guard is not None:
+            self._guard.check(shapes)
         interpreter = self._take(signature, shapes)
         try:
             answer = interpreter.run(signature, inputs, shapes)
@@ -57,6 +65,17 @@ class LiteRTEngine:
         with self._changed:
             self._idle.clear()
 
+    def _guard_shapes(self) -> None:
+        """See to it that no shape ends the process, where more than the number of rows is free."""
+        careful = self._file.interpreter(fast=False)
+        signatures = list(tensors_by_signature(careful).values())
+        if not any(has_free_axes(inputs) for inputs, _ in signatures):
+            return
+        if len(signatures) == 1 and is_whole_file(careful, *signatures[0]):
+            self._guard = ShapeGuard(careful, signatures[0][0])
+        else:  # LiteRT lets nobody lay out a graph other than the first without running it
+            self._is_fast = False
+
     def _take(self, signature: str, shapes: Shapes) -> "_Interpreter":
         """Return one for this thread alone."""
         with self._changed:
@@ -68,7 +87,7 @@ class LiteRTEngine:
                 return self._idle.pop(next(fitting, -1))
             self._unmade -= 1
         try:
-            return _Interpreter(self._file)
+            return _Interpreter(self._file, fast=self._is_fast)
         except BaseException:
             self._lose_one()
             raise
@@ -82,8 +101,8 @@ class LiteRTEngine:
 class _Interpreter:
     """One interpreter of LiteRT's. One thread at a time."""
 
-    def __init__(self, file: TFLiteFile) -> None:
-        made = file.interpreter()
+    def __init__(self, file: TFLiteFile, *, fast: bool) -> None:
+        made = file.interpreter(fast=fast)
         signatures = tensors_by_signature(made)
         only = next(iter(signatures))
         self._runners: dict[str, Callable[..., Arrays]] = (

@@ -32,7 +32,7 @@ logger = logging.getLogger(__name__)
 
 Send = Callable[[Mapping[str, Any]], Awaitable[None]]
 
-_LINGER = 3.0  # seconds; a client that is still sending reads no answer before it is done
+LINGER = 3.0  # seconds; a client that is still sending reads no answer before it is done
 _CORS = {
     "access-control-allow-origin": "*",
     "access-control-allow-methods": "POST, GET",
@@ -190,7 +190,7 @@ async def _send(response: _Response, more: Mapping[str, str], receive: Receive, 
 async def _drop_the_rest(receive: Receive) -> None:
     """Read what a client still sends; to close on it would take the answer from it (RFC 9112, 9.6)."""
     with contextlib.suppress(TimeoutError):
-        async with asyncio.timeout(_LINGER):
+        async with asyncio.timeout(LINGER):
             while True:
                 message = await receive()
                 if message["type"] == "http.disconnect" or not message.get("more_body", False):

@@ -42,9 +42,10 @@ class _Request:
             return {_only(signature, self.key): JsonSource(self.unnamed, next(iter(signature.inputs.values())).dtype)}
         found: dict[str, Source] = {}
         for name, spec in signature.inputs.items():
-            if name not in self.named:
+            if name in self.named:
+                found[name] = JsonSource(self.named[name], spec.dtype)
+            elif name not in signature.defaults:
                 raise _missing(name, spec, self)
-            found[name] = JsonSource(self.named[name], spec.dtype)
         if self.key == _ROWS:
             for name in self.named:
                 if name not in found:

@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1bserving/protos/tensor.proto\x12\x13zoo_wire.tensorflow\"\x83\x01\n\x10TensorShapeProto\x12\x36\n\x03\x64im\x18\x02 \x03(\x0b\x32).zoo_wire.tensorflow.TensorShapeProto.Dim\x12\x14\n\x0cunknown_rank\x18\x03 \x01(\x08\x1a!\n\x03\x44im\x12\x0c\n\x04size\x18\x01 \x01(\x03\x12\x0c\n\x04name\x18\x02 \x01(\t\"\xff\x02\n\x0bTensorProto\x12,\n\x05\x64type\x18\x01 \x01(\x0e\x32\x1d.zoo_wire.tensorflow.DataType\x12;\n\x0ctensor_shape\x18\x02 \x01(\x0b\x32%.zoo_wire.tensorflow.TensorShapeProto\x12\x16\n\x0eversion_number\x18\x03 \x01(\x05\x12\x16\n\x0etensor_content\x18\x04 \x01(\x0c\x12\x10\n\x08half_val\x18\r \x03(\x05\x12\x11\n\tfloat_val\x18\x05 \x03(\x02\x12\x12\n\ndouble_val\x18\x06 \x03(\x01\x12\x0f\n\x07int_val\x18\x07 \x03(\x05\x12\x12\n\nstring_val\x18\x08 \x03(\x0c\x12\x14\n\x0cscomplex_val\x18\t \x03(\x02\x12\x11\n\tint64_val\x18\n \x03(\x03\x12\x10\n\x08\x62ool_val\x18\x0b \x03(\x08\x12\x14\n\x0c\x64\x63omplex_val\x18\x0c \x03(\x01\x12\x12\n\nuint32_val\x18\x10 \x03(\r\x12\x12\n\nuint64_val\x18\x11 \x03(\x04\"\x85\x01\n\nTensorInfo\x12\x0c\n\x04name\x18\x01 \x01(\t\x12,\n\x05\x64type\x18\x02 \x01(\x0e\x32\x1d.zoo_wire.tensorflow.DataType\x12;\n\x0ctensor_shape\x18\x03 \x01(\x0b\x32%.zoo_wire.tensorflow.TensorShapeProto\"\xc4\x02\n\x0cSignatureDef\x12=\n\x06inputs\x18\x01 \x03(\x0b\x32-.zoo_wire.tensorflow.SignatureDef.InputsEntry\x12?\n\x07outputs\x18\x02 \x03(\x0b\x32..zoo_wire.tensorflow.SignatureDef.OutputsEntry\x12\x13\n\x0bmethod_name\x18\x03 \x01(\t\x1aN\n\x0bInputsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12.\n\x05value\x18\x02 \x01(\x0b\x32\x1f.zoo_wire.tensorflow.TensorInfo:\x02\x38\x01\x1aO\n\x0cOutputsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12.\n\x05value\x18\x02 \x01(\x0b\x32\x1f.zoo_wire.tensorflow.TensorInfo:\x02\x38\x01\"\x95\x02\n\x0cMetaGraphDef\x12\x44\n\rmeta_info_def\x18\x01 \x01(\x0b\x32-.zoo_wire.tensorflow.MetaGraphDef.MetaInfoDef\x12J\n\rsignature_def\x18\x05 \x03(\x0b\x32\x33.zoo_wire.tensorflow.MetaGraphDef.SignatureDefEntry\x1a\x1b\n\x0bMetaInfoDef\x12\x0c\n\x04tags\x18\x04 \x03(\t\x1aV\n\x11SignatureDefEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\x30\n\x05value\x18\x02 \x01(\x0b\x32!.zoo_wire.tensorflow.SignatureDef:\x02\x38\x01\"h\n\nSavedModel\x12\"\n\x1asaved_model_schema_version\x18\x01 \x01(\x03\x12\x36\n\x0bmeta_graphs\x18\x02 \x03(\x0b\x32!.zoo_wire.tensorflow.MetaGraphDef*\x88\x02\n\x08\x44\x61taType\x12\x0e\n\nDT_INVALID\x10\x00\x12\x0c\n\x08\x44T_FLOAT\x10\x01\x12\r\n\tDT_DOUBLE\x10\x02\x12\x0c\n\x08\x44T_INT32\x10\x03\x12\x0c\n\x08\x44T_UINT8\x10\x04\x12\x0c\n\x08\x44T_INT16\x10\x05\x12\x0b\n\x07\x44T_INT8\x10\x06\x12\r\n\tDT_STRING\x10\x07\x12\x10\n\x0c\x44T_COMPLEX64\x10\x08\x12\x0c\n\x08\x44T_INT64\x10\t\x12\x0b\n\x07\x44T_BOOL\x10\n\x12\x0f\n\x0b\x44T_BFLOAT16\x10\x0e\x12\r\n\tDT_UINT16\x10\x11\x12\x11\n\rDT_COMPLEX128\x10\x12\x12\x0b\n\x07\x44T_HALF\x10\x13\x12\r\n\tDT_UINT32\x10\x16\x12\r\n\tDT_UINT64\x10\x17\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1bserving/protos/tensor.proto\x12\x13zoo_wire.tensorflow\"\x83\x01\n\x10TensorShapeProto\x12\x36\n\x03\x64im\x18\x02 \x03(\x0b\x32).zoo_wire.tensorflow.TensorShapeProto.Dim\x12\x14\n\x0cunknown_rank\x18\x03 \x01(\x08\x1a!\n\x03\x44im\x12\x0c\n\x04size\x18\x01 \x01(\x03\x12\x0c\n\x04name\x18\x02 \x01(\t\"\xff\x02\n\x0bTensorProto\x12,\n\x05\x64type\x18\x01 \x01(\x0e\x32\x1d.zoo_wire.tensorflow.DataType\x12;\n\x0ctensor_shape\x18\x02 \x01(\x0b\x32%.zoo_wire.tensorflow.TensorShapeProto\x12\x16\n\x0eversion_number\x18\x03 \x01(\x05\x12\x16\n\x0etensor_content\x18\x04 \x01(\x0c\x12\x10\n\x08half_val\x18\r \x03(\x05\x12\x11\n\tfloat_val\x18\x05 \x03(\x02\x12\x12\n\ndouble_val\x18\x06 \x03(\x01\x12\x0f\n\x07int_val\x18\x07 \x03(\x05\x12\x12\n\nstring_val\x18\x08 \x03(\x0c\x12\x14\n\x0cscomplex_val\x18\t \x03(\x02\x12\x11\n\tint64_val\x18\n \x03(\x03\x12\x10\n\x08\x62ool_val\x18\x0b \x03(\x08\x12\x14\n\x0c\x64\x63omplex_val\x18\x0c \x03(\x01\x12\x12\n\nuint32_val\x18\x10 \x03(\r\x12\x12\n\nuint64_val\x18\x11 \x03(\x04\"\x85\x01\n\nTensorInfo\x12\x0c\n\x04name\x18\x01 \x01(\t\x12,\n\x05\x64type\x18\x02 \x01(\x0e\x32\x1d.zoo_wire.tensorflow.DataType\x12;\n\x0ctensor_shape\x18\x03 \x01(\x0b\x32%.zoo_wire.tensorflow.TensorShapeProto\"\xda\x03\n\x0cSignatureDef\x12=\n\x06inputs\x18\x01 \x03(\x0b\x32-.zoo_wire.tensorflow.SignatureDef.InputsEntry\x12?\n\x07outputs\x18\x02 \x03(\x0b\x32..zoo_wire.tensorflow.SignatureDef.OutputsEntry\x12\x13\n\x0bmethod_name\x18\x03 \x01(\t\x12\x41\n\x08\x64\x65\x66\x61ults\x18\x04 \x03(\x0b\x32/.zoo_wire.tensorflow.SignatureDef.DefaultsEntry\x1aN\n\x0bInputsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12.\n\x05value\x18\x02 \x01(\x0b\x32\x1f.zoo_wire.tensorflow.TensorInfo:\x02\x38\x01\x1aO\n\x0cOutputsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12.\n\x05value\x18\x02 \x01(\x0b\x32\x1f.zoo_wire.tensorflow.TensorInfo:\x02\x38\x01\x1aQ\n\rDefaultsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12/\n\x05value\x18\x02 \x01(\x0b\x32 .zoo_wire.tensorflow.TensorProto:\x02\x38\x01\"\x95\x02\n\x0cMetaGraphDef\x12\x44\n\rmeta_info_def\x18\x01 \x01(\x0b\x32-.zoo_wire.tensorflow.MetaGraphDef.MetaInfoDef\x12J\n\rsignature_def\x18\x05 \x03(\x0b\x32\x33.zoo_wire.tensorflow.MetaGraphDef.SignatureDefEntry\x1a\x1b\n\x0bMetaInfoDef\x12\x0c\n\x04tags\x18\x04 \x03(\t\x1aV\n\x11SignatureDefEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\x30\n\x05value\x18\x02 \x01(\x0b\x32!.zoo_wire.tensorflow.SignatureDef:\x02\x38\x01\"h\n\nSavedModel\x12\"\n\x1asaved_model_schema_version\x18\x01 \x01(\x03\x12\x36\n\x0bmeta_graphs\x18\x02 \x03(\x0b\x32!.zoo_wire.tensorflow.MetaGraphDef*\x88\x02\n\x08\x44\x61taType\x12\x0e\n\nDT_INVALID\x10\x00\x12\x0c\n\x08\x44T_FLOAT\x10\x01\x12\r\n\tDT_DOUBLE\x10\x02\x12\x0c\n\x08\x44T_INT32\x10\x03\x12\x0c\n\x08\x44T_UINT8\x10\x04\x12\x0c\n\x08\x44T_INT16\x10\x05\x12\x0b\n\x07\x44T_INT8\x10\x06\x12\r\n\tDT_STRING\x10\x07\x12\x10\n\x0c\x44T_COMPLEX64\x10\x08\x12\x0c\n\x08\x44T_INT64\x10\t\x12\x0b\n\x07\x44T_BOOL\x10\n\x12\x0f\n\x0b\x44T_BFLOAT16\x10\x0e\x12\r\n\tDT_UINT16\x10\x11\x12\x11\n\rDT_COMPLEX128\x10\x12\x12\x0b\n\x07\x44T_HALF\x10\x13\x12\r\n\tDT_UINT32\x10\x16\x12\r\n\tDT_UINT64\x10\x17\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -35,10 +35,12 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_SIGNATUREDEF_INPUTSENTRY']._serialized_options = b'8\001'
   _globals['_SIGNATUREDEF_OUTPUTSENTRY']._loaded_options = None
   _globals['_SIGNATUREDEF_OUTPUTSENTRY']._serialized_options = b'8\001'
+  _globals['_SIGNATUREDEF_DEFAULTSENTRY']._loaded_options = None
+  _globals['_SIGNATUREDEF_DEFAULTSENTRY']._serialized_options = b'8\001'
   _globals['_METAGRAPHDEF_SIGNATUREDEFENTRY']._loaded_options = None
   _globals['_METAGRAPHDEF_SIGNATUREDEFENTRY']._serialized_options = b'8\001'
-  _globals['_DATATYPE']._serialized_start=1422
-  _globals['_DATATYPE']._serialized_end=1686
+  _globals['_DATATYPE']._serialized_start=1572
+  _globals['_DATATYPE']._serialized_end=1836
   _globals['_TENSORSHAPEPROTO']._serialized_start=53
   _globals['_TENSORSHAPEPROTO']._serialized_end=184
   _globals['_TENSORSHAPEPROTO_DIM']._serialized_start=151
@@ -48,17 +50,19 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_TENSORINFO']._serialized_start=573
   _globals['_TENSORINFO']._serialized_end=706
   _globals['_SIGNATUREDEF']._serialized_start=709
-  _globals['_SIGNATUREDEF']._serialized_end=1033
-  _globals['_SIGNATUREDEF_INPUTSENTRY']._serialized_start=874
-  _globals['_SIGNATUREDEF_INPUTSENTRY']._serialized_end=952
-  _globals['_SIGNATUREDEF_OUTPUTSENTRY']._serialized_start=954
-  _globals['_SIGNATUREDEF_OUTPUTSENTRY']._serialized_end=1033
-  _globals['_METAGRAPHDEF']._serialized_start=1036
-  _globals['_METAGRAPHDEF']._serialized_end=1313
-  _globals['_METAGRAPHDEF_METAINFODEF']._serialized_start=1198
-  _globals['_METAGRAPHDEF_METAINFODEF']._serialized_end=1225
-  _globals['_METAGRAPHDEF_SIGNATUREDEFENTRY']._serialized_start=1227
-  _globals['_METAGRAPHDEF_SIGNATUREDEFENTRY']._serialized_end=1313
-  _globals['_SAVEDMODEL']._serialized_start=1315
-  _globals['_SAVEDMODEL']._serialized_end=1419
+  _globals['_SIGNATUREDEF']._serialized_end=1183
+  _globals['_SIGNATUREDEF_INPUTSENTRY']._serialized_start=941
+  _globals['_SIGNATUREDEF_INPUTSENTRY']._serialized_end=1019
+  _globals['_SIGNATUREDEF_OUTPUTSENTRY']._serialized_start=1021
+  _globals['_SIGNATUREDEF_OUTPUTSENTRY']._serialized_end=1100
+  _globals['_SIGNATUREDEF_DEFAULTSENTRY']._serialized_start=1102
+  _globals['_SIGNATUREDEF_DEFAULTSENTRY']._serialized_end=1183
+  _globals['_METAGRAPHDEF']._serialized_start=1186
+  _globals['_METAGRAPHDEF']._serialized_end=1463
+  _globals['_METAGRAPHDEF_METAINFODEF']._serialized_start=1348
+  _globals['_METAGRAPHDEF_METAINFODEF']._serialized_end=1375
+  _globals['_METAGRAPHDEF_SIGNATUREDEFENTRY']._serialized_start=1377
+  _globals['_METAGRAPHDEF_SIGNATUREDEFENTRY']._serialized_end=1463
+  _globals['_SAVEDMODEL']._serialized_start=1465
+  _globals['_SAVEDMODEL']._serialized_end=1569
 # @@protoc_insertion_point(module_scope)

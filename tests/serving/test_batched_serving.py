@@ -78,6 +78,7 @@ def test_concurrent_clients_get_the_answers_to_their_own_rows(fields: dict[str, 
         alone = np.concatenate(
             [watched[0].engine.run("serving_default", {"inputs": image[None]})["probabilities"] for image in images]
         )
+        watched[0].rows.clear()  # of what it was asked before it went live
         call = channel.unary_unary(PREDICT)
         futures = []
         for number in range(256):

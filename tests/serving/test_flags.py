@@ -179,6 +179,11 @@ def test_own_batching_parameters_are_read_only_where_there_is_batching() -> None
     assert ServerConfig(enable_per_model_batching_parameters=True).loading().own_batching is None
 
 
+def test_warm_up_can_be_left_out() -> None:
+    assert ServerConfig().loading().enable_warm_up
+    assert not ServerConfig(**fields("--enable_model_warmup=false")).loading().enable_warm_up
+
+
 def table() -> list[str]:
     """The table of docs/serving.md."""
     return [f"| `--{flag.name}` | {flag.kind.value} | {flag.group.value} | {flag.does} |" for flag in FLAGS]

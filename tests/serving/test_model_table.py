@@ -110,8 +110,10 @@ def test_a_new_table_loads_before_it_unloads(put: Put, tmp_path: Path, engines: 
     assert engines.events == ["load x/1", "load y/2", "close x/1"]
     assert manager.models() == {"a": False, "b": True}
     assert [status.state for status in manager.statuses("a")] == [State.END]
+    told: list[dict[str, bool]] = []
+    manager.on_change(lambda: told.append(manager.models()))
     manager.refresh()
-    assert manager.models() == {"b": True}
+    assert told == [{"b": True}]
 
 
 def test_a_table_takes_a_repositorys_place(put: Put, tmp_path: Path, engines: Engines) -> None:

@@ -105,12 +105,16 @@ def config_list(*configs: str) -> str:
 AVAILABLE, END = 30, 50
 
 
-def test_a_canary_is_led_to_by_its_label(peer: Peer, folders: Path) -> None:
+def test_a_canary_is_led_to_by_its_label(peer: Peer, folders: Path, running: serving.Server) -> None:
     both = "model_version_policy { specific { versions: 1 versions: 2 } }"
     stable, canary = "version_labels { key: 'stable' value: 1 }", "version_labels { key: 'canary' value: 2 }"
     assert peer.reload(config_list(config("a", folders / "affine", f"{both} {stable} {canary}"))) == (OK, "")
     assert (peer.offset("a", label="stable"), peer.offset("a", label="canary"), peer.offset("a")) == (2.0, 3.0, 3.0)
     assert peer.states("a", label="stable") == {1: AVAILABLE}
+    with serving.Client(f"localhost:{running.port}") as client:
+        for version, offset in ((1, 2.0), ("stable", 2.0), ("canary", 3.0)):
+            answer = client.predict("a", np.zeros(1, np.float32), timeout=TIMEOUT, version=version)
+            assert answer["y"].tolist() == [offset]
     promoted = "version_labels { key: 'stable' value: 2 }"
     assert peer.reload(config_list(config("a", folders / "affine", f"{both} {promoted}"))) == (OK, "")
     assert peer.offset("a", label="stable") == 3.0

@@ -81,6 +81,29 @@ def test_strings_and_another_signature(prediction: prediction_service_pb2_grpc.P
     assert list(response.outputs["text"].string_val) == [b"zoo", "é".encode()]
 
 
+def test_an_input_with_a_default_may_be_left_out(tmp_path: Path) -> None:
+    class Scaled(tf.Module):
+        @tf.function(
+            input_signature=[tf.TensorSpec([None], tf.float32, name="x"), tf.TensorSpec([], tf.float32, name="by")]
+        )
+        def scaled(self, x: tf.Tensor, by: tf.Tensor = tf.constant(2.0)) -> dict[str, tf.Tensor]:  # noqa: B008
+            return {"y": x * by}
+
+    module = Scaled()
+    tf.saved_model.save(module, str(tmp_path / "scaled" / "1"), signatures=module.scaled)
+    with (
+        serving.Server(tmp_path, port=0, poll_seconds=0) as server,
+        grpc.insecure_channel(f"localhost:{server.port}") as channel,
+    ):
+        stub = prediction_service_pb2_grpc.PredictionServiceStub(channel)
+        x = np.array([1, 2], np.float32)
+        assert list(stub.Predict(predict_request("scaled", x=x), TIMEOUT).outputs["y"].float_val) == [2, 4]
+        both = predict_request("scaled", x=x, by=np.float32(3))
+        assert list(stub.Predict(both, TIMEOUT).outputs["y"].float_val) == [3, 6]
+        code, details = refused(lambda: stub.Predict(predict_request("scaled", by=np.float32(3)), TIMEOUT))
+        assert (code, "needs the input 'x'" in details) == (grpc.StatusCode.INVALID_ARGUMENT, True)
+
+
 def test_a_version_can_be_chosen(prediction: prediction_service_pb2_grpc.PredictionServiceStub) -> None:
     request = predict_request("affine", x=np.array([2], np.float32))
     for version, expected in ((1, 3.0), (2, 4.0)):

@@ -1,5 +1,6 @@
 """Versions served by their model.tflite: the answers of the SavedModel, without TensorFlow's session."""
 
+import contextlib
 import logging
 import shutil
 from collections.abc import Callable, Iterator
@@ -38,6 +39,11 @@ class Half(tf.Module):
     def one(self, x: tf.Tensor) -> dict[str, tf.Tensor]:
         return {"half": x / 2}
 
+    @tf.function(input_signature=[tf.TensorSpec([None, None, None, 1], tf.float32, name="image")])
+    def shrink(self, image: tf.Tensor) -> dict[str, tf.Tensor]:
+        small = tf.nn.max_pool2d(tf.nn.conv2d(image, tf.ones([3, 3, 1, 2]), 1, "VALID"), 2, 2, "VALID")
+        return {"mean": tf.reduce_mean(small, [1, 2])}
+
     @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="text")])
     def echo(self, text: tf.Tensor) -> dict[str, tf.Tensor]:
         return {"text": text}
@@ -49,6 +55,7 @@ def converted(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., bytes]:
     module = Half()
     path = str(tmp_path_factory.mktemp("half"))
     signatures = {"serving_default": module.sums, "pick": module.pick, "one": module.one, "echo": module.echo}
+    signatures["shrink"] = module.shrink
     tf.saved_model.save(module, path, signatures=signatures)
 
     def convert(*names: str) -> bytes:
@@ -66,6 +73,8 @@ def models(converted: Callable[..., bytes], tmp_path_factory: pytest.TempPathFac
         "several": converted("serving_default", "pick", "one"),
         "only": converted("serving_default"),
         "text": converted("echo"),
+        "image": converted("shrink"),
+        "image_and_more": converted("shrink", "serving_default"),
         "nameless": converted_without_signature(),
     }
     for name, content in files.items():
@@ -177,6 +186,35 @@ def test_values_that_the_model_refuses_are_the_callers_fault_and_the_next_call_i
             client.predict("several", {"index": np.array([99], np.int32)}, signature="pick", timeout=TIMEOUT)
     picked = client.predict("several", {"index": np.array([1], np.int32)}, signature="pick", timeout=TIMEOUT)
     assert picked["picked"].tolist() == [11]
+
+
+@pytest.mark.parametrize("model", ["image", "image_and_more"])
+def test_an_image_too_small_for_the_model_does_not_end_the_process(client: serving.Client, model: str) -> None:
+    """XNNPACK does, at some of these."""
+
+    def mean(*shape: int) -> np.ndarray:
+        return client.predict(
+            model, {"image": np.ones((1, *shape, 1), np.float32)}, signature="shrink", timeout=TIMEOUT
+        )["mean"]
+
+    for _ in range(2):
+        np.testing.assert_array_equal(mean(4, 5), [[9, 9]])
+        if model == "image":  # of the other, LiteRT tells no shapes inside
+            for shape in ((3, 3), (2, 2), (1, 1), (9, 2), (2, 9)):
+                with pytest.raises(
+                    serving.CallError, match=r"INVALID_ARGUMENT: .*(too small for it|inputs of these shapes)"
+                ):
+                    mean(*shape)
+    np.testing.assert_array_equal(mean(64, 100), [[9, 9]])
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (2, 2), (1, 7)])
+def test_nor_does_one_for_a_file_of_several_signatures(client: serving.Client, shape: tuple[int, int]) -> None:
+    image = {"image": np.ones((1, *shape, 1), np.float32)}
+    with contextlib.suppress(serving.CallError):
+        client.predict("image_and_more", image, signature="shrink", timeout=TIMEOUT)
+    answer = client.predict("image_and_more", {"x": np.ones((1, 2), np.float32)}, timeout=TIMEOUT)
+    assert answer["row"] == [2]
 
 
 @pytest.mark.parametrize("model", ["only", "several"])

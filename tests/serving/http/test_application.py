@@ -18,6 +18,7 @@ import numpy as np
 import pytest
 
 import serving
+from serving.http import application as application_module
 from serving.http import body as body_module
 from serving.http import connection as connection_module
 from tests.serving.http.asking import Answer, ask, ask_on, predict, send_raw
@@ -151,6 +152,7 @@ def test_who_does_not_say_what_it_wants_loses_its_connection(
 
 def test_a_body_that_comes_too_slowly_is_not_waited_for(port: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(body_module, "FIRST_SECONDS", 0.3)
+    monkeypatch.setattr(application_module, "LINGER", 0.1)
     head = f"POST {PATH} HTTP/1.1\r\nhost: a\r\ncontent-length: 100\r\n\r\n".encode()
     answer = send_raw(port, head + b'{"instances"')
     assert answer.startswith(b"HTTP/1.1 408 ")

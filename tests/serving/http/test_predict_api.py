@@ -3,12 +3,17 @@
 import base64
 import json
 import math
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import tensorflow as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tensorflow.core.protobuf import saved_model_pb2
 
 import serving
 from tests.serving.http.asking import ask, predict
@@ -300,3 +305,31 @@ def test_http_and_grpc_give_the_same_bits(port: int, http_server: serving.Server
     found = json.loads(predict(port, "sum", document).body)["outputs"]
     assert np.array(found["total"], np.float64).astype(np.float32).tobytes() == expected["total"].tobytes()
     assert found["rows"] == expected["rows"].tolist()
+
+
+@pytest.mark.parametrize(
+    ("document", "total"),
+    [
+        ({"inputs": {"a": [[1, 2, 3]]}}, [1.0, 2.0, 3.0]),
+        ({"inputs": {"a": [[1, 2, 3]], "b": [[4, 5, 6]]}}, [5.0, 7.0, 9.0]),
+        ({"instances": [{"a": [1, 2, 3]}]}, [1.0, 2.0, 3.0]),
+    ],
+)
+def test_an_input_with_a_default_may_be_left_out(defaulted: int, document: Any, total: list[float]) -> None:
+    answer = predict(defaulted, "sum", document).json
+    outputs = answer["outputs"] if "outputs" in answer else answer["predictions"][0]
+    assert np.reshape(outputs["total"], 3).tolist() == total
+
+
+@pytest.fixture(scope="module")
+def defaulted(saved_models: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
+    """The port of a server whose `sum` takes b = [[0, 0, 0]] where none is given."""
+    folder = tmp_path_factory.mktemp("defaulted") / "sum" / "1"
+    shutil.copytree(saved_models / "sum", folder)
+    path = folder / "saved_model.pb"
+    model = saved_model_pb2.SavedModel.FromString(path.read_bytes())
+    signature = model.meta_graphs[0].signature_def["serving_default"]
+    signature.defaults["b"].CopyFrom(tf.make_tensor_proto(np.zeros((1, 3), np.int32)))
+    path.write_bytes(model.SerializeToString())
+    with serving.Server(folder.parents[1], port=0, rest_api_port=-1, poll_seconds=0) as server:
+        yield server.rest_api_port

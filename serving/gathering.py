@@ -1,0 +1,71 @@
+"""Requests that have arrived together are submitted together.
+
+An event loop hands over one request after the other, and a thread that starts on the first of them takes the processor
+and the interpreter from the loop, which reads the next. So jobs are held until the loop has gone round some times without
+bringing another. No clock is waited for: a loop without other work goes round at once. Where holding brings no company, as
+with a single client, it is only tried now and then.
+"""
+
+import asyncio
+from concurrent.futures import Future
+from time import monotonic
+
+import numpy as np
+
+from serving.job import Job, Ticket
+from serving.scheduler import Scheduler
+
+_ROUNDS = 8
+"""Of the loop without a new job, then those that came are submitted."""
+_LONGEST = 0.002
+"""Seconds that a job is held at most, however busy the loop is."""
+_WEIGHT = 0.1
+_WORTH = 0.1
+"""Further jobs per submission that make holding worth its while."""
+_PROBE = 32
+"""So many submissions at once, then holding is tried again."""
+
+
+class Gathering:
+    """Submits the jobs of one event loop. Lives in it."""
+
+    def __init__(self, scheduler: Scheduler) -> None:
+        self._scheduler = scheduler
+        self._held: list[Ticket] = []
+        self._since = 0.0
+        self._seen = 0
+        """How many were held one round ago."""
+        self._rounds = 0
+        self._company = 0.0
+        """Moving average of how many further jobs of a lane come while one is held."""
+        self._at_once = 0
+
+    def submit(self, job: Job) -> Future[dict[str, np.ndarray]]:
+        """Return the answer to a job, which is queued soon; the future tells if it was refused. See Scheduler.submit."""
+        ticket = self._scheduler.promise(job)
+        self._held.append(ticket)
+        if len(self._held) > 1:
+            return ticket
+        if self._company < _WORTH and self._at_once < _PROBE:
+            self._at_once += 1
+            self._release()
+        else:
+            self._at_once, self._since, self._seen, self._rounds = 0, ticket.queued, 1, 0
+            asyncio.get_running_loop().call_soon(self._go_round)
+        return ticket
+
+    def _go_round(self) -> None:
+        self._rounds = self._rounds + 1 if len(self._held) == self._seen else 0
+        self._seen = len(self._held)
+        if self._rounds < _ROUNDS and monotonic() - self._since < _LONGEST:
+            asyncio.get_running_loop().call_soon(self._go_round)
+            return
+        company = len(self._held) - len({ticket.job.lane for ticket in self._held})
+        self._company += _WEIGHT * (company - self._company)
+        self._release()
+
+    def _release(self) -> None:
+        held, self._held = self._held, []
+        for ticket, error in self._scheduler.submit_all(held):
+            if ticket.set_running_or_notify_cancel():
+                ticket.set_exception(error)

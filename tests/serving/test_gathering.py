@@ -1,0 +1,106 @@
+"""Jobs of one event loop: held while that brings company, and never for long."""
+
+import asyncio
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+
+from serving.batching_rules import BatchingRules
+from serving.call_record import CallRecord
+from serving.gathering import Gathering
+from serving.mailbox import Mailbox
+from serving.row_independence import RowIndependence
+from serving.scheduler import Job, Scheduler
+from serving.signature import Signature, TensorSpec
+from serving.status import Code, StatusError
+from serving.trial_rows import TrialRows
+
+SIGNATURE = Signature("double", {"x": TensorSpec("float32", (None,))}, {"y": TensorSpec("float32", (None,))})
+
+
+def double(inputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    return {"y": 2 * inputs["x"]}
+
+
+INDEPENDENCE = RowIndependence("double", double, TrialRows(SIGNATURE))
+
+
+class Loop:
+    """What one event loop has: a scheduler of one thread, and the numbers of rows of its calls."""
+
+    def __init__(self, max_pending: int = 100) -> None:
+        rules = BatchingRules(adaptive=False)
+        self.scheduler = Scheduler(threads=1, max_pending=max_pending, max_pending_per_model=max_pending, rules=rules)
+        self.gathering = Gathering(self.scheduler)
+        self.mailbox = Mailbox()
+        self.calls: list[list[float]] = []
+
+    def run(self, inputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+        self.calls.append(inputs["x"].tolist())
+        return double(inputs)
+
+    def submit(self, value: float) -> "asyncio.Future[dict[str, np.ndarray]]":
+        inputs = {"x": np.array([value], np.float32)}
+        job = Job("lane", self.run, inputs, CallRecord("test"), independence=INDEPENDENCE)
+        return asyncio.ensure_future(self.mailbox.wait(self.gathering.submit(job)))
+
+
+@pytest.fixture
+def loop() -> Iterator[Loop]:
+    made = Loop()
+    yield made
+    made.scheduler.close()
+
+
+async def bursts(loop: Loop, count: int, size: int) -> None:
+    for number in range(count):
+        values = [float(size * number + each) for each in range(size)]
+        answers = await asyncio.wait_for(asyncio.gather(*(loop.submit(value) for value in values)), 30)
+        assert [answer["y"].tolist() for answer in answers] == [[2 * value] for value in values]
+
+
+def test_what_comes_in_bursts_is_soon_computed_in_bursts(loop: Loop) -> None:
+    asyncio.run(bursts(loop, 100, 4))
+    assert [len(rows) for rows in loop.calls[-10:]] == [4] * 10
+
+
+def test_a_single_client_is_not_held_up(loop: Loop) -> None:
+    asyncio.run(bursts(loop, 100, 1))
+    assert loop.calls == [[float(number)] for number in range(100)]
+
+
+def test_bursts_that_end_are_forgotten(loop: Loop) -> None:
+    async def both() -> None:
+        await bursts(loop, 100, 4)
+        await bursts(loop, 200, 1)
+
+    asyncio.run(both())
+    assert all(len(rows) == 1 for rows in loop.calls[-200:])
+
+
+def test_a_refusal_reaches_the_one_who_was_refused() -> None:
+    loop = Loop(max_pending=2)
+
+    async def ask() -> list[object]:
+        await bursts(loop, 200, 2)  # from then on they are held
+        return await asyncio.gather(*(loop.submit(value) for value in range(5)), return_exceptions=True)
+
+    answers = asyncio.run(ask())
+    loop.scheduler.close()
+    refused = [answer for answer in answers if isinstance(answer, StatusError)]
+    assert 0 < len(refused) <= 3
+    assert {error.code for error in refused} == {Code.RESOURCE_EXHAUSTED}
+
+
+def test_a_job_that_is_given_up_while_it_is_held_is_never_computed(loop: Loop) -> None:
+    async def ask() -> None:
+        await bursts(loop, 100, 4)
+        loop.calls.clear()
+        futures = [loop.submit(value) for value in (1, 2, 3)]
+        await asyncio.sleep(0)  # each has begun to wait
+        futures[1].cancel()
+        await asyncio.gather(futures[0], futures[2])
+
+    asyncio.run(ask())
+    assert loop.calls == [[1.0, 3.0]]
