@@ -17,7 +17,7 @@ from serving.scheduler import Scheduler
 
 _ROUNDS = 8
 """Of the loop without a new job, then those that came are submitted."""
-_LONGEST = 0.002
+_LONGEST = 0.005
 """Seconds that a job is held at most, however busy the loop is."""
 _WEIGHT = 0.1
 _WORTH = 0.1

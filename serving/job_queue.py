@@ -34,7 +34,10 @@ class Bounds:
     max_pending_per_model: int
     threads: int
     width: int
-    """Batches of one lane that are computed at once, under adaptive rules: the more, the smaller they are."""
+    """Batches of one lane that are computed at once under adaptive rules: the more, the smaller they are.
+
+    Lanes whose requests are computed alone have all threads.
+    """
 
 
 class JobQueue:

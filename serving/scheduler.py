@@ -52,7 +52,7 @@ class Scheduler:
             max_pending=max_pending,
             max_pending_per_model=max_pending_per_model or max(1, -(-3 * max_pending // 4)),
             threads=threads,
-            width=max(1, min(threads, os.cpu_count() or 1)),
+            width=max(1, min(threads, (os.cpu_count() or 1) // 2)),
         )
         self._queue = JobQueue(bounds, rules or BatchingRules())
         self._threads = threads
