@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from serving.signature import Signature
 
 DEFAULT_PORT = 8500
+TOKEN_VARIABLE = "ZOO_TOKEN"  # noqa: S105 - the name of the variable
 
 
 def serve_command(parser: argparse.ArgumentParser) -> None:
@@ -209,7 +210,7 @@ def _predict(args: argparse.Namespace) -> int:
     from serving.inputs import read_inputs
     from serving.signature import DEFAULT_SIGNATURE
 
-    with Client(args.target) as client:
+    with Client(args.target, token=os.environ.get(TOKEN_VARIABLE)) as client:
         known = client.signatures(args.model, timeout=args.timeout, version=args.version)
         inputs = read_inputs(args.input, known, args.signature)
         outputs = client.predict(
@@ -244,3 +245,59 @@ def _plain(value: Any) -> Any:
     if isinstance(value, bytes):
         return value.decode(errors="replace")
     return [value.real, value.imag] if isinstance(value, complex) else value
+
+
+def models_command(parser: argparse.ArgumentParser) -> None:
+    """List a running server's models, and load, unload, promote or roll them back."""
+    parser.description = (
+        "List the models of a running server, or say what it serves. A version that is promoted, or\n"
+        "gone back to, takes the place of the one that answers once it is ready; what does not load\n"
+        "changes nothing. It stays until the model is loaded again without a version."
+    )
+    parser.epilog = (
+        "examples:\n"
+        "  zoo models list\n"
+        "  zoo models load digits                  the version that the server's own policy says\n"
+        "  zoo models promote digits --to 7        serve version 7; without --to, the newest\n"
+        "  zoo models rollback digits              serve the version before the one that answers\n\n"
+        f"Where the server asks for a token, put it into the environment variable {TOKEN_VARIABLE}."
+    )
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.add_argument("action", choices=["list", "load", "unload", "promote", "rollback"])
+    parser.add_argument("model", nargs="?", help="the model's name")
+    parser.add_argument("--to", type=int, metavar="VERSION", help="the version to promote (default: the newest)")
+    parser.add_argument("--target", default=f"localhost:{DEFAULT_PORT}", help="host:port (default: %(default)s)")
+    parser.add_argument(
+        "--timeout",
+        type=_positive_seconds,
+        default=300.0,
+        metavar="SECONDS",
+        help="give up after (default: %(default)s)",
+    )
+    parser.set_defaults(run=_models)
+
+
+def _models(args: argparse.Namespace) -> int:
+    from serving.client import Client
+    from serving.remote_control import RemoteControl
+    from serving.status import ServerError
+
+    if (args.model is None) != (args.action == "list"):
+        raise ServerError(f"zoo models {args.action} takes {'no model' if args.model else 'the name of a model'}")
+    if args.to is not None and args.action != "promote":
+        raise ServerError("--to goes with promote")
+    with Client(args.target, token=os.environ.get(TOKEN_VARIABLE)) as client:
+        control = RemoteControl(client)
+        if args.action == "promote":
+            print(f"{args.model}: version {control.promote(args.model, args.to, timeout=args.timeout)} answers")
+        elif args.action == "rollback":
+            print(f"{args.model}: version {control.rollback(args.model, timeout=args.timeout)} answers")
+        elif args.action == "load":
+            control.load(args.model, timeout=args.timeout)
+        elif args.action == "unload":
+            control.unload(args.model, timeout=args.timeout)
+        for line in control.index(timeout=args.timeout):
+            if args.model in {None, line.model}:
+                version = "-" if line.version is None else line.version
+                print(f"{line.model:24} {version!s:>8} {line.state:12} {line.reason}".rstrip())
+    return 0

@@ -119,7 +119,7 @@ class Client:
         request = pb.PredictRequest(model_spec=_spec(model, version, signature), output_filter=outputs)
         for name, array in arrays.items():
             request.inputs[name].CopyFrom(encode(np.asarray(array)))
-        response = self._call(PREDICT, request, pb.PredictResponse, timeout)
+        response = self.call(PREDICT, request, pb.PredictResponse, timeout)
         try:
             return {name: decode(proto, max_bytes=_MAX_REPLY) for name, proto in sorted(response.outputs.items())}
         except CodecError as error:
@@ -128,13 +128,13 @@ class Client:
     def signatures(self, model: str, *, timeout: float, version: int | str | None = None) -> dict[str, Signature]:
         """Tell what a model takes and gives, by signature name. Raises CallError."""
         request = pb.GetModelMetadataRequest(model_spec=_spec(model, version), metadata_field=[SIGNATURE_DEF_FIELD])
-        response = self._call(GET_MODEL_METADATA, request, pb.GetModelMetadataResponse, timeout)
+        response = self.call(GET_MODEL_METADATA, request, pb.GetModelMetadataResponse, timeout)
         return to_signatures(pb.SignatureDefMap.FromString(response.metadata[SIGNATURE_DEF_FIELD].value))
 
     def passport(self, model: str, *, timeout: float, version: int | str | None = None) -> dict[str, Any]:
         """Tell what an artifact's passport says: config, data, metrics, sizes, ... Raises CallError where it has none."""
         request = pb.GetModelMetadataRequest(model_spec=_spec(model, version), metadata_field=[PASSPORT_FIELD])
-        response = self._call(GET_MODEL_METADATA, request, pb.GetModelMetadataResponse, timeout)
+        response = self.call(GET_MODEL_METADATA, request, pb.GetModelMetadataResponse, timeout)
         try:
             found = json.loads(StringValue.FromString(response.metadata[PASSPORT_FIELD].value).value)
         except ValueError as error:
@@ -146,7 +146,7 @@ class Client:
     def versions(self, model: str, *, timeout: float) -> list[ModelVersion]:
         """Tell the state of every version of a model, the newest first. Raises CallError."""
         request = pb.GetModelStatusRequest(model_spec=_spec(model))
-        response = self._call(GET_MODEL_STATUS, request, pb.GetModelStatusResponse, timeout)
+        response = self.call(GET_MODEL_STATUS, request, pb.GetModelStatusResponse, timeout)
         found = [
             ModelVersion(line.version, pb.ModelVersionStatus.State.Name(line.state), line.status.error_message)
             for line in response.model_version_status
@@ -156,7 +156,7 @@ class Client:
     def health(self, model: str = "", *, timeout: float) -> str:
         """Tell `SERVING` or `NOT_SERVING`, of a model or of the whole server. Raises CallError on an unknown model."""
         request = health_pb2.HealthCheckRequest(service=model)
-        response = self._call(HEALTH_CHECK, request, health_pb2.HealthCheckResponse, timeout)
+        response = self.call(HEALTH_CHECK, request, health_pb2.HealthCheckResponse, timeout)
         return str(health_pb2.HealthCheckResponse.ServingStatus.Name(response.status))
 
     def wait_until_serving(self, model: str = "", *, timeout: float) -> None:
@@ -197,7 +197,8 @@ class Client:
             raise CallError("INVALID_ARGUMENT", f"{model} takes {len(names)} inputs, give a dict of {', '.join(names)}")
         return names[0]
 
-    def _call(self, path: str, request: Message, kind: type[M], timeout: float) -> M:
+    def call(self, path: str, request: Message, kind: type[M], timeout: float) -> M:
+        """Call any unary method, `/package.Service/Method`, with a message of its. Raises CallError."""
         _check_timeout(timeout)
         try:
             reply = self._channel.unary_unary(path)(

@@ -5,12 +5,14 @@ import logging
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from time import monotonic
 from typing import TypeVar
 
 from serving.batching_parameters import BatchingParameters
 from serving.engines.engine import EngineLoader
+from serving.gentle import gently
 from serving.live_versions import LiveVersions
 from serving.servable import Servable, load_servable
 from serving.version_record import State, VersionRecord, fingerprint
@@ -144,15 +146,17 @@ class Loader:
         return None
 
     def _try_load(self, name: str, version: int, path: Path) -> tuple[Servable | None, str]:
+        load = partial(
+            load_servable,
+            name,
+            version,
+            path,
+            self._load_engine,
+            own_batching=self._loading.own_batching,
+            enable_warm_up=self._loading.enable_warm_up,
+        )
         try:
-            servable = load_servable(
-                name,
-                version,
-                path,
-                self._load_engine,
-                own_batching=self._loading.own_batching,
-                enable_warm_up=self._loading.enable_warm_up,
-            )
+            servable = gently(load)
         except Exception as error:  # noqa: BLE001 - whatever lies in a folder, it must not stop the server
             reason = str(error) if isinstance(error, ZooError) else f"{type(error).__name__}: {error}"
             return None, reason[:_LONGEST_ERROR]

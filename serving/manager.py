@@ -62,6 +62,9 @@ class Manager:
         self._entries: Mapping[str, ModelEntry] = {}
         self._faults: dict[str, StatusError] = {}
         self._unloaded: set[str] = set()
+        self._policies: dict[str, VersionPolicy] = {}
+        """Of models whose policy a caller set, in place of the source's."""
+        self._found: dict[str, tuple[int, ...]] = {}
         self._closed = False
 
     def on_change(self, listener: Listener) -> None:
@@ -88,16 +91,23 @@ class Manager:
                 raise StatusError(Code.UNAVAILABLE, "the server is shutting down")
             self._source = source
             self._unloaded.clear()
+            self._policies.clear()
             entries = self._refresh()
             faults = [self._faults[name] for name in entries if name in self._faults]
         if faults:
             raise faults[0]
 
-    def load(self, name: str) -> None:
+    def load(self, name: str, policy: VersionPolicy | None = None) -> None:
         """Load a model, or what of it has changed, also one that was unloaded or could not be loaded before.
 
+        Args:
+            name: the model's.
+            policy: which of its versions are to be live from now on, until it is loaded without one, or `reload`; None for
+                what the source says.
+
         Raises:
-            StatusError: NOT_FOUND, there is no such model; INVALID_ARGUMENT, no version of it can be loaded.
+            StatusError: NOT_FOUND, there is no such model; INVALID_ARGUMENT, no version of it can be loaded, or none that
+                the policy wants: what was live stays so then, and the policy what it was.
         """
         with self._refreshing:
             entries = self._entries = self._source.models()
@@ -109,8 +119,22 @@ class Manager:
                 )
             self._unloaded.discard(name)
             self._versions.try_again(name)
+            before = self._policies.pop(name, None)
+            if policy is not None:
+                self._policies[name] = policy
             self._loader.for_each(self._refresh_model, [entries[name]])
+            live = self._versions.live(name)
+            fault = self._faults.get(name)
+            refused = policy is not None and (not live or not live.issuperset(policy.specific or ()))
+            if refused:  # back to what it was
+                self._policies.pop(name)
+                if before is not None:
+                    self._policies[name] = before
+                self._loader.for_each(self._refresh_model, [entries[name]])
             self._loader.close_idle()
+            if refused:
+                why = "no version of it is wanted" if fault is None else fault.message
+                raise invalid(f"load failed for model '{name}': {why}", field="model_name")
         if not self.models()[name]:
             reasons = [
                 f"version {s.version} is at UNAVAILABLE state: {s.error}" for s in self.statuses(name) if s.error
@@ -139,7 +163,11 @@ class Manager:
     def policy(self, name: str) -> VersionPolicy:
         """Return which versions of a model should be live; the default of one that is not wanted."""
         entry = self._entries.get(name)
-        return VersionPolicy() if entry is None else entry.policy
+        return self._policies.get(name, VersionPolicy() if entry is None else entry.policy)
+
+    def found(self, name: str) -> tuple[int, ...]:
+        """Return the versions that there were when a model's files were last looked at, served or not."""
+        return self._found.get(name, ())
 
     def retry_in(self) -> float | None:
         """Return the seconds until a version should be tried again, which `refresh` does; None where none should."""
@@ -216,9 +244,11 @@ class Manager:
         name = entry.name
         self._loader.plan_no_retry(name)
         found, fault = _look(entry)
+        self._found[name] = tuple(sorted(found))
         self._versions.keep_model(name, found)
-        candidates = entry.policy.candidates(found)
-        limit = entry.policy.limit(len(candidates))
+        policy = self._policies.get(name, entry.policy)
+        candidates = policy.candidates(found)
+        limit = policy.limit(len(candidates))
         keep: set[int] = set()
         for version in candidates:
             if len(keep) >= limit:
@@ -229,7 +259,7 @@ class Manager:
             if error is None or version in self._versions.live(name):
                 keep.add(version)
         if not keep:
-            fault = fault or _nothing_there(entry)
+            fault = fault or _nothing_there(entry, policy)
         lasting = keep or self._versions.live(name)
         wrong = self._versions.move_labels(name, entry.labels, lasting, self._label_rules)
         self._note(name, fault or wrong)
@@ -268,10 +298,10 @@ def _not_available(name: str, version: int, error: str) -> StatusError:
     return StatusError(Code.UNKNOWN, f"1 model(s) did not become available: {what}")
 
 
-def _nothing_there(entry: ModelEntry) -> StatusError:
+def _nothing_there(entry: ModelEntry, policy: VersionPolicy) -> StatusError:
     wanted = "a numerical version path"
-    if entry.policy.specific is not None:
-        numbers = ", ".join(map(str, sorted(entry.policy.specific)))
+    if policy.specific is not None:
+        numbers = ", ".join(map(str, sorted(policy.specific)))
         wanted = f"any of the versions {numbers}, which its policy names,"
     return StatusError(
         Code.NOT_FOUND, f"Unable to find {wanted} for servable {entry.name} at: {entry.base_path}", field="base_path"

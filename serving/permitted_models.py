@@ -47,10 +47,15 @@ class PermittedModels:
         caller = self._caller
         return {name: available for name, available in self._manager.models().items() if caller.may_use(name)}
 
-    def load(self, name: str) -> None:
+    def found(self, name: str) -> tuple[int, ...]:
+        """See Manager."""
+        self._caller.check_model(name)
+        return self._manager.found(name)
+
+    def load(self, name: str, policy: VersionPolicy | None = None) -> None:
         """See Manager."""
         self._check_control(name)
-        self._manager.load(name)
+        self._manager.load(name, policy)
 
     def unload(self, name: str) -> None:
         """See Manager."""

@@ -1,13 +1,13 @@
 """inference.GRPCInferenceService: RepositoryIndex, RepositoryModelLoad and RepositoryModelUnload."""
 
 import asyncio
-from collections.abc import Iterable
 
 from serving.manager import State, VersionStatus
 from serving.permitted_models import PermittedModels
 from serving.protos import inference_pb2 as pb
+from serving.services.inference.load_parameters import read_policy
 from serving.services.messages import parse
-from serving.status import Code, StatusError, invalid
+from serving.status import Code, StatusError
 from serving.transports.transport import Call
 
 _STATES = {
@@ -27,7 +27,7 @@ class RepositoryService:
         self._manager = manager
 
     async def index(self, message: bytes, call: Call) -> bytes:  # noqa: ARG002 - every handler takes both
-        """List the models, and the versions of them that this server has dealt with. Raises StatusError."""
+        """List the models and their versions, those that are not served too. Raises StatusError."""
         request = parse(pb.RepositoryIndexRequest, message)
         _refuse_repository(request.repository_name)
         response = pb.RepositoryIndexResponse()
@@ -38,16 +38,24 @@ class RepositoryService:
                     response.models.add(
                         name=name, version=str(status.version), state=_STATES[status.state], reason=_reason(status)
                     )
-            if not statuses and not request.ready:
+            known = {status.version for status in statuses}
+            unknown = [version for version in self._manager.found(name) if version not in known]
+            for version in unknown if not request.ready else ():
+                response.models.add(name=name, version=str(version), state="UNAVAILABLE", reason="not loaded")
+            if not statuses and not unknown and not request.ready:
                 response.models.add(name=name)
         return response.SerializeToString()
 
     async def load(self, message: bytes, call: Call) -> bytes:  # noqa: ARG002
-        """Load a model, or what of it has changed; answers once it is ready. Raises StatusError."""
+        """Load a model, or what of it has changed; answers once it is ready.
+
+        The parameter `config` may set which of its versions are served, as Triton's model configuration does: JSON with
+        `version_policy`, and nothing else. Raises StatusError.
+        """
         request = parse(pb.RepositoryModelLoadRequest, message)
         name = _model_of(request)
-        _refuse_overrides(request.parameters)
-        await asyncio.to_thread(self._manager.load, name)
+        policy = read_policy(request.parameters)
+        await asyncio.to_thread(self._manager.load, name, policy)
         return pb.RepositoryModelLoadResponse(model_name=name, isLoaded=True).SerializeToString()
 
     async def unload(self, message: bytes, call: Call) -> bytes:  # noqa: ARG002
@@ -76,16 +84,3 @@ def _refuse_repository(name: str) -> None:
             "'repository_name' specification is not supported: this server has one repository, leave it empty",
             field="repository_name",
         )
-
-
-def _refuse_overrides(parameters: Iterable[str]) -> None:
-    for name in parameters:
-        field = f'parameters["{name}"]'
-        if name == "config" or name.startswith("file:"):
-            raise StatusError(
-                Code.UNIMPLEMENTED,
-                f"load parameter '{name[:80]}' is not supported: this server serves what lies in its repository, as it was "
-                "exported; put the model there and load it without parameters",
-                field=field,
-            )
-        raise invalid(f"unrecognized load parameter '{name[:80]}'.", field=field)
