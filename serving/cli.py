@@ -68,6 +68,13 @@ def serve_command(parser: argparse.ArgumentParser) -> None:
         default="0.0.0.0",  # noqa: S104 - as TensorFlow Serving does
         help="address to listen on (default: %(default)s, every network; 127.0.0.1 for this machine only)",
     )
+    network.add_argument(
+        "--admin_port", type=int, help="answer calls that say what is served, and reflection, on this port alone"
+    )
+    network.add_argument("--admin_host", help="address of that port (default: 127.0.0.1)")
+    network.add_argument(
+        "--disable_reflection", action="store_true", default=None, help="callers may not ask which methods there are"
+    )
     network.add_argument("--access_file", type=Path, metavar="FILE", help="who may use which models: docs/security.md")
     computing.add_argument("--threads", type=int, help="requests computed at once (default: the cores, at least 4)")
     computing.add_argument("--max_pending", type=int, help="requests that are computed or wait (default: 1000)")
@@ -89,6 +96,9 @@ def serve_command(parser: argparse.ArgumentParser) -> None:
 
 _OWN_FIELDS = (
     "access_file",
+    "admin_host",
+    "admin_port",
+    "disable_reflection",
     "host",
     "versions",
     "disable_control_rpcs",

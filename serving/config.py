@@ -43,6 +43,12 @@ class ServerConfig:
     """How often to look for new versions; 0 for never."""
     allow_version_labels_for_unavailable_models: bool = False
     force_allow_any_version_labels_for_unavailable_models: bool = False
+    admin_port: int | None = None
+    """Set: calls that say what is served, and reflection, are answered on this port alone; 0 for any free one."""
+    admin_host: str = "127.0.0.1"
+    """Address of that port."""
+    disable_reflection: bool = False
+    """Whether callers may not ask which methods there are; with `admin_port` they can there."""
     disable_control_rpcs: bool = False
     """Whether callers may not say what is served."""
 
@@ -123,6 +129,8 @@ class ServerConfig:
             raise ServerError(
                 f"rest_api_port {self.rest_api_port}: expected 0 (none), -1 (any free one), or 1 to 65535"
             )
+        if self.admin_port is not None and not 0 <= self.admin_port <= 65535:
+            raise ServerError(f"admin_port {self.admin_port}: expected 0 (any free one) to 65535")
         if self.port and self.port == self.rest_api_port:
             raise ServerError(f"rest_api_port {self.rest_api_port} cannot be same as port: choose another for HTTP")
         for name, smallest in _SMALLEST.items():

@@ -13,7 +13,7 @@ from typing import Any, Self, TypeVar
 from serving.authentication import OPEN, Authentication, watch_access
 from serving.call_log import log_call
 from serving.config import ServerConfig
-from serving.control import without_control
+from serving.control import DISABLED, ELSEWHERE, without_control, without_reflection
 from serving.engines.engine import EngineLoader
 from serving.engines.saved_model import set_parallelism
 from serving.interceptors import Drain, Interceptor, intercepted
@@ -97,6 +97,7 @@ class Server:
             fields["repository"] = repository
         self.config = replace(config or ServerConfig(), **fields)
         self.port = self.config.port
+        self.admin_port = self.config.admin_port
         self.rest_api_port = self.config.rest_api_port
         self._loop: asyncio.AbstractEventLoop | None = None
         self._threads: list[threading.Thread] = []
@@ -129,17 +130,19 @@ class Server:
         self._limits = Limits(self.config.max_message_bytes, self.config.max_batch_rows, self.config.allow_unknown_rank)
         self._models = PermittedModels(self.manager, tells_callers_apart=self._access is not None)
         self._predictor = Predictor(self._models, self._scheduler, self._offload, self._limits)
-        methods = self._methods()
-        self._transport = GrpcioTransport(
-            intercepted(methods, self._interceptors),
-            host=self.config.host,
-            port=self.config.port,
-            socket_path=self.config.grpc_socket_path,
-            arguments=self.config.grpc_channel_arguments,
-            max_message_bytes=self.config.max_message_bytes,
-            credentials=self.config.credentials,
+        every = self._methods()
+        if self.config.disable_control_rpcs:
+            every = without_control(every, DISABLED)
+        public = every if self.config.admin_port is None else without_control(every, ELSEWHERE)
+        if self.config.disable_reflection or self.config.admin_port is not None:
+            public = without_reflection(public)
+        self._transport = self._grpc_transport(
+            public, self.config.host, self.config.port, socket_path=self.config.grpc_socket_path
         )
-        self._http = self._http_transport(methods) if self.config.rest_api_port else None
+        self._admin: GrpcioTransport | None = None
+        if self.config.admin_port is not None:
+            self._admin = self._grpc_transport(every, self.config.admin_host, self.config.admin_port)
+        self._http = self._http_transport(public) if self.config.rest_api_port else None
 
     def start(self) -> Self:
         """Listen, load the models, and report healthy; returns when all of that is done.
@@ -152,6 +155,8 @@ class Server:
         try:
             set_parallelism(self.config.tensorflow_intra_op_parallelism, self.config.tensorflow_inter_op_parallelism)
             self.port = self._run(self._transport.start())
+            if self._admin is not None:
+                self.admin_port = self._run(self._admin.start())
             if self._http is not None:
                 self.rest_api_port = self._run(self._http.start())
             self.manager.on_change(self._update_health)
@@ -166,6 +171,8 @@ class Server:
         logger.info("listening on %s:%d, serving %s", self.config.host, self.port, ", ".join(live) or "no model yet")
         if self._http is not None:
             logger.info("HTTP on %s:%d", self.config.host, self.rest_api_port)
+        if self._admin is not None:
+            logger.info("for operators: %s:%d", self.config.admin_host, self.admin_port)
         watcher = Watcher(
             self.manager,
             poll_seconds=self.config.poll_seconds,
@@ -236,7 +243,7 @@ class Server:
         )
         examples = ExampleService(runner, self._offload, max_bytes=config.max_message_bytes)
         models = ModelService(self._models)
-        methods = [
+        return [
             Unary(PREDICT, predict.predict, config.max_message_bytes),
             Unary(CLASSIFY, examples.classify, config.max_message_bytes),
             Unary(REGRESS, examples.regress, config.max_message_bytes),
@@ -257,7 +264,19 @@ class Server:
                 interceptors=self._interceptors,
             ),
         ]
-        return without_control(methods) if config.disable_control_rpcs else methods
+
+    def _grpc_transport(
+        self, methods: list[Unary | Stream], host: str, port: int, *, socket_path: str | None = None
+    ) -> GrpcioTransport:
+        return GrpcioTransport(
+            intercepted(methods, self._interceptors),
+            host=host,
+            port=port,
+            socket_path=socket_path,
+            arguments=self.config.grpc_channel_arguments,
+            max_message_bytes=self.config.max_message_bytes,
+            credentials=self.config.credentials,
+        )
 
     def _http_transport(self, methods: list[Unary | Stream]) -> Transport:
         try:
@@ -274,8 +293,8 @@ class Server:
         return assemble(self.config, parts, self._interceptors)
 
     async def _stop_transports(self, grace: float) -> None:
-        transports = [self._transport] if self._http is None else [self._transport, self._http]
-        await asyncio.gather(*(transport.stop(grace) for transport in transports))
+        transports = (self._transport, self._admin, self._http)
+        await asyncio.gather(*(transport.stop(grace) for transport in transports if transport is not None))
 
     def _update_health(self) -> None:
         if not self._stopping.is_set():  # then the health has been settled, and nobody is left to be told

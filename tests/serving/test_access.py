@@ -3,7 +3,7 @@
 import hashlib
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import grpc
@@ -247,3 +247,39 @@ def test_a_file_that_says_something_else_is_refused_without_its_secrets(
 def test_a_file_that_is_not_there_stops_the_server_before_it_starts(repository: Path, tmp_path: Path) -> None:
     with pytest.raises(ServerError, match=r"cannot read .*access\.yaml: No such file"):
         serving.Server(repository, port=0, access_file=tmp_path / "access.yaml")
+
+
+def test_what_is_for_operators_has_a_port_of_its_own(install: Callable[[str, str, int], Path], tmp_path: Path) -> None:
+    install("affine2", "affine", 1)
+    load = model_pb.RepositoryModelLoadRequest(model_name="affine").SerializeToString()
+    with serving.Server(tmp_path / "models", port=0, admin_port=0, rest_api_port=-1, poll_seconds=0) as server:
+        with grpc.insecure_channel(f"localhost:{server.port}") as public:
+            assert bare_call(public, LOAD, load, "").endswith("what it serves: they do so on its --admin_port")
+            assert reflected(public) == "UNIMPLEMENTED"
+            assert ask(public, PREDICT, "affine") == "OK"
+        with grpc.insecure_channel(f"127.0.0.1:{server.admin_port}") as admin:
+            assert bare_call(admin, LOAD, load, "") == "OK"
+            assert reflected(admin) == "OK"
+        request = urllib.request.Request(
+            f"http://127.0.0.1:{server.rest_api_port}/v2/repository/models/affine/load", data=b"{}"
+        )
+        with pytest.raises(urllib.error.HTTPError) as caught:
+            urllib.request.urlopen(request, timeout=30)  # noqa: S310 - our own address
+        assert caught.value.code == 403
+
+
+def test_reflection_can_be_closed(repository: Path) -> None:
+    with (
+        serving.Server(repository, port=0, disable_reflection=True, poll_seconds=0) as server,
+        grpc.insecure_channel(f"localhost:{server.port}") as channel,
+    ):
+        assert reflected(channel) == "UNIMPLEMENTED"
+
+
+def reflected(channel: grpc.Channel) -> str:
+    stream = channel.stream_stream("/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo")
+    try:
+        list(stream(iter([b"\x3a\x00"]), timeout=30))  # list_services
+    except grpc.RpcError as error:
+        return str(error.code().name)
+    return "OK"
