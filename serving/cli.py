@@ -76,6 +76,17 @@ def serve_command(parser: argparse.ArgumentParser) -> None:
         "--disable_reflection", action="store_true", default=None, help="callers may not ask which methods there are"
     )
     network.add_argument("--access_file", type=Path, metavar="FILE", help="who may use which models: docs/security.md")
+    models.add_argument(
+        "--request_log_dir", type=Path, metavar="DIR", help="keep samples of requests and answers there"
+    )
+    models.add_argument("--request_log_rate", type=float, help="the share of calls that is kept (default: 0.01)")
+    models.add_argument(
+        "--request_log_max_bytes", type=int, help="of a file; then the next one begins (default: 64 MiB)"
+    )
+    models.add_argument("--request_log_keep", type=int, help="files that stay (default: 8)")
+    models.add_argument(
+        "--request_log_redact", metavar="NAMES", help="inputs and outputs never to write, separated by commas"
+    )
     computing.add_argument("--threads", type=int, help="requests computed at once (default: the cores, at least 4)")
     computing.add_argument("--max_pending", type=int, help="requests that are computed or wait (default: 1000)")
     computing.add_argument(
@@ -99,6 +110,11 @@ _OWN_FIELDS = (
     "admin_host",
     "admin_port",
     "disable_reflection",
+    "request_log_dir",
+    "request_log_keep",
+    "request_log_max_bytes",
+    "request_log_rate",
+    "request_log_redact",
     "host",
     "versions",
     "disable_control_rpcs",

@@ -13,6 +13,7 @@ from serving.codec import DEFAULT_MAX_BYTES
 from serving.engines.by_files import EngineByFiles
 from serving.loader import Loading
 from serving.monitoring_config import MonitoringConfig
+from serving.recording.request_log import RequestLogConfig
 from serving.repository import Repository, VersionPolicy
 from serving.status import ServerError
 from serving.version_labels import LabelRules
@@ -105,6 +106,20 @@ class ServerConfig:
     """Largest batch: it bounds the memory that one request can take."""
     allow_unknown_rank: bool = False
     """Whether to serve inputs whose rank the model does not tell, though TensorFlow ends the process on some wrong ones."""
+
+    # What is recorded of requests.
+    request_log_dir: str | Path | None = None
+    """Where samples of requests and answers are kept (docs/serving.md); None keeps none."""
+    request_log_rate: float = 0.01
+    """The share of calls that is kept, of models whose logging_config does not say."""
+    request_log_max_bytes: int = 64 << 20
+    """Of a file."""
+    request_log_keep: int = 8
+    """Files that stay."""
+    request_log_redact: str = ""
+    """Inputs and outputs whose contents are never written, separated by commas."""
+
+    # Who may ask.
     access_file: str | Path | None = None
     """Who may use which models (docs/security.md); None lets everyone do everything."""
     enable_signature_method_name_check: bool = False
@@ -142,6 +157,19 @@ class ServerConfig:
         if not self.tags():
             raise ServerError(f"saved_model_tags {self.saved_model_tags!r}: expected at least one, such as 'serve'")
         self.version_policy()
+        self.request_log()
+
+    def request_log(self) -> RequestLogConfig | None:
+        """Return what is recorded of requests; None where nothing is. Raises ServerError on a bad value."""
+        if self.request_log_dir is None:
+            return None
+        return RequestLogConfig(
+            Path(self.request_log_dir),
+            rate=self.request_log_rate,
+            max_bytes=self.request_log_max_bytes,
+            keep=self.request_log_keep,
+            redacted=frozenset(name for name in self.request_log_redact.split(",") if name),
+        )
 
     def tags(self) -> frozenset[str]:
         """Return the tags of the graph to load."""

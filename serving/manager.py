@@ -165,6 +165,11 @@ class Manager:
         entry = self._entries.get(name)
         return self._policies.get(name, VersionPolicy() if entry is None else entry.policy)
 
+    def recorded_share(self, name: str) -> float | None:
+        """Return the share of a model's calls that its config wants recorded; None where it does not say."""
+        entry = self._entries.get(name)
+        return None if entry is None or entry.request_logging is None else entry.request_logging.sampling_rate
+
     def found(self, name: str) -> tuple[int, ...]:
         """Return the versions that there were when a model's files were last looked at, served or not."""
         return self._found.get(name, ())

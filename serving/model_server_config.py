@@ -150,6 +150,5 @@ def _to_request_logging(model: pb.ModelConfig) -> RequestLogging | None:
             f"Model {model.name} has logging_config with sampling_rate {rate:g}: expected 0 to 1",
             field="logging_config",
         )
-    logger.warning("model %s: logging_config is kept, but this server does not log requests", model.name)
     collector = config.log_collector_config
     return RequestLogging(rate, collector.filename_prefix, collector.type)

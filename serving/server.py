@@ -23,6 +23,7 @@ from serving.offload import Offload
 from serving.permitted_models import PermittedModels
 from serving.predictor import Limits, Predictor
 from serving.recorder import Listener, Recorder
+from serving.recording.request_log import RequestLog
 from serving.repository import ModelSource
 from serving.scheduler import Scheduler
 from serving.services.example_service import ExampleService
@@ -125,6 +126,10 @@ class Server:
         self._access = watch_access(self.config.access_file)
         if self._access is not None:
             self._interceptors.append(Authentication(self._access, open_paths=OPEN))
+        self._request_log: RequestLog | None = None
+        if (recorded := self.config.request_log()) is not None:
+            self._request_log = RequestLog(recorded, self.manager.recorded_share)
+            self._interceptors.append(self._request_log)
         self._interceptors += interceptors
         self._health = HealthService()
         self._limits = Limits(self.config.max_message_bytes, self.config.max_batch_rows, self.config.allow_unknown_rank)
@@ -200,6 +205,8 @@ class Server:
         self._run(self._stop_transports(_LAST_BYTES if finished else 0))
         self._scheduler.close()
         self._offload.close()
+        if self._request_log is not None:
+            self._request_log.close()
         finished &= self.manager.close(timeout=_LAST_BYTES)
         self._loop.call_soon_threadsafe(self._loop.stop)
         for thread in self._threads:

@@ -48,13 +48,14 @@ def warm_up(version: Path, engine: Engine, signatures: Mapping[str, Signature]) 
             raise ServerError(f"{path} holds more than {MOST_RECORDS} requests: the load would take too long")
         try:
             log = log_pb.PredictionLog.FromString(record)
+            request = pb.PredictRequest.FromString(log.predict_log.request)
         except DecodeError:
             raise ServerError(f"{path}, record {number} is no PredictionLog") from None
         if log.WhichOneof("log_type") != "predict_log":
             logger.info("%s, record %d is no Predict request: left out", path, number)
             continue
         try:
-            _run(log.predict_log.request, engine, signatures)
+            _run(request, engine, signatures)
         except (CodecError, StatusError) as error:
             raise ServerError(
                 f"{path}, record {number}: the version refuses its own warm-up request: {error}"

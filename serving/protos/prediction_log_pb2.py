@@ -26,7 +26,7 @@ from serving.protos import config_pb2 as serving_dot_protos_dot_config__pb2
 from serving.protos import prediction_pb2 as serving_dot_protos_dot_prediction__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#serving/protos/prediction_log.proto\x12\x1bzoo_wire.tensorflow.serving\x1a\x1bserving/protos/config.proto\x1a\x1fserving/protos/prediction.proto\"\xc1\x01\n\x0bLogMetadata\x12:\n\nmodel_spec\x18\x01 \x01(\x0b\x32&.zoo_wire.tensorflow.serving.ModelSpec\x12\x44\n\x0fsampling_config\x18\x02 \x01(\x0b\x32+.zoo_wire.tensorflow.serving.SamplingConfig\x12\x18\n\x10saved_model_tags\x18\x03 \x03(\t\x12\x16\n\x0etimestamp_secs\x18\x04 \x01(\x03\"\x8a\x01\n\nPredictLog\x12<\n\x07request\x18\x01 \x01(\x0b\x32+.zoo_wire.tensorflow.serving.PredictRequest\x12>\n\x08response\x18\x02 \x01(\x0b\x32,.zoo_wire.tensorflow.serving.PredictResponse\"\x9b\x01\n\rPredictionLog\x12>\n\x0clog_metadata\x18\x01 \x01(\x0b\x32(.zoo_wire.tensorflow.serving.LogMetadata\x12>\n\x0bpredict_log\x18\x06 \x01(\x0b\x32\'.zoo_wire.tensorflow.serving.PredictLogH\x00\x42\n\n\x08log_typeb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#serving/protos/prediction_log.proto\x12\x1bzoo_wire.tensorflow.serving\x1a\x1bserving/protos/config.proto\x1a\x1fserving/protos/prediction.proto\"\xc1\x01\n\x0bLogMetadata\x12:\n\nmodel_spec\x18\x01 \x01(\x0b\x32&.zoo_wire.tensorflow.serving.ModelSpec\x12\x44\n\x0fsampling_config\x18\x02 \x01(\x0b\x32+.zoo_wire.tensorflow.serving.SamplingConfig\x12\x18\n\x10saved_model_tags\x18\x03 \x03(\t\x12\x16\n\x0etimestamp_secs\x18\x04 \x01(\x03\"1\n\x0cRecordedCall\x12\x0f\n\x07request\x18\x01 \x01(\x0c\x12\x10\n\x08response\x18\x02 \x01(\x0c\"\xec\x02\n\rPredictionLog\x12>\n\x0clog_metadata\x18\x01 \x01(\x0b\x32(.zoo_wire.tensorflow.serving.LogMetadata\x12\x41\n\x0c\x63lassify_log\x18\x02 \x01(\x0b\x32).zoo_wire.tensorflow.serving.RecordedCallH\x00\x12@\n\x0bregress_log\x18\x03 \x01(\x0b\x32).zoo_wire.tensorflow.serving.RecordedCallH\x00\x12H\n\x13multi_inference_log\x18\x04 \x01(\x0b\x32).zoo_wire.tensorflow.serving.RecordedCallH\x00\x12@\n\x0bpredict_log\x18\x06 \x01(\x0b\x32).zoo_wire.tensorflow.serving.RecordedCallH\x00\x42\n\n\x08log_typeb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -35,8 +35,8 @@ if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_LOGMETADATA']._serialized_start=131
   _globals['_LOGMETADATA']._serialized_end=324
-  _globals['_PREDICTLOG']._serialized_start=327
-  _globals['_PREDICTLOG']._serialized_end=465
-  _globals['_PREDICTIONLOG']._serialized_start=468
-  _globals['_PREDICTIONLOG']._serialized_end=623
+  _globals['_RECORDEDCALL']._serialized_start=326
+  _globals['_RECORDEDCALL']._serialized_end=375
+  _globals['_PREDICTIONLOG']._serialized_start=378
+  _globals['_PREDICTIONLOG']._serialized_end=742
 # @@protoc_insertion_point(module_scope)

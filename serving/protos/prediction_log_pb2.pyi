@@ -20,18 +20,24 @@ class LogMetadata(_message.Message):
     timestamp_secs: int
     def __init__(self, model_spec: _Optional[_Union[_prediction_pb2.ModelSpec, _Mapping]] = ..., sampling_config: _Optional[_Union[_config_pb2.SamplingConfig, _Mapping]] = ..., saved_model_tags: _Optional[_Iterable[str]] = ..., timestamp_secs: _Optional[int] = ...) -> None: ...
 
-class PredictLog(_message.Message):
+class RecordedCall(_message.Message):
     __slots__ = ("request", "response")
     REQUEST_FIELD_NUMBER: _ClassVar[int]
     RESPONSE_FIELD_NUMBER: _ClassVar[int]
-    request: _prediction_pb2.PredictRequest
-    response: _prediction_pb2.PredictResponse
-    def __init__(self, request: _Optional[_Union[_prediction_pb2.PredictRequest, _Mapping]] = ..., response: _Optional[_Union[_prediction_pb2.PredictResponse, _Mapping]] = ...) -> None: ...
+    request: bytes
+    response: bytes
+    def __init__(self, request: _Optional[bytes] = ..., response: _Optional[bytes] = ...) -> None: ...
 
 class PredictionLog(_message.Message):
-    __slots__ = ("log_metadata", "predict_log")
+    __slots__ = ("log_metadata", "classify_log", "regress_log", "multi_inference_log", "predict_log")
     LOG_METADATA_FIELD_NUMBER: _ClassVar[int]
+    CLASSIFY_LOG_FIELD_NUMBER: _ClassVar[int]
+    REGRESS_LOG_FIELD_NUMBER: _ClassVar[int]
+    MULTI_INFERENCE_LOG_FIELD_NUMBER: _ClassVar[int]
     PREDICT_LOG_FIELD_NUMBER: _ClassVar[int]
     log_metadata: LogMetadata
-    predict_log: PredictLog
-    def __init__(self, log_metadata: _Optional[_Union[LogMetadata, _Mapping]] = ..., predict_log: _Optional[_Union[PredictLog, _Mapping]] = ...) -> None: ...
+    classify_log: RecordedCall
+    regress_log: RecordedCall
+    multi_inference_log: RecordedCall
+    predict_log: RecordedCall
+    def __init__(self, log_metadata: _Optional[_Union[LogMetadata, _Mapping]] = ..., classify_log: _Optional[_Union[RecordedCall, _Mapping]] = ..., regress_log: _Optional[_Union[RecordedCall, _Mapping]] = ..., multi_inference_log: _Optional[_Union[RecordedCall, _Mapping]] = ..., predict_log: _Optional[_Union[RecordedCall, _Mapping]] = ...) -> None: ...

@@ -1,0 +1,69 @@
+"""`zoo replay`."""
+
+import argparse
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from serving.recording.replay import Replayed
+
+
+def replay_command(parser: argparse.ArgumentParser) -> None:
+    """Ask a running server again what --request_log_dir kept, and compare the answers."""
+    parser.description = (
+        "Send recorded requests (TFRecord files of tensorflow.serving.PredictionLog, of `zoo serve\n"
+        "--request_log_dir`, TensorFlow Serving or a model's warm-up file) to a running server, and\n"
+        "compare its answers with the recorded ones. Exit code 1 where one differs or fails."
+    )
+    parser.epilog = (
+        "examples:\n"
+        "  zoo replay logs/*.tfrecord                                 does it still answer the same?\n"
+        "  zoo replay logs/*.tfrecord --version 8 --tolerance 1e-3    does version 8 answer as the one before?\n"
+        "  zoo replay logs/*.tfrecord --concurrency 32                how fast is it under this load?"
+    )
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.add_argument("files", nargs="+", type=Path, metavar="FILE", help="recorded requests")
+    parser.add_argument("--target", default="localhost:8500", help="host:port (default: %(default)s)")
+    parser.add_argument("--model", help="ask this model in place of the recorded one")
+    parser.add_argument("--version", type=int, help="ask this version (default: the one that answers by itself)")
+    parser.add_argument("--concurrency", type=_positive, default=1, help="calls at a time (default: %(default)s)")
+    parser.add_argument(
+        "--timeout", type=float, default=30.0, metavar="SECONDS", help="of a call (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--tolerance", type=float, default=1e-5, help="how far numbers may be apart (default: %(default)s)"
+    )
+    parser.set_defaults(run=_replay)
+
+
+def _positive(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"expected a whole number, 1 or more, got {text!r}")
+    return int(text)
+
+
+def _replay(args: argparse.Namespace) -> int:
+    from serving.cli import TOKEN_VARIABLE
+    from serving.client import Client
+    from serving.recording.replay import Replay
+
+    with Client(args.target, token=os.environ.get(TOKEN_VARIABLE)) as client:
+        replay = Replay(client, timeout=args.timeout, model=args.model, version=args.version, tolerance=args.tolerance)
+        found = replay.run(args.files, concurrency=args.concurrency)
+    _print(found)
+    return 1 if found.different or found.failed else 0
+
+
+def _print(found: "Replayed") -> None:
+    import numpy as np
+
+    for example in found.examples:
+        print(example)
+    print(
+        f"{found.same} answered the same, {found.different} otherwise, {found.failed} failed"
+        + (f", {found.unanswered} had no recorded answer" if found.unanswered else "")
+    )
+    if found.seconds:
+        median, high, most = (1000 * float(x) for x in np.percentile(found.seconds, [50, 99, 100]))
+        print(f"milliseconds: median {median:.2f}, 99th percentile {high:.2f}, longest {most:.2f}")

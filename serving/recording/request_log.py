@@ -1,0 +1,184 @@
+"""Samples of what was asked and answered, in the files that TensorFlow Serving's request logger writes.
+
+They are TFRecord files of `tensorflow.serving.PredictionLog`: `zoo replay` asks a server the same again, and a model may
+have one as its warm-up file. Predict, Classify, Regress and MultiInference over gRPC are recorded, not what comes by other
+ways.
+"""
+
+import logging
+import queue
+import random
+import threading
+import time
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+from pathlib import Path
+
+from serving.interceptors import Interceptor
+from serving.protos import prediction_log_pb2 as log_pb
+from serving.protos import prediction_pb2 as pb
+from serving.protos.tensor_pb2 import TensorProto
+from serving.status import ServerError
+from serving.tf_records import RecordWriter
+from serving.transports.transport import Call, UnaryHandler
+from serving.wire import CLASSIFY, MULTI_INFERENCE, PREDICT, REGRESS
+
+logger = logging.getLogger(__name__)
+
+PREFIX, SUFFIX = "requests-", ".tfrecord"
+FIELDS = {
+    CLASSIFY: "classify_log",
+    REGRESS: "regress_log",
+    MULTI_INFERENCE: "multi_inference_log",
+    PREDICT: "predict_log",
+}
+"""Of PredictionLog, by method."""
+_MOST_WAITING = 64 << 20
+"""Bytes that may wait to be written; what comes then is left out."""
+
+
+@dataclass(frozen=True)
+class RequestLogConfig:
+    """Where requests are recorded, and how many of them."""
+
+    folder: Path
+    rate: float = 0.01
+    """The share of calls that is recorded, of models that say nothing themselves."""
+    max_bytes: int = 64 << 20
+    """Of a file; then the next one begins."""
+    keep: int = 8
+    """Files that stay; the oldest go."""
+    redacted: frozenset[str] = frozenset()
+    """Inputs and outputs whose contents are never written. Calls whose contents are hidden in tf.Examples are then not
+    recorded at all."""
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.rate <= 1:
+            raise ServerError(f"request_log_rate {self.rate}: expected a share from 0 to 1")
+        if self.max_bytes < 1 or self.keep < 1:
+            raise ServerError("request_log_max_bytes and request_log_keep: expected at least 1")
+
+
+class RequestLog(Interceptor):
+    """Stands around calls, and writes samples of those that went well. The writing is done in a thread of its own.
+
+    State: the files, which only that thread touches, and a queue to it.
+    """
+
+    def __init__(self, config: RequestLogConfig, rate_of: Callable[[str], float | None] = lambda _: None) -> None:
+        """Begin, in a new file.
+
+        Args:
+            config: where, and how many.
+            rate_of: the share of calls to be recorded of a model that has one of its own.
+
+        Raises:
+            ServerError: the folder cannot be made, or nothing be written in it.
+        """
+        self._config = config
+        self._rate_of = rate_of
+        self._waiting = 0
+        self._lost = 0
+        self._lock = threading.Lock()
+        self._queue: queue.SimpleQueue[tuple[bytes, int] | None] = queue.SimpleQueue()
+        try:
+            config.folder.mkdir(parents=True, exist_ok=True)
+            self._files = _Files(config)
+        except OSError as error:
+            raise ServerError(f"requests cannot be recorded in {config.folder}: {error.strerror}") from None
+        self._thread = threading.Thread(target=self._write, name="zoo-request-log", daemon=True)
+        self._thread.start()
+
+    def unary(self, path: str, handler: UnaryHandler) -> UnaryHandler:
+        """See Interceptor."""
+        field = FIELDS.get(path)
+        if field is None or (self._config.redacted and path != PREDICT):
+            return handler
+
+        async def answer(message: bytes, call: Call) -> bytes:
+            response = await handler(message, call)
+            own = self._rate_of(call.record.model)
+            rate = self._config.rate if own is None else own
+            if rate and random.random() < rate:  # noqa: S311 - a sample, no secret
+                self._put(field, message, response, call, rate)
+            return response
+
+        return answer
+
+    def close(self) -> None:
+        """Write what waits, and end."""
+        self._queue.put(None)
+        self._thread.join()
+
+    def _put(self, field: str, message: bytes, response: bytes, call: Call, rate: float) -> None:
+        size = len(message) + len(response)
+        with self._lock:
+            if self._waiting + size > _MOST_WAITING:
+                self._lost += 1
+                return
+            self._waiting += size
+        if self._config.redacted:
+            message, response = _redacted(message, response, self._config.redacted)
+        log = log_pb.PredictionLog()
+        getattr(log, field).MergeFrom(log_pb.RecordedCall(request=message, response=response))
+        metadata = log.log_metadata
+        metadata.timestamp_secs = int(time.time())
+        metadata.model_spec.name = call.record.model
+        metadata.model_spec.signature_name = call.record.signature
+        if call.record.version is not None:
+            metadata.model_spec.version.value = call.record.version
+        metadata.sampling_config.sampling_rate = rate
+        self._queue.put((log.SerializeToString(), size))
+
+    def _write(self) -> None:
+        while (item := self._queue.get()) is not None:
+            content, size = item
+            try:
+                self._files.write(content, flush=self._queue.empty())
+            except OSError as error:
+                self._lost += 1
+                logger.warning("a request could not be recorded in %s: %s", self._config.folder, error.strerror)
+            with self._lock:
+                self._waiting -= size
+                lost, self._lost = self._lost, 0
+            if lost:
+                logger.warning("%d requests were not recorded: they came faster than they can be written", lost)
+        self._files.close()
+
+
+class _Files:
+    """The file that is written, and those before it. For one thread."""
+
+    def __init__(self, config: RequestLogConfig) -> None:
+        self._config = config
+        self._writer = self._begin()
+
+    def write(self, content: bytes, *, flush: bool) -> None:
+        """Add a record. Raises OSError."""
+        if self._writer.bytes and self._writer.bytes + len(content) > self._config.max_bytes:
+            self._writer.close()
+            self._writer = self._begin()
+        self._writer.write(content)
+        if flush:
+            self._writer.flush()
+
+    def close(self) -> None:
+        self._writer.close()
+
+    def _begin(self) -> RecordWriter:
+        writer = RecordWriter(self._config.folder / f"{PREFIX}{time.time_ns():020d}{SUFFIX}")
+        files = sorted(self._config.folder.glob(f"{PREFIX}{'[0-9]' * 20}{SUFFIX}"))
+        for old in files[: -self._config.keep]:
+            old.unlink(missing_ok=True)
+        return writer
+
+
+def _redacted(message: bytes, response: bytes, names: Collection[str]) -> tuple[bytes, bytes]:
+    """Return a PredictRequest and its response with nothing but dtype and shape of some tensors."""
+    request, answer = pb.PredictRequest.FromString(message), pb.PredictResponse.FromString(response)
+    for tensors in (request.inputs, answer.outputs):
+        for name in names:
+            if name in tensors:
+                kept = TensorProto(dtype=tensors[name].dtype, tensor_shape=tensors[name].tensor_shape)
+                tensors[name].CopyFrom(kept)
+    return request.SerializeToString(), answer.SerializeToString()
