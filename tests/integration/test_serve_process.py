@@ -223,6 +223,7 @@ zoo.export(model, top + "/digits", variants=())
 """
 
 
+@pytest.mark.exhaustive
 def test_a_server_never_loads_what_a_killed_exporter_leaves(serve: Serve, digits: object, tmp_path: Path) -> None:
     zoo.export(digits, tmp_path / "digits", variants=())  # type: ignore[arg-type]
     served = serve(tmp_path, "--file_system_poll_wait_seconds", 0.02)

@@ -11,7 +11,10 @@ import pytest
 MAIN = "import runpy, sys; runpy.run_module('tests.training.tpu_programs', run_name='__main__')"
 
 
-@pytest.mark.parametrize("family", ["mlp", "cnn", "lstm", "gru", "transformer"])
+@pytest.mark.parametrize(
+    "family",
+    ["mlp", "cnn", *(pytest.param(name, marks=pytest.mark.exhaustive) for name in ("lstm", "gru")), "transformer"],
+)
 def test_what_a_tpu_compiles_says_what_it_says_uncompiled(family: str, run_python: Callable[..., Any]) -> None:
     run = run_python(MAIN, family)
 

@@ -245,6 +245,7 @@ print(json.dumps(found))
 
 
 @pytest.mark.slow
+@pytest.mark.exhaustive
 def test_promises_are_kept_and_answers_are_equal_on_jax(run_python: Callable[..., Any], tmp_path: Path) -> None:
     names = [*zoo.list_architectures(), "gpt_tiny", "resnet_tiny", "seq2seq_tiny", "vit_tiny"]
     for name in names:

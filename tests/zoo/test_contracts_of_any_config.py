@@ -30,8 +30,8 @@ NAMED: dict[type, list[Any]] = {
     InitializerConfig: ["orthogonal", "he_uniform", "zeros", 0.01, {"kind": "truncated_normal", "stddev": 0.1}],
     ConstraintConfig: ["max_norm", "unit_norm", {"kind": "max_norm", "max_value": 1.5}],
 }
-SLOWEST = {"vit_tiny", "seq2seq_tiny", "gpt_tiny"}
-"""Named sizes of the transformer, which is drawn as an architecture too."""
+SLOWEST = {"vit_tiny", "seq2seq_tiny", "gpt_tiny", "resnet_tiny"}
+"""Named sizes of the transformer and of the deepest CNN, which are drawn as architectures too."""
 SHAPES = [[1], [6], [7, 3], [None, 3], [1, 1], [5, 5, 2], [9, 6, 1], [1, 1, 1], [2, 3, 4, 5]]
 HEADS = [
     {"head": {"kind": "softmax", "units": 3}},

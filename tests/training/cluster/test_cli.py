@@ -71,7 +71,8 @@ def test_two_processes_train_what_one_does(recipe: Path, tmp_path: Path) -> None
     assert "300 rows in global batches of 64 over 2 replicas (32 each), 5 steps per epoch" in output
     assert sum(line.startswith("epoch") for line in output.splitlines()) == 3, "only the chief talks"
     assert sorted(path.name for path in tmp_path.iterdir()) == ["models", "one", "runs", "small.yaml"]
-    assert sorted(path.name for path in (tmp_path / "models" / "small").iterdir()) == ["1"], "only the chief exports"
+    versions = [path.name for path in (tmp_path / "models" / "small").iterdir() if path.is_dir()]
+    assert versions == ["1"], "only the chief exports"
     assert finish(one)[0] == 0
     alone, together = only_run(tmp_path / "one"), only_run(tmp_path)
     for split, metrics in alone.metrics.items():
@@ -93,7 +94,7 @@ def calm(tmp_path_factory: pytest.TempPathFactory) -> training.Run:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("killed", [0, 1])
+@pytest.mark.parametrize("killed", [pytest.param(0, marks=pytest.mark.exhaustive), 1])
 def test_a_killed_worker_costs_nothing_but_time(recipe: Path, tmp_path: Path, calm: training.Run, killed: int) -> None:
     """Whenever it is killed, the weights are, bit for bit, those of a job that nobody disturbed."""
     job = start("launch", "--", "train", str(recipe), *LONGER, folder=tmp_path)

@@ -40,14 +40,14 @@ def test_a_forecaster_starts_near_its_labels_and_speaks_their_units(name: str) -
     np.testing.assert_allclose(head.scale, deviation, rtol=0.1)
 
 
+SLOWEST = {"pydoc_gpt", "phonemes_seq2seq", "prompts_gru", "snippets_gru"}
+
+
 @pytest.mark.data
 @pytest.mark.slow
 @pytest.mark.parametrize(
     "name",
-    [
-        pytest.param(name, marks=pytest.mark.exhaustive if name in {"pydoc_gpt", "phonemes_seq2seq"} else ())
-        for name in RECIPES
-    ],
+    [pytest.param(name, marks=pytest.mark.exhaustive if name in SLOWEST else ()) for name in RECIPES],
 )
 def test_it_trains_on_a_slice_of_its_data(name: str, tmp_path: Path) -> None:
     run = training.train(training.quick(training.load_recipe(name)), runs=tmp_path)

@@ -57,7 +57,10 @@ def moments(experiment: str) -> list[tuple[str, int]]:
 
 
 @pytest.fixture(
-    params=[pytest.param(each, marks=pytest.mark.exhaustive if each == "gru" else ()) for each in EXPERIMENTS]
+    params=[
+        pytest.param(each, marks=pytest.mark.exhaustive if each in {"gru", "averaged mlp"} else ())
+        for each in EXPERIMENTS
+    ]
 )
 def experiment(request: pytest.FixtureRequest) -> str:
     return request.param

@@ -93,7 +93,7 @@ def test_an_exporter_killed_anywhere_leaves_no_wreck(tmp_path: Path) -> None:
         [sys.executable, "-c", EXPORTER, str(rehearsal), "never"], stdout=subprocess.PIPE, text=True, check=True
     )
     operations = int(run.stdout)
-    spread = [str(1 + i * (operations - 1) // 9) for i in range(10)]
+    spread = [str(1 + i * (operations - 1) // 5) for i in range(6)]
     staging = STAGING_PREFIX + "*"
     appearing = [f"appears {staging}/variables", f"appears {staging}/saved_model.pb", "appears 1"]
 
