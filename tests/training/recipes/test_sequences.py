@@ -9,7 +9,7 @@ import zoo
 from training.recipe import read_recipe
 
 SERIES = ["sunspots_lstm", "elnino_gru", "co2_transformer"]
-SLOWEST = {"pydoc_gpt", "phonemes_seq2seq"}
+SLOWEST = {"pydoc_gpt", "phonemes_seq2seq", "prompts_gru", "snippets_gru"}
 RECIPES = [
     *SERIES,
     *("snippets_gru", "snippets_transformer", "pydoc_gpt", "phonemes_seq2seq", "prompts_cnn", "prompts_gru"),
@@ -38,9 +38,6 @@ def test_a_forecaster_starts_near_its_labels_and_speaks_their_units(name: str) -
     ]
     np.testing.assert_allclose(head.offset, mean, atol=deviation / 10)
     np.testing.assert_allclose(head.scale, deviation, rtol=0.1)
-
-
-SLOWEST = {"pydoc_gpt", "phonemes_seq2seq", "prompts_gru", "snippets_gru"}
 
 
 @pytest.mark.data
