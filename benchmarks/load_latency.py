@@ -1,0 +1,148 @@
+"""How much a model's load disturbs the others: the latency of a small model while a model of 50 MB is loaded and unloaded.
+
+    python benchmarks/load_latency.py [--rounds 5] [--seconds 6]
+
+Three servers in processes of their own, in turns in every round: `idle` loads nothing; `gently` loads as `zoo serve` does;
+`plainly` loads in a thread as any other, with the interpreter's own switching. One client asks the small model without a
+pause; another has the large one loaded and unloaded, also without a pause.
+"""
+
+import argparse
+import json
+import os
+import re
+import statistics
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from pathlib import Path
+
+import numpy as np
+from environment import RESULTS, describe
+
+from serving.client import Client
+from serving.remote_control import RemoteControl
+
+SERVE = """
+import sys
+import serving.loader
+from zoo.cli import main
+
+if sys.argv[1] == "plainly":
+    serving.loader.gently = lambda work: work()
+sys.exit(main(["serve", sys.argv[2], "--host=127.0.0.1", "--port=0", "--file_system_poll_wait_seconds=0"]))
+"""
+SIDES = ("idle", "gently", "plainly")
+
+
+def write_models(root: Path) -> None:
+    """Export a small network, and one of 12.5 million weights in 20 layers, which no passport checks."""
+    import tensorflow as tf
+
+    for name, width, depth in (("small", 32, 2), ("large", 790, 20)):
+        module = tf.Module()
+        module.weights = [tf.Variable(tf.random.normal([width, width])) for _ in range(depth)]
+
+        @tf.function(input_signature=[tf.TensorSpec([None, width], tf.float32, name="x")])
+        def answer(x: tf.Tensor, module: tf.Module = module) -> dict[str, tf.Tensor]:
+            for matrix in module.weights:
+                x = tf.nn.relu(x @ matrix)
+            return {"y": x}
+
+        tf.saved_model.save(module, str(root / name / "1"), signatures=answer)
+
+
+def measure(side: str, root: Path, seconds: float) -> tuple[list[float], int]:
+    """Return milliseconds of calls to the small model, and how often the large one was loaded meanwhile."""
+    process = subprocess.Popen(
+        [sys.executable, "-c", SERVE, side, str(root)], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+    )
+    try:
+        assert process.stdout is not None
+        found = re.search(r"on port (\d+)", process.stdout.readline())
+        assert found is not None
+        with Client(f"localhost:{found[1]}") as client, Client(f"127.0.0.1:{found[1]}") as second:
+            rows = {"x": np.zeros((1, 32), np.float32)}
+            for _ in range(200):
+                client.predict("small", rows, timeout=30)
+            loads = [0]
+            over = threading.Event()
+
+            def load() -> None:
+                control = RemoteControl(second)
+                while not over.is_set():
+                    control.unload("large", timeout=60)
+                    control.load("large", timeout=60)
+                    loads[0] += 1
+
+            thread = threading.Thread(target=load)
+            if side != "idle":
+                thread.start()
+            spent, end = [], time.perf_counter() + seconds
+            while (started := time.perf_counter()) < end:
+                client.predict("small", rows, timeout=30)
+                spent.append(1000 * (time.perf_counter() - started))
+            over.set()
+            if side != "idle":
+                thread.join()
+        return spent, loads[0]
+    finally:
+        process.terminate()
+        process.wait(60)
+
+
+def main() -> None:
+    """Measure, print, and write benchmarks/results/load_latency.*."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--seconds", type=float, default=6.0)
+    options = parser.parse_args()
+    load_before = os.getloadavg()[0]
+    found: dict[str, list[dict[str, float]]] = {side: [] for side in SIDES}
+    with tempfile.TemporaryDirectory() as folder:
+        write_models(Path(folder))
+        for number in range(options.rounds):
+            for side in SIDES if number % 2 else reversed(SIDES):
+                spent, loads = measure(side, Path(folder), options.seconds)
+                median, high = np.percentile(spent, [50, 99])
+                found[side].append({"median": float(median), "p99": float(high), "max": max(spent), "loads": loads})
+                print(f"round {number + 1}, {side}: p99 {high:.2f} ms, {loads} loads", flush=True)
+    text = table(found, options.seconds)
+    facts = {**describe(("tensorflow", "grpcio", "numpy")), "load average before": f"{load_before:.2f}"}
+    told = "\n".join(f"- {name}: {fact}" for name, fact in facts.items())
+    page = f"# What a load costs the other models\n\n{text}\n\n{told}\n\nMade by `python benchmarks/load_latency.py`.\n"
+    print(page)
+    (RESULTS / "load_latency.md").write_text(page, encoding="utf-8")
+    (RESULTS / "load_latency.json").write_text(json.dumps({**facts, **found}, indent=1) + "\n", encoding="utf-8")
+
+
+def table(found: dict[str, list[dict[str, float]]], seconds: float) -> str:
+    """Return the figures as Markdown; ratios are taken round by round."""
+    lines = [
+        (
+            "Milliseconds of a call to a network of 2,048 weights, one call in flight, while a model of 50 MB is loaded and "
+            f"unloaded without a pause: {len(found['idle'])} rounds of {seconds:g} s, the three sides in every round. "
+            "Median [lowest to highest]."
+        ),
+        "",
+        "| the server | median | 99th percentile | longest | loads | 99th percentile / idle |",
+        "|---|---|---|---|---|---|",
+    ]
+    for side in SIDES:
+        rounds = found[side]
+        cells = [spread([each[key] for each in rounds]) for key in ("median", "p99", "max")]
+        loads = statistics.median(each["loads"] for each in rounds)
+        ratio = spread([each["p99"] / idle["p99"] for each, idle in zip(rounds, found["idle"], strict=True)])
+        lines.append(f"| {side} | {' | '.join(cells)} | {loads:g} | **{ratio}** |")
+    return "\n".join(lines)
+
+
+def spread(values: list[float]) -> str:
+    """Return median [lowest to highest]."""
+    return f"{statistics.median(values):.2f} [{min(values):.2f} to {max(values):.2f}]"
+
+
+if __name__ == "__main__":
+    main()
