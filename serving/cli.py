@@ -69,9 +69,12 @@ def serve_command(parser: argparse.ArgumentParser) -> None:
         help="address to listen on (default: %(default)s, every network; 127.0.0.1 for this machine only)",
     )
     network.add_argument(
-        "--admin_port", type=int, help="answer calls that say what is served, and reflection, on this port alone"
+        "--admin_port",
+        type=int,
+        metavar="PORT",
+        help="answer calls that say what is served, and reflection, on this port alone",
     )
-    network.add_argument("--admin_host", help="address of that port (default: 127.0.0.1)")
+    network.add_argument("--admin_host", metavar="HOST", help="address of that port (default: 127.0.0.1)")
     network.add_argument(
         "--disable_reflection", action="store_true", default=None, help="callers may not ask which methods there are"
     )
@@ -79,11 +82,16 @@ def serve_command(parser: argparse.ArgumentParser) -> None:
     models.add_argument(
         "--request_log_dir", type=Path, metavar="DIR", help="keep samples of requests and answers there"
     )
-    models.add_argument("--request_log_rate", type=float, help="the share of calls that is kept (default: 0.01)")
     models.add_argument(
-        "--request_log_max_bytes", type=int, help="of a file; then the next one begins (default: 64 MiB)"
+        "--request_log_rate", type=float, metavar="SHARE", help="the share of calls that is kept (default: 0.01)"
     )
-    models.add_argument("--request_log_keep", type=int, help="files that stay (default: 8)")
+    models.add_argument(
+        "--request_log_max_bytes",
+        type=int,
+        metavar="BYTES",
+        help="of a file; then the next one begins (default: 64 MiB)",
+    )
+    models.add_argument("--request_log_keep", type=int, metavar="COUNT", help="files that stay (default: 8)")
     models.add_argument(
         "--request_log_redact", metavar="NAMES", help="inputs and outputs never to write, separated by commas"
     )
@@ -173,6 +181,8 @@ def _serve(args: argparse.Namespace) -> int:
     server.start()
     if server.config.rest_api_port:
         print(f"HTTP on port {server.rest_api_port}", flush=True)
+    if server.config.admin_port is not None:
+        print(f"for operators on {server.config.admin_host}:{server.admin_port}", flush=True)
     what = server.config.model_config_file or server.config.repository
     print(f"serving {what} on port {server.port}; Ctrl-C stops", flush=True)
     asked_to_stop.get()
