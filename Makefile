@@ -3,7 +3,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
-PYTEST := $(BIN)/python -m pytest --numprocesses=auto --dist=loadscope
+# In the order of the files: the longest modules, which have few tests, would otherwise come last, and one process wait.
+PYTEST := $(BIN)/python -m pytest --numprocesses=auto --dist=loadscope --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
 .PHONY: help quickstart data test test-ci test-all test-exhaustive test-gpu lint format bench release smoke protos lock clean
