@@ -1,6 +1,5 @@
 """Rows to try a signature with: those of its passport, or made-up ones."""
 
-import base64
 from collections.abc import Callable, Iterator
 
 import ml_dtypes
@@ -8,7 +7,8 @@ import numpy as np
 
 from serving.signature import Signature, TensorSpec
 from zoo.errors import ArtifactError
-from zoo.passport import Passport, Tensor, Tolerance
+from zoo.passport import Passport, Tolerance
+from zoo.tensors import read_tensor
 
 _ROWS = 4
 _LENGTH = 8
@@ -47,16 +47,6 @@ class TrialRows:
             return None if text is None else Passport.from_json(text)
         except ArtifactError:
             return None
-
-
-def read_tensor(tensor: Tensor) -> np.ndarray:
-    """Return the array that a passport holds. Raises ValueError where the contents do not fit the shape."""
-    if tensor.strings is not None:
-        return np.array([text.encode() for text in tensor.strings], dtype=object).reshape(tensor.shape)
-    if tensor.binary is not None:
-        return np.array([base64.b64decode(item) for item in tensor.binary], dtype=object).reshape(tensor.shape)
-    flat = np.frombuffer(base64.b64decode(tensor.base64 or ""), dtype=_dtype(tensor.dtype).newbyteorder("<"))
-    return flat.reshape(tensor.shape).astype(_dtype(tensor.dtype))
 
 
 def _dtype(name: str) -> np.dtype:

@@ -11,7 +11,7 @@ from serving.engines.saved_model import SavedModelEngine
 from serving.row_independence import RowIndependence, may_be_batched
 from serving.servable import load_servable
 from serving.signature import Signature, TensorSpec
-from serving.trial_rows import TrialRows, read_tensor
+from serving.trial_rows import TrialRows
 from zoo.artifact import read_passport
 
 FLOATS = Signature("f", {"x": TensorSpec("float32", (None, 3))}, {"y": TensorSpec("float32", (None, 3))})
@@ -131,15 +131,6 @@ def test_the_models_that_come_along_may_be_batched(model: str) -> None:
     assert {name: found.decide() for name, found in servable.independence.items()} == dict.fromkeys(
         servable.signatures, True
     )
-
-
-def test_passports_are_read_exactly() -> None:
-    passport = read_passport(ROOT / "saved_models" / "digits_mlp" / "1")
-    golden = passport.golden["predict"]
-    from zoo.tensors import read_tensor as expected
-
-    for tensor in (*golden.inputs.values(), *golden.outputs.values()):
-        np.testing.assert_array_equal(read_tensor(tensor), expected(tensor))
 
 
 def test_foreign_models_are_tried_with_made_up_rows(saved_models: Path) -> None:
