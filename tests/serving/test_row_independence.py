@@ -12,7 +12,6 @@ from serving.row_independence import RowIndependence, may_be_batched
 from serving.servable import load_servable
 from serving.signature import Signature, TensorSpec
 from serving.trial_rows import TrialRows
-from zoo.artifact import read_passport
 
 FLOATS = Signature("f", {"x": TensorSpec("float32", (None, 3))}, {"y": TensorSpec("float32", (None, 3))})
 Model = Callable[[np.ndarray], np.ndarray]
