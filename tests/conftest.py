@@ -50,3 +50,13 @@ def dtype_policy() -> Iterator[Callable[[str], None]]:
     before = keras.config.dtype_policy()
     yield keras.config.set_dtype_policy
     keras.config.set_dtype_policy(before)
+
+
+@pytest.fixture
+def op_determinism_undone() -> Iterator[None]:
+    """For a test that trains with `train.deterministic` in this process: what it sets stays set, and XLA then refuses
+    the gradient of pooling. TensorFlow has no public way back."""
+    from tensorflow.python.framework import config
+
+    yield
+    config.disable_op_determinism()

@@ -246,6 +246,7 @@ def test_a_run_without_tries_ends_at_once(blobs: Dataset, diverging: dict[str, A
 # ---- resuming
 
 
+@pytest.mark.usefixtures("op_determinism_undone")
 def test_a_run_that_was_asked_to_stop_goes_on_where_it_stood(
     blobs: Dataset, blobs_recipe: dict[str, Any], tmp_path: Path
 ) -> None:
