@@ -79,12 +79,13 @@ class AccessPolicy:
             place = ".".join(map(str, first["loc"])) or "the file"
             raise ServerError(f"{path}: {place}: {first['msg']}") from None
 
-    def caller(self, authorization: str | bytes, identities: Sequence[str]) -> Caller:
+    def caller(self, authorization: str | bytes, identities: Sequence[str], *, needs_name: bool = False) -> Caller:
         """Return who calls.
 
         Args:
             authorization: the metadata of that name, `Bearer TOKEN`; empty where there is none.
             identities: the names in the client's certificate, where TLS verified one.
+            needs_name: whether nobody may be anonymous here.
 
         Raises:
             StatusError: UNAUTHENTICATED; a token that nobody has, or none where one is needed.
@@ -96,7 +97,7 @@ class AccessPolicy:
         for name in identities:
             if name in self._by_certificate:
                 return self._by_certificate[name]
-        if self._anonymous is None:
+        if self._anonymous is None or needs_name:
             raise StatusError(
                 Code.UNAUTHENTICATED,
                 "who are you? send the metadata 'authorization: Bearer TOKEN', or a known certificate",

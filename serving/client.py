@@ -169,7 +169,7 @@ class Client:
         watch = self._channel.unary_stream(HEALTH_WATCH)
         request = health_pb2.HealthCheckRequest(service=model).SerializeToString()
         try:
-            for message in watch(request, timeout=timeout, wait_for_ready=True):
+            for message in watch(request, timeout=timeout, wait_for_ready=True, metadata=self._metadata):
                 if health_pb2.HealthCheckResponse.FromString(message).status == health_pb2.HealthCheckResponse.SERVING:
                     return
         except grpc.RpcError as error:

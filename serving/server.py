@@ -10,7 +10,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
-from serving.authentication import OPEN, Authentication, watch_access
+from serving.authentication import Authentication, watch_access
 from serving.call_log import log_call
 from serving.config import ServerConfig
 from serving.control import DISABLED, ELSEWHERE, without_control, without_reflection
@@ -125,15 +125,15 @@ class Server:
         self._interceptors: list[Interceptor] = [self._recorder, self._drain]
         self._access = watch_access(self.config.access_file)
         if self._access is not None:
-            self._interceptors.append(Authentication(self._access, open_paths=OPEN))
+            self._interceptors.append(Authentication(self._access))
         self._request_log: RequestLog | None = None
         if (recorded := self.config.request_log()) is not None:
             self._request_log = RequestLog(recorded, self.manager.recorded_share)
             self._interceptors.append(self._request_log)
         self._interceptors += interceptors
-        self._health = HealthService()
         self._limits = Limits(self.config.max_message_bytes, self.config.max_batch_rows, self.config.allow_unknown_rank)
         self._models = PermittedModels(self.manager, tells_callers_apart=self._access is not None)
+        self._health = HealthService(self._models.may_use)
         self._predictor = Predictor(self._models, self._scheduler, self._offload, self._limits)
         every = self._methods()
         if self.config.disable_control_rpcs:
@@ -295,8 +295,14 @@ class Server:
             ) from error
         handlers = {method.path: method.handler for method in methods if isinstance(method, Unary)}
         parts = Parts(
-            handlers, self._predictor, self._offload, self._calls, LoadMetrics(self.manager), self._recorder
-        )  # fmt: skip
+            handlers,
+            self._predictor,
+            self._offload,
+            self._calls,
+            LoadMetrics(self.manager),
+            self._recorder,
+            self._models.may_use,
+        )
         return assemble(self.config, parts, self._interceptors)
 
     async def _stop_transports(self, grace: float) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 import grpc
 import numpy as np
 import pytest
+from grpc_health.v1 import health_pb2
 
 import serving
 from serving.access import AccessPolicy
@@ -177,6 +178,77 @@ def test_http_asks_the_same(guarded: serving.Server, path: str, token: str | Non
 
 def test_health_answers_anyone(connection: grpc.Channel) -> None:
     assert connection.unary_unary(HEALTH)(b"", timeout=30) == b"\x08\x01"
+
+
+def health_of(channel: grpc.Channel, model: str, token: str) -> str:
+    message = health_pb2.HealthCheckRequest(service=model).SerializeToString()
+    watch = channel.unary_stream("/grpc.health.v1.Health/Watch")
+    seen = next(watch(message, timeout=30, metadata=(("authorization", f"Bearer {token}"),)))
+    watched = health_pb2.HealthCheckResponse.ServingStatus.Name(health_pb2.HealthCheckResponse.FromString(seen).status)
+    return f"{bare_call(channel, HEALTH, message, token).partition(':')[0]} {watched}"
+
+
+@pytest.mark.parametrize(
+    ("token", "model", "answer"),
+    [
+        ("dash-secret", "affine", "OK SERVING"),
+        ("dash-secret", "sum", "NOT_FOUND SERVICE_UNKNOWN"),
+        ("nothing", "affine", "NOT_FOUND SERVICE_UNKNOWN"),
+        ("nothing", "no-such-model", "NOT_FOUND SERVICE_UNKNOWN"),
+        ("nothing", "", "OK SERVING"),
+    ],
+)
+def test_the_health_of_a_model_is_told_to_who_may_use_it(
+    connection: grpc.Channel, token: str, model: str, answer: str
+) -> None:
+    assert health_of(connection, model, token) == answer
+
+
+def test_our_client_waits_for_a_model_with_its_token(guarded: serving.Server) -> None:
+    with serving.Client(f"localhost:{guarded.port}", token="dash-secret") as client:
+        client.wait_until_serving("affine", timeout=30)
+
+
+def test_metrics_tell_of_the_models_that_a_client_may_use(guarded: serving.Server, connection: grpc.Channel) -> None:
+    url = f"http://localhost:{guarded.rest_api_port}/metrics"
+    request = urllib.request.Request(url, headers={"authorization": "Bearer dash-secret"})
+    with urllib.request.urlopen(request, timeout=30) as answer:  # noqa: S310 - our own server
+        text = answer.read().decode()
+    assert 'zoo_model_version_live{model="affine"' in text
+    assert '"sum"' not in text
+
+
+@pytest.mark.parametrize("token", ["load-secret", "dash-secret"])
+@pytest.mark.parametrize("folder", ["/", "/no/such/folder", __file__])
+def test_who_may_not_say_what_is_served_learns_nothing_of_folders(
+    connection: grpc.Channel, token: str, folder: str
+) -> None:
+    request = pb.ReloadConfigRequest()
+    request.config.model_config_list.config.add(name="a", base_path=folder, model_platform="tensorflow")
+    assert bare_call(connection, RELOAD, request.SerializeToString(), token).startswith("PERMISSION_DENIED")
+
+
+def test_hints_to_who_loads_name_no_models_of_others(repository: Path, tmp_path: Path) -> None:
+    access = tmp_path / "access.yaml"
+    access.write_text(ACCESS.replace('models: ["affine"]', 'models: ["affin*"]'))
+    request = model_pb.RepositoryModelLoadRequest(model_name="affinity").SerializeToString()
+    with (
+        serving.Server(repository, port=0, poll_seconds=0, access_file=access) as server,
+        grpc.insecure_channel(f"localhost:{server.port}") as channel,
+    ):
+        said = [bare_call(channel, path, request, "load-secret") for path in (LOAD, UNLOAD)]
+    hint = "did you mean 'affine'? known: affine"
+    assert said == [
+        f"NOT_FOUND: failed to load 'affinity', failed to poll from model repository: {hint}",
+        f"INVALID_ARGUMENT: Model to be unloaded has not been served: 'affinity'; {hint}",
+    ]
+
+
+def test_what_tells_of_the_server_is_not_for_anonymous_callers(tmp_path: Path) -> None:
+    found = policy(tmp_path, ACCESS + 'anonymous: {models: ["*"]}\n')
+    assert found.caller("", []).models == ("*",)
+    with pytest.raises(StatusError, match="who are you"):
+        found.caller("", [], needs_name=True)
 
 
 def test_reflection_does_not(connection: grpc.Channel) -> None:
