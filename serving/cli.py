@@ -6,11 +6,12 @@ import json
 import logging
 import os
 import signal
-from importlib.metadata import version
+from importlib.metadata import version as installed_version
 from pathlib import Path
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any
 
+from serving.arguments import TOKEN_VARIABLE, positive_seconds, seconds, token_given, version, version_or_label
 from serving.flags import add_flags
 from serving.tensorflow_flags import Group
 
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
     from serving.signature import Signature
 
 DEFAULT_PORT = 8500
-TOKEN_VARIABLE = "ZOO_TOKEN"  # noqa: S105 - the name of the variable
 
 
 def serve_command(parser: argparse.ArgumentParser) -> None:
@@ -47,12 +47,15 @@ def serve_command(parser: argparse.ArgumentParser) -> None:
     parser.usage = "%(prog)s [repository] [--flag=value ...]"  # argparse would name them all
     parser.add_argument("repository", nargs="?", type=Path, help="folder of models (default: saved_models)")
     parser.add_argument(
-        "--version", action="version", version=f"keras-zoo {version('keras-zoo')}", help="say which version this is"
+        "--version",
+        action="version",
+        version=f"keras-zoo {installed_version('keras-zoo')}",
+        help="say which version this is",
     )
     parser.add_argument("--log_level", default="info", choices=["debug", "info", "warning", "error"])
     parser.add_argument("--log_format", default="text", choices=["text", "json"], help="json: a JSON line each")
     parser.add_argument(
-        "--grace", type=_seconds, default=30.0, metavar="SECONDS",
+        "--grace", type=seconds, default=30.0, metavar="SECONDS",
         help="how long running requests may take to finish at the end (default: %(default)s)",
     )  # fmt: skip
     groups = add_flags(parser)
@@ -137,28 +140,6 @@ _OWN_FIELDS = (
 """Fields of ServerConfig that flags of this server's own set."""
 
 
-def _seconds(text: str) -> float:
-    """Read a duration from the command line."""
-    try:
-        seconds = float(text)
-    except ValueError:
-        seconds = -1.0
-    if not 0 <= seconds < float("inf"):
-        raise argparse.ArgumentTypeError(f"expected seconds, 0 or more, got {text!r}")
-    return seconds
-
-
-def _version(text: str) -> int | str:
-    return int(text) if text.isascii() and text.isdigit() else text
-
-
-def _positive_seconds(text: str) -> float:
-    seconds = _seconds(text)
-    if seconds == 0:
-        raise argparse.ArgumentTypeError(f"expected seconds, more than 0, got {text!r}")
-    return seconds
-
-
 def _serve(args: argparse.Namespace) -> int:
     # Reentrant, unlike threading.Event: a signal that comes while the main thread enters `wait` would deadlock in `set`.
     asked_to_stop: SimpleQueue[int] = SimpleQueue()
@@ -219,7 +200,8 @@ def predict_command(parser: argparse.ArgumentParser) -> None:
         "files:\n"
         "  .npy   one array; .npz one array per input\n"
         "  .json  an array as nested lists, or a mapping of them by input name\n"
-        "  .png   one image (also .jpg, .bmp); made grey or coloured as the model wants, not resized"
+        "  .png   one image (also .jpg, .bmp); made grey or coloured as the model wants, not resized\n\n"
+        f"Where the server asks for a token, put it into the environment variable {TOKEN_VARIABLE}."
     )
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.add_argument("model", help="the model's name")
@@ -228,12 +210,12 @@ def predict_command(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--target", default=f"localhost:{DEFAULT_PORT}", help="host:port (default: %(default)s)")
     parser.add_argument(
-        "--version", type=_version, help="a certain version, by its number or its label (default: the newest)"
+        "--version", type=version_or_label, help="a certain version, by its number or its label (default: the newest)"
     )
     parser.add_argument("--signature", default="", help="a certain signature (default: serving_default)")
     parser.add_argument(
         "--timeout",
-        type=_positive_seconds,
+        type=positive_seconds,
         default=30.0,
         metavar="SECONDS",
         help="give up after (default: %(default)s)",
@@ -246,7 +228,7 @@ def _predict(args: argparse.Namespace) -> int:
     from serving.inputs import read_inputs
     from serving.signature import DEFAULT_SIGNATURE
 
-    with Client(args.target, token=os.environ.get(TOKEN_VARIABLE)) as client:
+    with Client(args.target, token=token_given()) as client:
         known = client.signatures(args.model, timeout=args.timeout, version=args.version)
         inputs = read_inputs(args.input, known, args.signature)
         outputs = client.predict(
@@ -301,11 +283,11 @@ def models_command(parser: argparse.ArgumentParser) -> None:
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.add_argument("action", choices=["list", "load", "unload", "promote", "rollback"])
     parser.add_argument("model", nargs="?", help="the model's name")
-    parser.add_argument("--to", type=int, metavar="VERSION", help="the version to promote (default: the newest)")
+    parser.add_argument("--to", type=version, metavar="VERSION", help="the version to promote (default: the newest)")
     parser.add_argument("--target", default=f"localhost:{DEFAULT_PORT}", help="host:port (default: %(default)s)")
     parser.add_argument(
         "--timeout",
-        type=_positive_seconds,
+        type=positive_seconds,
         default=300.0,
         metavar="SECONDS",
         help="give up after (default: %(default)s)",
@@ -322,7 +304,7 @@ def _models(args: argparse.Namespace) -> int:
         raise ServerError(f"zoo models {args.action} takes {'no model' if args.model else 'the name of a model'}")
     if args.to is not None and args.action != "promote":
         raise ServerError("--to goes with promote")
-    with Client(args.target, token=os.environ.get(TOKEN_VARIABLE)) as client:
+    with Client(args.target, token=token_given()) as client:
         control = RemoteControl(client)
         if args.action == "promote":
             print(f"{args.model}: version {control.promote(args.model, args.to, timeout=args.timeout)} answers")

@@ -300,12 +300,22 @@ def test_who_may_not_say_what_is_served_is_told(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("clients: [", "is not YAML"),
-        ("clients: [{name: a, token: my-secret, models: []}]", "clients.0.token: Extra inputs are not permitted"),
-        ("clients: [{name: a, token_sha256: my-secret}]", "clients.0.token_sha256: String should match"),
+        ("clients: [", "is not YAML .*, at line 1, column 11"),
+        ("clients: [{name: a, token_sha256: *my-secret}]", "is not YAML .*, at line 1, column 35"),
+        ("clients: [{name: my-secret, name: my-secret}]", "is not YAML that names everything once, at line 1"),
+        ("clients: [{name: 2026-13-45}] # my-secret", "is not YAML"),
+        ("[" * 5000, "is not YAML"),
+        ("clients: [{name: a, token: my-secret, models: []}]", "clients.0.token: there is no such field"),
+        ("clients: [{name: a, token_sha256: my-secret}]", "clients.0.token_sha256: expected 64 hexadecimal digits"),
+        ("anonymous: {models: my-secret}", "anonymous.models: expected a list"),
+        (f"clients: [{{name: a, token_sha256: {sha256('')}}}]", "token_sha256 is that of no token at all"),
+        (
+            "clients: [{name: a, certificate: c}, {name: b, certificate: c}]",
+            "clients a and b have the same certificate",
+        ),
         ("clients: [{name: a}]", "clients.0: .*give either token_sha256 .* or certificate"),
         (f"clients: [{{name: a, certificate: b, token_sha256: {'ab' * 32}}}]", "clients.0: .*give either"),
-        ("[]", "the file: Input should be a valid dictionary"),
+        ("[]", "the file: expected a mapping"),
     ],
 )
 def test_a_file_that_says_something_else_is_refused_without_its_secrets(
