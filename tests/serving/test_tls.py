@@ -5,12 +5,14 @@ from pathlib import Path
 import grpc
 import pytest
 import trustme
+from cryptography.hazmat.primitives import serialization
 
 import serving
 from serving.status import ServerError
 from serving.tls import Certificates
 
 HEALTH = "/grpc.health.v1.Health/Check"
+METADATA = "/inference.GRPCInferenceService/ServerMetadata"
 
 
 def write(folder: Path, authority: trustme.CA) -> Certificates:
@@ -22,7 +24,7 @@ def write(folder: Path, authority: trustme.CA) -> Certificates:
     return Certificates(folder / "key.pem", folder / "chain.pem")
 
 
-def call(port: int, roots: trustme.CA, client: trustme.LeafCert | None = None) -> str:
+def call(port: int, roots: trustme.CA, client: trustme.LeafCert | None = None, path: str = HEALTH) -> str:
     """Return how a call over a new connection ends."""
     pair = {}
     if client is not None:
@@ -32,7 +34,7 @@ def call(port: int, roots: trustme.CA, client: trustme.LeafCert | None = None) -
     options = [("grpc.use_local_subchannel_pool", 1)]  # or a connection of before would be used again
     with grpc.secure_channel(f"localhost:{port}", credentials, options=options) as channel:
         try:
-            channel.unary_unary(HEALTH)(b"", timeout=10)
+            channel.unary_unary(path)(b"", timeout=10)
         except grpc.RpcError as error:
             return str(error.code().name)
     return "OK"
@@ -62,6 +64,8 @@ def test_a_client_without_a_certificate_is_not_let_in(repository: Path, tmp_path
         assert call(server.port, authority, authority.issue_cert("ops.example.org")) == "OK"
         assert call(server.port, authority, stranger.issue_cert("ops.example.org")) == "UNAVAILABLE"
         assert call(server.port, authority) == "UNAVAILABLE"
+        for name, answer in {"ops.example.org": "OK", "ops.example.com": "UNAUTHENTICATED"}.items():
+            assert call(server.port, authority, authority.issue_cert(name), METADATA) == answer
 
 
 @pytest.mark.parametrize("name", ["key.pem", "chain.pem"])
@@ -79,6 +83,25 @@ def test_a_key_of_another_certificate_is_refused(tmp_path: Path) -> None:
     (tmp_path / "key.pem").write_bytes(key)
     with pytest.raises(ServerError, match="are no certificate and its key"):
         certificates.credentials()
+
+
+def test_a_key_with_a_passphrase_is_refused_and_nobody_is_asked_for_it(tmp_path: Path) -> None:
+    certificates = write(tmp_path, trustme.CA())
+    key = serialization.load_pem_private_key((tmp_path / "key.pem").read_bytes(), None)
+    locked = key.private_bytes(
+        serialization.Encoding.PEM,
+        serialization.PrivateFormat.PKCS8,
+        serialization.BestAvailableEncryption(b"passphrase"),
+    )
+    (tmp_path / "key.pem").write_bytes(locked)
+    with pytest.raises(ServerError, match="without a passphrase"):
+        certificates.credentials()
+
+
+def test_roots_without_a_certificate_are_refused(tmp_path: Path) -> None:
+    found = write(tmp_path, trustme.CA())
+    with pytest.raises(ServerError, match=r"key\.pem holds no certificates that could sign those of clients"):
+        Certificates(found.key, found.chain, found.key, require_client=True).credentials()
 
 
 def test_clients_cannot_be_held_to_certificates_that_nobody_signed(tmp_path: Path) -> None:
