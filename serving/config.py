@@ -168,7 +168,7 @@ class ServerConfig:
             rate=self.request_log_rate,
             max_bytes=self.request_log_max_bytes,
             keep=self.request_log_keep,
-            redacted=frozenset(name for name in self.request_log_redact.split(",") if name),
+            redacted=frozenset(name for each in self.request_log_redact.split(",") if (name := each.strip())),
         )
 
     def tags(self) -> frozenset[str]:
