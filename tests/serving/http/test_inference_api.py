@@ -256,7 +256,8 @@ def document_with(**changes: Any) -> dict[str, Any]:
         ({**document_with(), "outputs": [{"name": "z"}]}, "unexpected inference output 'z'"),
         ({**document_with(), "outputs": ["y"]}, "outputs[0] must be an object"),
         ({**document_with(), "id": 3}, "'id' must be a string"),
-        ({**document_with(), "id": "\ud800"}, "surrogate"),
+        ({**document_with(), "id": "\ud800"}, "half of a surrogate pair"),
+        ({**document_with(), "parameters": {"\ud800": 1}}, "half of a surrogate pair"),
     ],
 )
 def test_what_cannot_be_answered_is_refused_in_words(port: int, document: Any, phrase: str) -> None:
