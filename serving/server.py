@@ -164,6 +164,9 @@ class Server:
                 self.admin_port = self._run(self._admin.start())
             if self._http is not None:
                 self.rest_api_port = self._run(self._http.start())
+            if self._access is not None and self.config.poll_seconds:
+                access, seconds = self._access, self.config.poll_seconds
+                self._start_thread("zoo-access", lambda: access.watch(seconds, self._stopping))
             self.manager.on_change(self._update_health)
             self.manager.refresh()
         except BaseException:
@@ -183,7 +186,6 @@ class Server:
             poll_seconds=self.config.poll_seconds,
             config_file=self._config_file,
             config_poll_seconds=self.config.model_config_file_poll_wait_seconds,
-            files=[] if self._access is None else [self._access],
         )
         self._start_thread("zoo-watcher", lambda: watcher.run(self._stopping))
         return self

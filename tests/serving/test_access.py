@@ -1,6 +1,8 @@
 """Who gets in, and what they may use: real calls over the peer's wire, with tokens."""
 
 import hashlib
+import logging
+import threading
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
@@ -14,6 +16,7 @@ from grpc_health.v1 import health_pb2
 import serving
 from serving.access import AccessPolicy
 from serving.codec import encode
+from serving.engines.saved_model import SavedModelEngine
 from serving.protos import inference_pb2 as model_pb
 from serving.protos import prediction_pb2 as pb
 from serving.status import Code, ServerError, StatusError
@@ -279,6 +282,43 @@ def test_the_file_is_read_anew_while_the_server_runs(repository: Path, tmp_path:
         assert ask(channel, PREDICT, "affine", "Bearer other-secret") == "OK", "what cannot be read changes nothing"
         replace(ACCESS + "anonymous: {models: [affine]}\n")
         assert (ask(channel, PREDICT, "affine"), ask(channel, PREDICT, "sum")) == ("OK", "PERMISSION_DENIED")
+
+
+def test_a_token_is_withdrawn_also_while_a_model_takes_long_to_load(
+    install: Callable[[str, str, int], Path], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    install("affine2", "affine", 1)
+    path = tmp_path / "access.yaml"
+    path.write_text(ACCESS)
+    loading, read_anew, loaded = threading.Event(), threading.Event(), threading.Event()
+
+    def load(version: Path) -> SavedModelEngine:
+        loading.set()
+        loaded.wait(30)
+        return SavedModelEngine(version)
+
+    def notice(line: logging.LogRecord) -> bool:
+        if line.getMessage() == f"read {path} anew":
+            read_anew.set()
+        return True
+
+    caplog.set_level(logging.INFO)
+    caplog.handler.addFilter(notice)
+    server = serving.Server(tmp_path / "models", port=0, poll_seconds=0.02, access_file=path, load_engine=load)
+    starting = threading.Thread(target=server.start)
+    starting.start()
+    try:
+        assert loading.wait(30)
+        with grpc.insecure_channel(f"localhost:{server.port}") as channel:
+            assert ask(channel, PREDICT, "affine", "Bearer dash-secret") == "NOT_FOUND"
+            (tmp_path / "new").write_text(ACCESS.replace(sha256("dash-secret"), sha256("other-secret")))
+            (tmp_path / "new").replace(path)
+            assert read_anew.wait(30)
+            assert ask(channel, PREDICT, "affine", "Bearer dash-secret") == "UNAUTHENTICATED"
+    finally:
+        loaded.set()
+        starting.join()
+        server.stop()
 
 
 def policy(tmp_path: Path, text: str) -> AccessPolicy:
