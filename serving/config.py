@@ -146,6 +146,8 @@ class ServerConfig:
             )
         if self.admin_port is not None and not 0 <= self.admin_port <= 65535:
             raise ServerError(f"admin_port {self.admin_port}: expected 0 (any free one) to 65535")
+        if self.admin_port and self.admin_port in (self.port, self.rest_api_port):
+            raise ServerError(f"admin_port {self.admin_port}: everybody's port is the same, choose another")
         if self.port and self.port == self.rest_api_port:
             raise ServerError(f"rest_api_port {self.rest_api_port} cannot be same as port: choose another for HTTP")
         for name, smallest in _SMALLEST.items():
