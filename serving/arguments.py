@@ -1,16 +1,9 @@
-"""What the commands read from the command line and the environment."""
+"""What the commands take for numbers, durations and versions."""
 
-import os
 from argparse import ArgumentTypeError
 
-TOKEN_VARIABLE = "ZOO_TOKEN"  # noqa: S105 - the name of the variable
 _LARGEST_VERSION = (1 << 63) - 1
 _MOST = 10_000
-
-
-def token_given() -> str | None:
-    """Return the token that the environment holds, without the line end of the file that it came from; None for none."""
-    return os.environ.get(TOKEN_VARIABLE, "").strip() or None
 
 
 def seconds(text: str) -> float:

@@ -11,7 +11,8 @@ from pathlib import Path
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any
 
-from serving.arguments import TOKEN_VARIABLE, positive_seconds, seconds, token_given, version, version_or_label
+from serving.arguments import seconds, version, version_or_label
+from serving.connecting import TOKEN_HINT, add_connection_arguments, connect
 from serving.flags import add_flags
 from serving.tensorflow_flags import Group
 
@@ -23,8 +24,6 @@ if TYPE_CHECKING:
 
     from serving.config import ServerConfig
     from serving.signature import Signature
-
-DEFAULT_PORT = 8500
 
 
 def serve_command(parser: argparse.ArgumentParser) -> None:
@@ -201,34 +200,26 @@ def predict_command(parser: argparse.ArgumentParser) -> None:
         "  .npy   one array; .npz one array per input\n"
         "  .json  an array as nested lists, or a mapping of them by input name\n"
         "  .png   one image (also .jpg, .bmp); made grey or coloured as the model wants, not resized\n\n"
-        f"Where the server asks for a token, put it into the environment variable {TOKEN_VARIABLE}."
+        f"{TOKEN_HINT}"
     )
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.add_argument("model", help="the model's name")
     parser.add_argument(
         "--input", required=True, type=Path, metavar="FILE", help="what to send: .npy, .npz, .json or .png"
     )
-    parser.add_argument("--target", default=f"localhost:{DEFAULT_PORT}", help="host:port (default: %(default)s)")
     parser.add_argument(
         "--version", type=version_or_label, help="a certain version, by its number or its label (default: the newest)"
     )
     parser.add_argument("--signature", default="", help="a certain signature (default: serving_default)")
-    parser.add_argument(
-        "--timeout",
-        type=positive_seconds,
-        default=30.0,
-        metavar="SECONDS",
-        help="give up after (default: %(default)s)",
-    )
+    add_connection_arguments(parser, timeout=30.0)
     parser.set_defaults(run=_predict)
 
 
 def _predict(args: argparse.Namespace) -> int:
-    from serving.client import Client
     from serving.inputs import read_inputs
     from serving.signature import DEFAULT_SIGNATURE
 
-    with Client(args.target, token=token_given()) as client:
+    with connect(args) as client:
         known = client.signatures(args.model, timeout=args.timeout, version=args.version)
         inputs = read_inputs(args.input, known, args.signature)
         outputs = client.predict(
@@ -278,25 +269,17 @@ def models_command(parser: argparse.ArgumentParser) -> None:
         "  zoo models load digits                  the version that the server's own policy says\n"
         "  zoo models promote digits --to 7        serve version 7; without --to, the newest\n"
         "  zoo models rollback digits              serve the version before the one that answers\n\n"
-        f"Where the server asks for a token, put it into the environment variable {TOKEN_VARIABLE}."
+        f"{TOKEN_HINT}"
     )
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.add_argument("action", choices=["list", "load", "unload", "promote", "rollback"])
     parser.add_argument("model", nargs="?", help="the model's name")
     parser.add_argument("--to", type=version, metavar="VERSION", help="the version to promote (default: the newest)")
-    parser.add_argument("--target", default=f"localhost:{DEFAULT_PORT}", help="host:port (default: %(default)s)")
-    parser.add_argument(
-        "--timeout",
-        type=positive_seconds,
-        default=300.0,
-        metavar="SECONDS",
-        help="give up after (default: %(default)s)",
-    )
+    add_connection_arguments(parser, timeout=300.0)
     parser.set_defaults(run=_models)
 
 
 def _models(args: argparse.Namespace) -> int:
-    from serving.client import Client
     from serving.remote_control import RemoteControl
     from serving.status import ServerError
 
@@ -304,7 +287,7 @@ def _models(args: argparse.Namespace) -> int:
         raise ServerError(f"zoo models {args.action} takes {'no model' if args.model else 'the name of a model'}")
     if args.to is not None and args.action != "promote":
         raise ServerError("--to goes with promote")
-    with Client(args.target, token=token_given()) as client:
+    with connect(args) as client:
         control = RemoteControl(client)
         if args.action == "promote":
             print(f"{args.model}: version {control.promote(args.model, args.to, timeout=args.timeout)} answers")

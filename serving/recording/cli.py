@@ -4,7 +4,8 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from serving.arguments import TOKEN_VARIABLE, count, positive_seconds, token_given, tolerance, version
+from serving.arguments import count, tolerance, version
+from serving.connecting import TOKEN_HINT, add_connection_arguments, connect
 
 if TYPE_CHECKING:
     from serving.recording.replay import Replayed
@@ -22,17 +23,14 @@ def replay_command(parser: argparse.ArgumentParser) -> None:
         "  zoo replay logs/*.tfrecord                                 does it still answer the same?\n"
         "  zoo replay logs/*.tfrecord --version 8 --tolerance 1e-3    does version 8 answer as the one before?\n"
         "  zoo replay logs/*.tfrecord --concurrency 32                how fast is it under this load?\n\n"
-        f"Where the server asks for a token, put it into the environment variable {TOKEN_VARIABLE}."
+        f"{TOKEN_HINT}"
     )
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.add_argument("files", nargs="+", type=Path, metavar="FILE", help="recorded requests")
-    parser.add_argument("--target", default="localhost:8500", help="host:port (default: %(default)s)")
     parser.add_argument("--model", help="ask this model in place of the recorded one")
     parser.add_argument("--version", type=version, help="ask this version (default: the one that answers by itself)")
     parser.add_argument("--concurrency", type=count, default=1, help="calls at a time (default: %(default)s)")
-    parser.add_argument(
-        "--timeout", type=positive_seconds, default=30.0, metavar="SECONDS", help="of a call (default: %(default)s)"
-    )
+    add_connection_arguments(parser, timeout=30.0)
     parser.add_argument(
         "--tolerance", type=tolerance, default=1e-5, help="how far numbers may be apart (default: %(default)s)"
     )
@@ -40,10 +38,9 @@ def replay_command(parser: argparse.ArgumentParser) -> None:
 
 
 def _replay(args: argparse.Namespace) -> int:
-    from serving.client import Client
     from serving.recording.replay import Replay
 
-    with Client(args.target, token=token_given()) as client:
+    with connect(args) as client:
         replay = Replay(client, timeout=args.timeout, model=args.model, version=args.version, tolerance=args.tolerance)
         found = replay.run(args.files, concurrency=args.concurrency)
     _print(found)

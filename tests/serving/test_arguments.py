@@ -6,7 +6,8 @@ from collections.abc import Callable
 import pytest
 
 import serving
-from serving.arguments import count, positive_seconds, seconds, token_given, tolerance, version, version_or_label
+from serving.arguments import count, positive_seconds, seconds, tolerance, version, version_or_label
+from serving.connecting import token_given
 from zoo.cli import main
 
 HUGE = "9" * 5000

@@ -10,6 +10,7 @@ from cryptography.hazmat.primitives import serialization
 import serving
 from serving.status import ServerError
 from serving.tls import Certificates
+from zoo.cli import main
 
 HEALTH = "/grpc.health.v1.Health/Check"
 METADATA = "/inference.GRPCInferenceService/ServerMetadata"
@@ -66,6 +67,37 @@ def test_a_client_without_a_certificate_is_not_let_in(repository: Path, tmp_path
         assert call(server.port, authority) == "UNAVAILABLE"
         for name, answer in {"ops.example.org": "OK", "ops.example.com": "UNAUTHENTICATED"}.items():
             assert call(server.port, authority, authority.issue_cert(name), METADATA) == answer
+
+
+def test_the_commands_connect_with_tls_and_show_a_certificate(
+    repository: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    authority = trustme.CA()
+    found, roots = write(tmp_path, authority), tmp_path / "roots.pem"
+    roots.write_bytes(authority.cert_pem.bytes())
+    mine = authority.issue_cert("me")
+    (tmp_path / "my-key.pem").write_bytes(mine.private_key_pem.bytes())
+    (tmp_path / "my-chain.pem").write_bytes(mine.cert_chain_pems[0].bytes())
+    certificates = Certificates(found.key, found.chain, roots, require_client=True)
+    with serving.Server(repository, port=0, poll_seconds=0, credentials=certificates.credentials()) as server:
+        ask = ["models", "list", "--target", f"localhost:{server.port}", "--tls-roots", str(roots), "--timeout", "10"]
+        pair = ["--tls-key", str(tmp_path / "my-key.pem"), "--tls-chain", str(tmp_path / "my-chain.pem")]
+        assert main([*ask, *pair]) == 0
+        assert "affine" in capsys.readouterr().out
+        assert main(ask) != 0
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--tls-key", "k"], "--tls-chain and --tls-key go together"),
+        (["--tls-key", "k", "--tls-chain", "c"], "give --tls-roots too"),
+        (["--tls-roots", "/no/such.pem"], "cannot read /no/such.pem: No such file"),
+    ],
+)
+def test_what_is_missing_for_tls_is_said(options: list[str], message: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["models", "list", *options]) != 0
+    assert message in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("name", ["key.pem", "chain.pem"])
