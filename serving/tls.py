@@ -96,11 +96,12 @@ def certificate_configuration(
 def reread_credentials(
     paths: Sequence[Path], read: Callable[[], grpc.ServerCertificateConfiguration], *, require_client: bool
 ) -> grpc.ServerCredentials:
-    """Return credentials for a gRPC port whose files are looked at again for new connections. Raises what `read` does."""
+    """Return credentials for gRPC ports whose files are looked at again for new connections. Raises what `read` does."""
     files = WatchedFile(paths, read)
 
-    def changed() -> grpc.ServerCertificateConfiguration | None:
-        """Return what gRPC is to use from now on; None for what it has already."""
-        return files.value if files.refresh() else None
+    def current() -> grpc.ServerCertificateConfiguration:
+        # Not only where it changed: every port has to be told, and gRPC does not say which of them asks.
+        files.refresh()
+        return files.value
 
-    return grpc.dynamic_ssl_server_credentials(files.value, changed, require_client_authentication=require_client)
+    return grpc.dynamic_ssl_server_credentials(files.value, current, require_client_authentication=require_client)

@@ -52,6 +52,17 @@ def test_a_new_certificate_is_used_without_a_restart(repository: Path, tmp_path:
         assert call(server.port, new) == "OK", "what is no certificate changes nothing"
 
 
+def test_every_port_has_the_new_certificate(repository: Path, tmp_path: Path) -> None:
+    old, new = trustme.CA(), trustme.CA()
+    credentials = write(tmp_path, old).credentials()
+    with serving.Server(repository, port=0, admin_port=0, poll_seconds=0, credentials=credentials) as server:
+        ports = (server.port, server.admin_port or 0)
+        assert [call(port, old) for port in ports] == ["OK", "OK"]
+        write(tmp_path, new)
+        assert [call(port, new) for port in ports] == ["OK", "OK"]
+        assert [call(port, old) for port in ports] == ["UNAVAILABLE", "UNAVAILABLE"]
+
+
 def test_a_client_without_a_certificate_is_not_let_in(repository: Path, tmp_path: Path) -> None:
     authority, stranger = trustme.CA(), trustme.CA()
     found = write(tmp_path, authority)
