@@ -79,23 +79,32 @@ def read_tensors(kind: type[M], data: bytes, field: str) -> tuple[M, dict[str, P
     Raises:
         google.protobuf.message.DecodeError: the bytes are no such message.
     """
-    if len(data) < LARGE:
-        return kind.FromString(data), {}
-    try:
-        found = _find(memoryview(data), kind.DESCRIPTOR.fields_by_name[field].number)
-    except _UnusualError:
-        found = []
+    number = kind.DESCRIPTOR.fields_by_name[field].number
+    found = find_payloads(data, number, at_least=LARGE) if len(data) >= LARGE else []
     if not found:
         return kind.FromString(data), {}
-    view = memoryview(data)
-    payloads = {
-        place.name: Payload(place.payload.field, view[place.payload.start : place.payload.end]) for place in found
-    }
-    return kind.FromString(_without(data, found)), payloads
+    return kind.FromString(_without(data, found)), {place.name: place.of(data) for place in found}
+
+
+def find_payloads(data: bytes, field: int, *, at_least: int) -> "list[Place]":
+    """Return where the payloads of a serialized message lie.
+
+    Args:
+        data: the message, from anyone.
+        field: the number of a map of tensors by name.
+        at_least: bytes of a payload; smaller ones are left out.
+
+    Returns:
+        In the order of the message; empty where anything of it is written in an unusual way.
+    """
+    try:
+        return _find(memoryview(data), field, at_least)
+    except _UnusualError:
+        return []
 
 
 @dataclass(frozen=True)
-class _Span:
+class Span:
     """A field of a message: its number, and where it lies."""
 
     field: int
@@ -109,20 +118,26 @@ class _Span:
 
 
 @dataclass(frozen=True)
-class _Place:
-    """A payload within a message, and what its length is part of."""
+class Place:
+    """Where a payload lies in a message, and what its length is part of."""
 
     name: str
-    entry: _Span
-    tensor: _Span
-    payload: _Span
+    """Of the tensor."""
+    entry: Span
+    """Of the map."""
+    tensor: Span
+    payload: Span
+
+    def of(self, data: bytes) -> Payload:
+        """Return the payload, a view of a message."""
+        return Payload(self.payload.field, memoryview(data)[self.payload.start : self.payload.end])
 
 
 class _UnusualError(Exception):
     """A message that is left to the library."""
 
 
-def _find(data: memoryview, number: int) -> list[_Place]:
+def _find(data: memoryview, number: int, at_least: int) -> list[Place]:
     places, names = [], set()
     for entry in _spans(data, 0, len(data)):
         if entry.field != number:
@@ -133,12 +148,12 @@ def _find(data: memoryview, number: int) -> list[_Place]:
         if name in names:  # the last one counts
             raise _UnusualError
         names.add(name)
-        if tensor is not None and (payload := _payload(data, tensor)) is not None:
-            places.append(_Place(name, entry, tensor, payload))
+        if tensor is not None and (payload := _payload(data, tensor, at_least)) is not None:
+            places.append(Place(name, entry, tensor, payload))
     return places
 
 
-def _entry(data: memoryview, entry: _Span) -> tuple[str, _Span | None]:
+def _entry(data: memoryview, entry: Span) -> tuple[str, Span | None]:
     spans = list(_spans(data, entry.start, entry.end))
     if [span.field for span in spans] not in ([_KEY, _VALUE], [_KEY]) or not all(span.is_bytes for span in spans):
         raise _UnusualError
@@ -149,18 +164,18 @@ def _entry(data: memoryview, entry: _Span) -> tuple[str, _Span | None]:
     return name, spans[1] if len(spans) > 1 else None
 
 
-def _payload(data: memoryview, tensor: _Span) -> _Span | None:
-    """Return the one field that holds the numbers, where it is large."""
-    if tensor.end - tensor.start < LARGE:
+def _payload(data: memoryview, tensor: Span, at_least: int) -> Span | None:
+    """Return the one field that holds the numbers, where it is so large."""
+    if tensor.end - tensor.start < at_least:
         return None
     found = [span for span in _spans(data, tensor.start, tensor.end) if span.field in _WIDTHS]
     if len(found) != 1 or not found[0].is_bytes:
         return None
     length = found[0].end - found[0].start
-    return found[0] if length >= LARGE and length % _WIDTHS[found[0].field] == 0 else None
+    return found[0] if length >= at_least and length % _WIDTHS[found[0].field] == 0 else None
 
 
-def _spans(data: memoryview, start: int, end: int) -> Iterator[_Span]:
+def _spans(data: memoryview, start: int, end: int) -> Iterator[Span]:
     position = start
     for _ in range(_MOST_FIELDS):
         if position == end:
@@ -176,7 +191,7 @@ def _spans(data: memoryview, start: int, end: int) -> Iterator[_Span]:
             stop = after + _SKIPPED.get(wire, end)
         if not field or stop > end:
             raise _UnusualError
-        yield _Span(field, wire == _LENGTH_DELIMITED, position, after, stop)
+        yield Span(field, wire == _LENGTH_DELIMITED, position, after, stop)
         position = stop
     if position != end:
         raise _UnusualError
@@ -194,7 +209,7 @@ def _read_varint(data: memoryview, position: int, end: int) -> tuple[int, int]:
     raise _UnusualError
 
 
-def _without(data: bytes, places: list[_Place]) -> bytes:
+def _without(data: bytes, places: list[Place]) -> bytes:
     """Return a message without these payloads."""
     parts: list[bytes] = []
     done = 0
