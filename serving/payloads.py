@@ -5,19 +5,19 @@ of both. Here the numbers go from the array into the serialized message, and are
 Source of the format: https://protobuf.dev/programming-guides/encoding/.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TypeVar
 
 from google.protobuf.message import Message
 
-from serving.packed import varint
+from serving.packed import LENGTH_DELIMITED, start_of
 from serving.protos.tensor_pb2 import TensorProto
 
 LARGE = 1 << 12
 """Bytes of a payload below which it is not worth while to look for it."""
-_KEY, _VALUE = 1, 2  # of an entry of a map
-_LENGTH_DELIMITED = 2
+KEY, VALUE = 1, 2
+"""Fields of an entry of a map."""
 _SKIPPED = {1: 8, 5: 4}  # bytes of a number of fixed width, by wire type
 _MOST_FIELDS = 256  # of a message that is walked through in Python
 
@@ -41,27 +41,6 @@ _WIDTHS = {
     )
 }  # fmt: skip
 """By field whose bytes on the wire are those of an array: the bytes of a number, of which there are only whole ones."""
-
-
-def write_tensors(message: Message, field: str, tensors: Mapping[str, tuple[TensorProto, Payload | None]]) -> bytes:
-    """Serialize a message with more tensors in one of its maps.
-
-    Args:
-        message: what it holds otherwise; it is not changed.
-        field: a map of tensors by name.
-        tensors: a message and a payload, which belongs into it, by name.
-    """
-    number = message.DESCRIPTOR.fields_by_name[field].number
-    parts: list[bytes | memoryview] = [message.SerializeToString()]
-    for name, (proto, payload) in tensors.items():
-        key, head = name.encode(), proto.SerializeToString()
-        content: bytes | memoryview = b""
-        if payload is not None and len(payload.content):
-            content = payload.content
-            head += _start(payload.field, len(content))
-        entry = _start(_KEY, len(key)) + key + _start(_VALUE, len(head) + len(content)) + head
-        parts += (_start(number, len(entry) + len(content)), entry, content)
-    return b"".join(parts)
 
 
 def read_tensors(kind: type[M], data: bytes, field: str) -> tuple[M, dict[str, Payload]]:
@@ -155,7 +134,7 @@ def _find(data: memoryview, number: int, at_least: int) -> list[Place]:
 
 def _entry(data: memoryview, entry: Span) -> tuple[str, Span | None]:
     spans = list(_spans(data, entry.start, entry.end))
-    if [span.field for span in spans] not in ([_KEY, _VALUE], [_KEY]) or not all(span.is_bytes for span in spans):
+    if [span.field for span in spans] not in ([KEY, VALUE], [KEY]) or not all(span.is_bytes for span in spans):
         raise _UnusualError
     try:
         name = str(data[spans[0].start : spans[0].end], "utf-8")
@@ -182,7 +161,7 @@ def _spans(data: memoryview, start: int, end: int) -> Iterator[Span]:
             return
         tag, after = _read_varint(data, position, end)
         field, wire = tag >> 3, tag & 7
-        if wire == _LENGTH_DELIMITED:
+        if wire == LENGTH_DELIMITED:
             length, after = _read_varint(data, after, end)
             stop = after + length
         elif wire == 0:
@@ -191,7 +170,7 @@ def _spans(data: memoryview, start: int, end: int) -> Iterator[Span]:
             stop = after + _SKIPPED.get(wire, end)
         if not field or stop > end:
             raise _UnusualError
-        yield Span(field, wire == _LENGTH_DELIMITED, position, after, stop)
+        yield Span(field, wire == LENGTH_DELIMITED, position, after, stop)
         position = stop
     if position != end:
         raise _UnusualError
@@ -216,13 +195,9 @@ def _without(data: bytes, places: list[Place]) -> bytes:
     for place in places:
         cut = place.payload.end - place.payload.tag
         entry, tensor, payload = place.entry, place.tensor, place.payload
-        tensor_start = _start(_VALUE, tensor.end - tensor.start - cut)
+        tensor_start = start_of(VALUE, tensor.end - tensor.start - cut)
         inner = data[entry.start : tensor.tag] + tensor_start
         rest = data[tensor.start : payload.tag] + data[payload.end : tensor.end]
-        parts += (data[done : entry.tag], _start(entry.field, len(inner) + len(rest)), inner, rest)
+        parts += (data[done : entry.tag], start_of(entry.field, len(inner) + len(rest)), inner, rest)
         done = entry.end
     return b"".join((*parts, data[done:]))
-
-
-def _start(field: int, length: int) -> bytes:
-    return varint(field << 3 | _LENGTH_DELIMITED) + varint(length)

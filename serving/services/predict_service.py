@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 from google.protobuf.wrappers_pb2 import StringValue
 
-from serving.codec import CodecError, decode, decoded_size, encode_apart, read_spec
+from serving.codec import CodecError, decode, decoded_size, read_spec
 from serving.offload import Offload
-from serving.payloads import Payload, write_tensors
+from serving.payloads import Payload
 from serving.permitted_models import PermittedModels
 from serving.predictor import Answer, Predictor, Query
 from serving.protos import prediction_pb2 as pb
@@ -19,9 +19,12 @@ from serving.servable import Servable
 from serving.services.messages import fill_spec, model_of, parse, parse_tensors, spec_of
 from serving.signature import TensorSpec
 from serving.status import Code, StatusError, invalid
+from serving.tensor_map import write_tensors
 from serving.transports.transport import Call
 from serving.unknown_signature import UnknownSignatureError
 from serving.wire import CONTENT_KEY, PASSPORT_FIELD, PASSPORT_TYPE, SIGNATURE_DEF_FIELD, SIGNATURE_DEF_TYPE
+
+_OUTPUTS = pb.PredictResponse.OUTPUTS_FIELD_NUMBER
 
 
 @dataclass(frozen=True)
@@ -130,8 +133,7 @@ def _check_distinct(outputs: Sequence[str]) -> None:
 def _response(answer: Answer, *, as_content: bool) -> bytes:
     response = pb.PredictResponse()
     fill_spec(response.model_spec, answer.model, answer.version, answer.signature.name)
-    tensors = {name: encode_apart(array, as_content=as_content) for name, array in answer.outputs.items()}
-    return write_tensors(response, "outputs", tensors)
+    return write_tensors(response.SerializeToString(), _OUTPUTS, answer.outputs, as_content=as_content)
 
 
 def _signatures(servable: Servable) -> bytes:
