@@ -9,6 +9,7 @@ from typing import Protocol
 
 import numpy as np
 
+from serving.asking import answer
 from serving.codec import CodecError
 from serving.gathering import Gathering
 from serving.mailbox import Mailbox
@@ -18,7 +19,6 @@ from serving.permitted_models import PermittedModels
 from serving.priority import KEY as PRIORITY_KEY
 from serving.priority import read_priority
 from serving.scheduler import Job, Scheduler
-from serving.servable import Servable
 from serving.signature import Signature, TensorSpec, input_field
 from serving.status import Code, StatusError, invalid
 from serving.transports.transport import Call
@@ -115,7 +115,7 @@ class Predictor:
             remaining = _shorter(call.time_remaining(), query.queue_seconds)
             job = Job(
                 lane=(servable.name, servable.version, signature.name),
-                run=partial(_compute, servable, signature),
+                run=partial(answer, servable.engine, signature),
                 inputs=inputs,
                 record=record,
                 deadline=None if remaining is None else monotonic() + remaining,
@@ -170,12 +170,6 @@ class Predictor:
 
 def _shorter(one: float | None, other: float | None) -> float | None:
     return min((seconds for seconds in (one, other) if seconds is not None), default=None)
-
-
-def _compute(servable: Servable, signature: Signature, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-    outputs = signature.run(servable.engine, inputs)
-    signature.check_outputs({name: TensorSpec.of(array) for name, array in outputs.items()})
-    return outputs
 
 
 @contextlib.contextmanager
