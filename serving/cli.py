@@ -95,6 +95,20 @@ def serve_command(parser: argparse.ArgumentParser) -> None:
     models.add_argument(
         "--request_log_redact", metavar="NAMES", help="inputs and outputs never to write, separated by commas"
     )
+    loading = groups[Group.LOADING]
+    loading.add_argument(
+        "--gate_requests", type=int, metavar="COUNT",
+        help="recent requests of a model that a new version answers before it goes live; 0 for none (default: 32)",
+    )  # fmt: skip
+    loading.add_argument("--gate_max_bytes", type=int, metavar="BYTES", help="of all that are kept (default: 64 MiB)")
+    loading.add_argument(
+        "--gate_max_difference", type=float, metavar="NUMBER",
+        help="refuse a version one of whose numbers lies further from the one before (default: any distance)",
+    )  # fmt: skip
+    loading.add_argument(
+        "--gate_max_flips", type=float, metavar="SHARE",
+        help="refuse a version that gives a larger share of rows another class (default: any share)",
+    )  # fmt: skip
     computing.add_argument("--threads", type=int, help="requests computed at once (default: the cores, at least 4)")
     computing.add_argument("--max_pending", type=int, help="requests that are computed or wait (default: 1000)")
     computing.add_argument(
@@ -118,6 +132,10 @@ _OWN_FIELDS = (
     "admin_host",
     "admin_port",
     "disable_reflection",
+    "gate_max_bytes",
+    "gate_max_difference",
+    "gate_max_flips",
+    "gate_requests",
     "request_log_dir",
     "request_log_keep",
     "request_log_max_bytes",

@@ -11,6 +11,7 @@ from serving.batching_parameters import BatchingParameters
 from serving.batching_rules import BatchingRules
 from serving.codec import DEFAULT_MAX_BYTES
 from serving.engines.by_files import EngineByFiles
+from serving.gate_rules import GateRules
 from serving.loader import Loading
 from serving.monitoring_config import MonitoringConfig
 from serving.recording.request_log import RequestLogConfig
@@ -69,6 +70,14 @@ class ServerConfig:
     num_tflite_interpreters_per_pool: int = 1
     enable_model_warmup: bool = True
     """Whether a version answers the requests in its assets.extra/tf_serving_warmup_requests before it goes live."""
+    gate_requests: int = 32
+    """How many recent requests are kept of a model, in memory alone, for a new version to answer before it goes live."""
+    gate_max_bytes: int = 64 << 20
+    """That those of all models take together."""
+    gate_max_difference: float | None = None
+    """Refuses a version one of whose numbers lies further from the one before; None refuses what is broken alone."""
+    gate_max_flips: float | None = None
+    """Refuses a version that gives a larger share of rows another class."""
 
     # Where it listens.
     host: str = "127.0.0.1"
@@ -158,6 +167,11 @@ class ServerConfig:
             raise ServerError(f"saved_model_tags {self.saved_model_tags!r}: expected at least one, such as 'serve'")
         self.version_policy()
         self.request_log()
+        self.gate_rules()
+
+    def gate_rules(self) -> GateRules:
+        """Return what a new version has to do with recent requests. Raises ServerError on a bad value."""
+        return GateRules(self.gate_requests, self.gate_max_bytes, self.gate_max_difference, self.gate_max_flips)
 
     def request_log(self) -> RequestLogConfig | None:
         """Return what is recorded of requests; None where nothing is. Raises ServerError on a bad value."""

@@ -18,6 +18,7 @@ from serving.offload import Offload
 from serving.permitted_models import PermittedModels
 from serving.priority import KEY as PRIORITY_KEY
 from serving.priority import read_priority
+from serving.recent_requests import RecentRequests
 from serving.scheduler import Job, Scheduler
 from serving.signature import Signature, TensorSpec, input_field
 from serving.status import Code, StatusError, invalid
@@ -88,8 +89,17 @@ class Limits:
 class Predictor:
     """Answers queries. Lives in one event loop."""
 
-    def __init__(self, manager: PermittedModels, scheduler: Scheduler, offload: Offload, limits: Limits) -> None:
+    def __init__(
+        self,
+        manager: PermittedModels,
+        scheduler: Scheduler,
+        offload: Offload,
+        limits: Limits,
+        recent: RecentRequests | None = None,
+    ) -> None:
+        """Answer from a manager's models; `recent` is offered what those were asked that answer by themselves."""
         self._manager = manager
+        self._recent = recent
         self._offload = offload
         self._limits = limits
         self._mailbox = Mailbox()
@@ -132,6 +142,8 @@ class Predictor:
         outputs = await self._mailbox.wait(future)
         outputs = {name: outputs[name] for name in wanted}
         self._check_size(outputs)
+        if self._recent is not None and query.model == ModelRef(servable.name):  # what asks for a version keeps it
+            self._recent.offer(servable.name, query.signature, signature, {name: inputs[name] for name in sources})
         return Answer(servable.name, servable.version, signature, outputs, servable.class_names)
 
     async def _read(self, signature: Signature, sources: Inputs) -> tuple[dict[str, np.ndarray], int]:
