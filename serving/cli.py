@@ -124,6 +124,9 @@ def serve_command(parser: argparse.ArgumentParser) -> None:
         "--allow_unknown_rank", action="store_true", default=None,
         help="serve models that do not tell the rank of an input, though wrong requests may then end the process",
     )  # fmt: skip
+    computing.add_argument(
+        "--nan_inputs", choices=["accept", "refuse"], help="requests with NaN in an input (default: accept)"
+    )
     parser.set_defaults(run=_serve)
 
 
@@ -150,6 +153,7 @@ _OWN_FIELDS = (
     "adaptive_batching",
     "max_batch_rows",
     "max_message_bytes",
+    "nan_inputs",
     "allow_unknown_rank",
 )
 """Fields of ServerConfig that flags of this server's own set."""

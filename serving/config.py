@@ -14,6 +14,7 @@ from serving.engines.by_files import EngineByFiles
 from serving.gate_rules import GateRules
 from serving.loader import Loading
 from serving.monitoring_config import MonitoringConfig
+from serving.nan_policy import ACCEPT, REFUSE
 from serving.recording.request_log import RequestLogConfig
 from serving.repository import Repository, VersionPolicy
 from serving.status import ServerError
@@ -115,6 +116,8 @@ class ServerConfig:
     """Largest batch: it bounds the memory that one request can take."""
     allow_unknown_rank: bool = False
     """Whether to serve inputs whose rank the model does not tell, though TensorFlow ends the process on some wrong ones."""
+    nan_inputs: str = ACCEPT
+    """What becomes of requests with NaN in an input: `accept`, as with TensorFlow Serving, or `refuse`."""
 
     # What is recorded of requests.
     request_log_dir: str | Path | None = None
@@ -165,6 +168,8 @@ class ServerConfig:
             raise ServerError("batching_parameters are set without setting enable_batching to true")
         if not self.tags():
             raise ServerError(f"saved_model_tags {self.saved_model_tags!r}: expected at least one, such as 'serve'")
+        if self.nan_inputs not in (ACCEPT, REFUSE):
+            raise ServerError(f"nan_inputs {self.nan_inputs!r}: expected {ACCEPT!r} or {REFUSE!r}")
         self.version_policy()
         self.request_log()
         self.gate_rules()

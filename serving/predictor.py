@@ -14,12 +14,14 @@ from serving.codec import CodecError
 from serving.gathering import Gathering
 from serving.mailbox import Mailbox
 from serving.model_ref import ModelRef
+from serving.nan_policy import NanAnswers, refuse_nan
 from serving.offload import Offload
 from serving.permitted_models import PermittedModels
 from serving.priority import KEY as PRIORITY_KEY
 from serving.priority import read_priority
 from serving.recent_requests import RecentRequests
 from serving.scheduler import Job, Scheduler
+from serving.servable import Servable
 from serving.signature import Signature, TensorSpec, input_field
 from serving.status import Code, StatusError, invalid
 from serving.transports.transport import Call
@@ -84,6 +86,7 @@ class Limits:
     """Of its inputs once decoded, and of its outputs."""
     max_batch_rows: int
     allow_unknown_rank: bool = False
+    refuse_nan: bool = False
 
 
 class Predictor:
@@ -97,9 +100,18 @@ class Predictor:
         limits: Limits,
         recent: RecentRequests | None = None,
     ) -> None:
-        """Answer from a manager's models; `recent` is offered what those were asked that answer by themselves."""
+        """Answer from a manager's models.
+
+        Args:
+            manager: the models, as each caller may see them.
+            scheduler: computes.
+            offload: decodes what is large.
+            limits: what one request may take.
+            recent: is offered what was answered, but for requests that name a version: these stay with it.
+        """
         self._manager = manager
         self._recent = recent
+        self.nan_answers = NanAnswers()
         self._offload = offload
         self._limits = limits
         self._mailbox = Mailbox()
@@ -125,7 +137,7 @@ class Predictor:
             remaining = _shorter(call.time_remaining(), query.queue_seconds)
             job = Job(
                 lane=(servable.name, servable.version, signature.name),
-                run=partial(answer, servable.engine, signature),
+                run=partial(self._compute, servable, signature),
                 inputs=inputs,
                 record=record,
                 deadline=None if remaining is None else monotonic() + remaining,
@@ -142,9 +154,16 @@ class Predictor:
         outputs = await self._mailbox.wait(future)
         outputs = {name: outputs[name] for name in wanted}
         self._check_size(outputs)
-        if self._recent is not None and query.model == ModelRef(servable.name):  # what asks for a version keeps it
-            self._recent.offer(servable.name, query.signature, signature, {name: inputs[name] for name in sources})
+        if self._recent is not None and query.model.version is None and query.model.label is None:
+            self._recent.offer(servable.name, query.signature, signature, inputs)
         return Answer(servable.name, servable.version, signature, outputs, servable.class_names)
+
+    def _compute(
+        self, servable: Servable, signature: Signature, inputs: Mapping[str, np.ndarray]
+    ) -> dict[str, np.ndarray]:
+        outputs = answer(servable.engine, signature, inputs)
+        self.nan_answers.look(servable.name, outputs)
+        return outputs
 
     async def _read(self, signature: Signature, sources: Inputs) -> tuple[dict[str, np.ndarray], int]:
         """Return the inputs, and how many rows they have."""
@@ -168,6 +187,8 @@ class Predictor:
             with _faults_named(name):
                 arrays[name] = source.read(left)
                 left -= source.nbytes
+            if self._limits.refuse_nan:
+                refuse_nan(name, arrays[name])
         return arrays
 
     def _check_size(self, outputs: Mapping[str, np.ndarray]) -> None:

@@ -76,7 +76,7 @@ class RecentRequests:
             model: that answered it.
             name: of the signature, as it was asked for.
             signature: of that name.
-            inputs: that were sent.
+            inputs: that were sent, and the defaults of the signature for those that were not, which are not kept.
         """
         known = self._models.get(model)
         if not self._count or (known is not None and self._clock() < known.due):
@@ -102,6 +102,7 @@ class RecentRequests:
         self, name: SignatureName, signature: Signature, inputs: Mapping[str, np.ndarray]
     ) -> RecentRequest | None:
         """Return a few rows of a request; None where even these take too much."""
+        inputs = {key: array for key, array in inputs.items() if array is not signature.defaults.get(key)}
         if signature.inputs and all(spec.is_batched for spec in signature.inputs.values()):
             inputs = {key: array[:MOST_ROWS] for key, array in inputs.items()}
         most = self._max_bytes // _LARGEST_SHARE

@@ -19,6 +19,7 @@ from serving.engines.saved_model import set_parallelism
 from serving.interceptors import Drain, Interceptor, intercepted
 from serving.manager import Manager
 from serving.metrics import CallMetrics, LoadMetrics
+from serving.nan_policy import REFUSE
 from serving.offload import Offload
 from serving.permitted_models import PermittedModels
 from serving.predictor import Limits, Predictor
@@ -137,7 +138,12 @@ class Server:
             self._interceptors.append(self._request_log)
         self._interceptors += interceptors
         self._health = HealthService()
-        self._limits = Limits(self.config.max_message_bytes, self.config.max_batch_rows, self.config.allow_unknown_rank)
+        self._limits = Limits(
+            self.config.max_message_bytes,
+            self.config.max_batch_rows,
+            self.config.allow_unknown_rank,
+            refuse_nan=self.config.nan_inputs == REFUSE,
+        )
         self._models = PermittedModels(self.manager, tells_callers_apart=self._access is not None)
         self._predictor = Predictor(self._models, self._scheduler, self._offload, self._limits, self._recent)
         every = self._methods()

@@ -1,6 +1,7 @@
 """What is kept of the requests that were answered: how much of it, and how old it may be."""
 
 from collections import defaultdict
+from dataclasses import replace
 
 import hypothesis.strategies as st
 import numpy as np
@@ -94,6 +95,14 @@ def test_a_copy_of_the_first_rows_is_kept() -> None:
     assert request.signature == "named"
     assert request.inputs["x"].tolist() == np.arange(2 * MOST_ROWS).reshape(-1, 2).tolist()
     assert request.inputs["x"].base is None, "nothing else is held by it"
+
+
+def test_what_stood_in_for_an_input_that_was_not_sent_is_not_kept() -> None:
+    recent = RecentRequests(3, 1 << 20)
+    signature = replace(WHOLE, defaults={"scale": np.array(2, np.uint8)})
+    recent.offer("m", "", signature, {**signature.defaults, "x": np.zeros((1, 1), np.uint8)})
+    recent.offer("m", "", signature, {"scale": np.array(2, np.uint8), "x": np.zeros((1, 1), np.uint8)})
+    assert [each.inputs.keys() for each in recent.of("m")] == [{"scale", "x"}, {"x"}]
 
 
 def test_strings_count_with_their_lengths() -> None:
