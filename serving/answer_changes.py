@@ -35,11 +35,11 @@ class OutputChange:
 
     def __str__(self) -> str:
         parts = [self.shapes] if self.shapes else []
-        if self.distance is not None:
+        if self.distance:
             parts.append(f"by up to {self.distance:.3g}")
-        if self.rows:
+        if self.flips:
             parts.append(f"another class in {self.flips} of {self.rows} rows ({self.share:.1%})")
-        return ", ".join(parts) or "nothing to compare"
+        return ", ".join(parts)
 
 
 @dataclass
@@ -62,7 +62,9 @@ class AnswerChanges:
             self._add(self.outputs.setdefault(prefix + name, OutputChange()), name, old, after[name])
 
     def __str__(self) -> str:
-        shown = [f"{name} {change}" for name, change in self.outputs.items()]
+        """Tell what changed most, in a line; empty where nothing did."""
+        found = sorted(self.outputs.items(), key=lambda item: (-item[1].share, -(item[1].distance or 0.0)))
+        shown = [f"{name} {change}" for name, change in found if str(change)]
         more = [f"and {len(shown) - _SHOWN} more"] if len(shown) > _SHOWN else []
         return "; ".join(shown[:_SHOWN] + more)
 

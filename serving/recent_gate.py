@@ -7,7 +7,7 @@ from time import monotonic
 
 import numpy as np
 
-from serving.answer_changes import AnswerChanges, broken
+from serving.answer_changes import AnswerChanges, OutputChange, broken
 from serving.asking import answer, check_fit
 from serving.gate_rules import GateRules
 from serving.recent_requests import RecentRequest, RecentRequests
@@ -62,25 +62,24 @@ class RecentGate:
         trial = self._try(new, live)
         if not trial.asked:
             return
-        names = f"{new.name} version {new.version}", f"version {live.version}"
-        if (reason := self._reason(trial, names[1])) is None:
+        title, reason, changes = f"{new.name} version {new.version}", self._reason(trial, live), str(trial.changes)
+        if reason is None:
             logger.info(
-                "%s answers what was asked lately (requests: %d, rows: %d) as %s, but for: %s",
-                names[0], trial.asked, trial.rows, names[1], trial.changes,
+                "%s answers what was asked lately (requests: %d, rows: %d) as version %d%s",
+                title, trial.asked, trial.rows, live.version, f", but for: {changes}" if changes else "",
             )  # fmt: skip
         elif may_refuse:
-            raise RefusedVersionError(
-                f"{reason}. {names[1]} stays (zoo models promote {new.name} --to {new.version} serves it all the same)"
-            )
+            way_out = f"zoo models promote {new.name} --to {new.version} serves this one all the same"
+            raise RefusedVersionError(f"{reason}. Version {live.version} stays ({way_out})")
         else:
-            logger.warning("%s is served since it was asked for by its number, though %s", names[0], reason)
+            logger.warning("%s is served since it was asked for by its number, though %s", title, reason)
 
     def _try(self, new: Servable, live: Servable) -> _Trial:
         trial = _Trial(AnswerChanges({*live.class_names, *new.class_names}))
         began = self._clock()
         for request in self._recent.of(new.name):
             if self._clock() - began > _LONGEST:
-                logger.info("%s version %d is slow: no further request is tried", new.name, new.version)
+                logger.info("%s version %d was tried for %g s: that has to do", new.name, new.version, _LONGEST)
                 break
             self._compare(request, new, live, trial)
         return trial
@@ -88,7 +87,7 @@ class RecentGate:
     def _compare(self, request: RecentRequest, new: Servable, live: Servable, trial: _Trial) -> None:
         before = _answer(live, request)
         if isinstance(before, _Fault):
-            return  # it is for the version before, or never answered the same
+            return  # it was answered by an earlier version, or by chance
         after = _answer(new, request)
         if isinstance(after, _Fault) and after.is_passing:
             return
@@ -101,20 +100,23 @@ class RecentGate:
             name = request.signature if isinstance(request.signature, str) else ""
             trial.changes.add(before, after, "" if name in ("", DEFAULT_SIGNATURE) else f"{name}:")
 
-    def _reason(self, trial: _Trial, live: str) -> str | None:
+    def _reason(self, trial: _Trial, live: Servable) -> str | None:
         """Return what speaks against a version; None where nothing does."""
-        rules = self._rules
         if trial.faults:
-            return (
-                f"of what was asked lately and {live} answers, {len(trial.faults)} of {trial.asked} go wrong: "
-                f"{trial.faults[0][:_REASON]}"
-            )
+            share = f"{len(trial.faults)} of {trial.asked} go wrong"
+            return f"of what was asked lately and version {live.version} answers, {share}: {trial.faults[0][:_REASON]}"
         for name, change in trial.changes.outputs.items():
-            apart = rules.max_difference is not None and (change.distance or 0.0) > rules.max_difference
-            strict = rules.max_difference is not None or rules.max_flips is not None
-            if apart or (strict and change.shapes) or (rules.max_flips is not None and change.share > rules.max_flips):
-                return f"its answers to what was asked lately are too far from those of {live}: {name} {change}"
+            if self._is_too_far(change):
+                return f"its answers are too far from those of version {live.version}: {name} {change}"
         return None
+
+    def _is_too_far(self, change: OutputChange) -> bool:
+        distance, flips = self._rules.max_difference, self._rules.max_flips
+        if change.shapes and (distance is not None or flips is not None):
+            return True
+        return (distance is not None and (change.distance or 0.0) > distance) or (
+            flips is not None and change.share > flips
+        )
 
 
 @dataclass(frozen=True)

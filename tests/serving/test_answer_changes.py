@@ -64,14 +64,15 @@ def test_what_was_found_adds_up_and_is_told_in_a_line() -> None:
     found.add({"y": array([0.5, 0.5])}, {"y": array([0.75, 0.25])})
     found.add({"y": array([1.0, 0.0])}, {"y": array([0.0, 1.0])})
     found.add({"n": array(1.0), "e": array()}, {"n": array(1.0, 2.0), "e": array()}, "f:")
-    assert str(found) == (
-        "y by up to 1, another class in 1 of 2 rows (50.0%); f:n of shape [2], was [1]; f:e nothing to compare"
-    )
+    assert str(found) == "y by up to 1, another class in 1 of 2 rows (50.0%); f:n of shape [2], was [1]"
 
 
-def test_of_many_outputs_some_are_shown() -> None:
-    answer = {f"y{number}": array(1.0) for number in range(9)}
-    assert str(changes(answer, answer)).endswith("y5 by up to 0; and 3 more")
+def test_of_many_outputs_those_are_shown_that_changed_most() -> None:
+    before = {f"y{number}": array(0.0) for number in range(9)}
+    found = changes(before, {f"y{number}": array(float(number)) for number in range(9)})
+    assert str(found).startswith("y8 by up to 8; y7 by up to 7; ")
+    assert str(found).endswith("y3 by up to 3; and 2 more")
+    assert str(changes(before, before)) == ""
 
 
 @pytest.mark.parametrize(

@@ -115,8 +115,8 @@ def live(server: serving.Server) -> list[int]:
     [
         ("retrained", "y by up to 1"),
         ("rounded otherwise", "y by up to 0.0001"),
-        ("another output", "y by up to 0"),
-        ("output of another shape", r"y of shape \[3\], was \[2\]"),
+        ("another output", ""),
+        ("output of another shape", "y of shape [3], was [2]"),
     ],
 )
 def test_a_version_that_answers_otherwise_goes_live_and_it_is_told_how_far(
@@ -128,8 +128,8 @@ def test_a_version_that_answers_otherwise_goes_live_and_it_is_told_how_far(
         server.refresh()
     assert live(server) == [2]
     (line,) = [record.message for record in caplog.records if record.name == "serving.recent_gate"]
-    assert line.startswith("m version 2 answers what was asked lately (requests: 1, rows: 2) as version 1, but for: ")
-    assert change.replace("\\", "") in line
+    assert line.startswith("m version 2 answers what was asked lately (requests: 1, rows: 2) as version 1")
+    assert line.endswith(f" as version 1, but for: {change}" if change else " as version 1")
 
 
 @pytest.mark.parametrize(
@@ -152,7 +152,7 @@ def test_a_version_that_is_broken_for_those_who_ask_is_refused(
     server.refresh()
     assert live(server) == [1]
     assert f"of what was asked lately and version 1 answers, 1 of 1 go wrong: {reason}" in error_of(server)
-    assert "zoo models promote m --to 2 serves it all the same" in error_of(server)
+    assert "zoo models promote m --to 2 serves this one all the same" in error_of(server)
     assert ask(server) == before
 
 
