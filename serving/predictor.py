@@ -99,6 +99,7 @@ class Predictor:
         offload: Offload,
         limits: Limits,
         recent: RecentRequests | None = None,
+        nan_answers: NanAnswers | None = None,
     ) -> None:
         """Answer from a manager's models.
 
@@ -108,10 +109,11 @@ class Predictor:
             offload: decodes what is large.
             limits: what one request may take.
             recent: is offered what was answered, but for requests that name a version: these stay with it.
+            nan_answers: is shown what was computed.
         """
         self._manager = manager
         self._recent = recent
-        self.nan_answers = NanAnswers()
+        self._nan_answers = nan_answers
         self._offload = offload
         self._limits = limits
         self._mailbox = Mailbox()
@@ -162,7 +164,8 @@ class Predictor:
         self, servable: Servable, signature: Signature, inputs: Mapping[str, np.ndarray]
     ) -> dict[str, np.ndarray]:
         outputs = answer(servable.engine, signature, inputs)
-        self.nan_answers.look(servable.name, outputs)
+        if self._nan_answers is not None:
+            self._nan_answers.look(servable.name, outputs)
         return outputs
 
     async def _read(self, signature: Signature, sources: Inputs) -> tuple[dict[str, np.ndarray], int]:

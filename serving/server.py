@@ -145,7 +145,9 @@ class Server:
             refuse_nan=self.config.nan_inputs == REFUSE,
         )
         self._models = PermittedModels(self.manager, tells_callers_apart=self._access is not None)
-        self._predictor = Predictor(self._models, self._scheduler, self._offload, self._limits, self._recent)
+        self._predictor = Predictor(
+            self._models, self._scheduler, self._offload, self._limits, self._recent, self._calls.nan_answers
+        )
         every = self._methods()
         if self.config.disable_control_rpcs:
             every = without_control(every, DISABLED)

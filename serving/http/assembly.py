@@ -56,7 +56,7 @@ def assemble(config: ServerConfig, parts: Parts, interceptors: Sequence[Intercep
 def _routes(config: ServerConfig, parts: Parts) -> Sequence[Route]:
     predict = PredictApi(parts.predictor, parts.offload, max_bytes=config.max_message_bytes)
     models = ModelApi(parts.handlers[GET_MODEL_STATUS], parts.handlers[GET_MODEL_METADATA])
-    metrics = MetricsApi(parts.calls, parts.loads, parts.recorder, parts.predictor.nan_answers)
+    metrics = MetricsApi(parts.calls, parts.loads, parts.recorder)
     tasks = TaskApi(
         parts.handlers[CLASSIFY], parts.handlers[REGRESS], parts.offload, max_bytes=config.max_message_bytes
     )

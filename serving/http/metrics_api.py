@@ -13,7 +13,6 @@ from prometheus_client.registry import Collector
 from serving.http.call import HttpCall
 from serving.manager import State
 from serving.metrics import CallMetrics, Histogram, LoadMetrics
-from serving.nan_policy import NanAnswers
 from serving.recorder import Recorder
 
 _APIS = {
@@ -33,9 +32,9 @@ T = TypeVar("T")
 class MetricsApi:
     """Answers scrapes. Lives in the event loop, whose numbers it shows."""
 
-    def __init__(self, calls: CallMetrics, loads: LoadMetrics, recorder: Recorder, nan: NanAnswers) -> None:
+    def __init__(self, calls: CallMetrics, loads: LoadMetrics, recorder: Recorder) -> None:
         self._registry = CollectorRegistry(auto_describe=False)
-        self._registry.register(_Collected(calls, loads, recorder, nan))
+        self._registry.register(_Collected(calls, loads, recorder))
         ProcessCollector(registry=self._registry)
         PlatformCollector(registry=self._registry)
 
@@ -46,10 +45,9 @@ class MetricsApi:
 
 
 class _Collected(Collector):
-    def __init__(self, calls: CallMetrics, loads: LoadMetrics, recorder: Recorder, nan: NanAnswers) -> None:
+    def __init__(self, calls: CallMetrics, loads: LoadMetrics, recorder: Recorder) -> None:
         self._calls = calls
         self._loads = loads
-        self._nan = nan
         self._recorder = recorder
 
     def collect(self) -> Iterator[Metric]:
@@ -82,7 +80,7 @@ class _Collected(Collector):
         )  # fmt: skip
         yield _counter(
             "zoo_nan_answers", "Batches that were computed with NaN in an output.", ("model",),
-            _one_label(self._nan.counts.copy()),
+            _one_label(calls.nan_answers.counts.copy()),
         )  # fmt: skip
         yield GaugeMetricFamily("zoo_requests_running", "Calls that are in the server now.", self._recorder.running)
 
