@@ -12,10 +12,11 @@ from google.protobuf.message import Message
 from google.protobuf.wrappers_pb2 import StringValue
 from grpc_health.v1 import health_pb2
 
-from serving.codec import CodecError, decode, encode_apart
-from serving.payloads import read_tensors, write_tensors
+from serving.codec import CodecError, decode
+from serving.payloads import read_tensors
 from serving.protos import prediction_pb2 as pb
 from serving.signature import DEFAULT_SIGNATURE, Signature, to_signatures
+from serving.tensor_map import write_tensors
 from serving.wire import (
     CONTENT_KEY,
     GET_MODEL_METADATA,
@@ -30,6 +31,7 @@ from zoo.errors import ZooError, did_you_mean
 
 _UNLIMITED = [("grpc.max_send_message_length", -1), ("grpc.max_receive_message_length", -1)]
 _METADATA = ((CONTENT_KEY, "1"),)
+_INPUTS = pb.PredictRequest.INPUTS_FIELD_NUMBER
 _MAX_REPLY = 1 << 40  # what a server answers was asked for
 
 M = TypeVar("M", bound=Message)
@@ -118,8 +120,8 @@ class Client:
             inputs if isinstance(inputs, Mapping) else {self._only_input(model, version, signature, timeout): inputs}
         )
         request = pb.PredictRequest(model_spec=_spec(model, version, signature), output_filter=outputs)
-        tensors = {name: encode_apart(np.asarray(array)) for name, array in arrays.items()}
-        reply = self._call(PREDICT, write_tensors(request, "inputs", tensors), timeout)
+        tensors = {name: np.asarray(array) for name, array in arrays.items()}
+        reply = self._call(PREDICT, write_tensors(request.SerializeToString(), _INPUTS, tensors), timeout)
         response, payloads = read_tensors(pb.PredictResponse, reply, "outputs")
         try:
             return {
