@@ -145,9 +145,8 @@ class Server:
             refuse_nan=self.config.nan_inputs == REFUSE,
         )
         self._models = PermittedModels(self.manager, tells_callers_apart=self._access is not None)
-        self._predictor = Predictor(
-            self._models, self._scheduler, self._offload, self._limits, self._recent, self._calls.nan_answers
-        )
+        counted = self._calls.nan_answers if self.config.rest_api_port else None  # nobody else shows them
+        self._predictor = Predictor(self._models, self._scheduler, self._offload, self._limits, self._recent, counted)
         every = self._methods()
         if self.config.disable_control_rpcs:
             every = without_control(every, DISABLED)
