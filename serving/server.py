@@ -19,9 +19,12 @@ from serving.engines.saved_model import set_parallelism
 from serving.interceptors import Drain, Interceptor, intercepted
 from serving.manager import Manager
 from serving.metrics import CallMetrics, LoadMetrics
+from serving.nan_policy import REFUSE
 from serving.offload import Offload
 from serving.permitted_models import PermittedModels
 from serving.predictor import Limits, Predictor
+from serving.recent_gate import RecentGate
+from serving.recent_requests import RecentRequests
 from serving.recorder import Listener, Recorder
 from serving.recording.request_log import RequestLog
 from serving.repository import ModelSource
@@ -105,11 +108,14 @@ class Server:
         self._stopping = threading.Event()
         self._ready = False
         self._config_file = ConfigFile(Path(self.config.model_config_file)) if self.config.model_config_file else None
+        rules = self.config.gate_rules()
+        self._recent = RecentRequests(rules.requests, rules.max_bytes)
         self.manager = Manager(
             self._source(),
             load_engine or self.config.engine_by_files(),
             loading=self.config.loading(),
             label_rules=self.config.label_rules(),
+            gate=RecentGate(rules, self._recent),
         )
         self._scheduler = Scheduler.of(self.config)
         self._offload = Offload()
@@ -131,10 +137,16 @@ class Server:
             self._request_log = RequestLog(recorded, self.manager.recorded_share)
             self._interceptors.append(self._request_log)
         self._interceptors += interceptors
-        self._limits = Limits(self.config.max_message_bytes, self.config.max_batch_rows, self.config.allow_unknown_rank)
+        self._limits = Limits(
+            self.config.max_message_bytes,
+            self.config.max_batch_rows,
+            self.config.allow_unknown_rank,
+            refuse_nan=self.config.nan_inputs == REFUSE,
+        )
         self._models = PermittedModels(self.manager, tells_callers_apart=self._access is not None)
         self._health = HealthService(self._models.may_use)
-        self._predictor = Predictor(self._models, self._scheduler, self._offload, self._limits)
+        counted = self._calls.nan_answers if self.config.rest_api_port else None  # nobody else shows them
+        self._predictor = Predictor(self._models, self._scheduler, self._offload, self._limits, self._recent, counted)
         every = self._methods()
         if self.config.disable_control_rpcs:
             every = without_control(every, DISABLED)
@@ -168,6 +180,7 @@ class Server:
                 access, seconds = self._access, self.config.poll_seconds
                 self._start_thread("zoo-access", lambda: access.watch(seconds, self._stopping))
             self.manager.on_change(self._update_health)
+            self.manager.on_change(lambda: self._recent.keep_models(self.manager.models()))
             self.manager.refresh()
         except BaseException:
             self.stop(grace=0)
