@@ -150,18 +150,7 @@ class ServerConfig:
     """Whether versions bring their own, with `enable_batching`."""
 
     def __post_init__(self) -> None:
-        if not 0 <= self.port <= 65535:
-            raise ServerError(f"port {self.port}: expected 0 (any free one) to 65535")
-        if not -1 <= self.rest_api_port <= 65535:
-            raise ServerError(
-                f"rest_api_port {self.rest_api_port}: expected 0 (none), -1 (any free one), or 1 to 65535"
-            )
-        if self.admin_port is not None and not 0 <= self.admin_port <= 65535:
-            raise ServerError(f"admin_port {self.admin_port}: expected 0 (any free one) to 65535")
-        if self.admin_port and self.admin_port in (self.port, self.rest_api_port):
-            raise ServerError(f"admin_port {self.admin_port}: everybody's port is the same, choose another")
-        if self.port and self.port == self.rest_api_port:
-            raise ServerError(f"rest_api_port {self.rest_api_port} cannot be same as port: choose another for HTTP")
+        self._check_ports()
         for name, smallest in _SMALLEST.items():
             value = getattr(self, name)
             if value is not None and not value >= smallest:
@@ -175,6 +164,20 @@ class ServerConfig:
         self.version_policy()
         self.request_log()
         self.gate_rules()
+
+    def _check_ports(self) -> None:
+        if not 0 <= self.port <= 65535:
+            raise ServerError(f"port {self.port}: expected 0 (any free one) to 65535")
+        if not -1 <= self.rest_api_port <= 65535:
+            raise ServerError(
+                f"rest_api_port {self.rest_api_port}: expected 0 (none), -1 (any free one), or 1 to 65535"
+            )
+        if self.admin_port is not None and not 0 <= self.admin_port <= 65535:
+            raise ServerError(f"admin_port {self.admin_port}: expected 0 (any free one) to 65535")
+        if self.admin_port and self.admin_port in (self.port, self.rest_api_port):
+            raise ServerError(f"admin_port {self.admin_port}: everybody's port is the same, choose another")
+        if self.port and self.port == self.rest_api_port:
+            raise ServerError(f"rest_api_port {self.rest_api_port} cannot be same as port: choose another for HTTP")
 
     def gate_rules(self) -> GateRules:
         """Return what a new version has to do with recent requests. Raises ServerError on a bad value."""
