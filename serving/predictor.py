@@ -1,7 +1,9 @@
 """The one way from a request to an answer, whatever the protocol: check, decode, queue, compute, check again."""
 
+import asyncio
 import contextlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass, field
 from functools import partial
 from time import monotonic
@@ -11,6 +13,7 @@ import numpy as np
 
 from serving.codec import CodecError
 from serving.gathering import Gathering
+from serving.lease import DormantError, Lease
 from serving.mailbox import Mailbox
 from serving.model_ref import ModelRef
 from serving.offload import Offload
@@ -102,8 +105,9 @@ class Predictor:
             StatusError: the query names what there is not, does not fit the signature, came too late or when too many
                 wait, or the model refuses it.
         """
+        turn_by = None if query.queue_seconds is None else monotonic() + query.queue_seconds
         with contextlib.ExitStack() as stack:
-            servable = stack.enter_context(self._manager.lease(query.model))
+            servable = stack.enter_context(await self._lease(query.model, call, turn_by))
             record = call.record
             record.model, record.version = servable.name, servable.version
             signature = servable.signature(query.signature)
@@ -112,13 +116,12 @@ class Predictor:
             with record.timed("decode"):
                 sources = query.inputs(signature) if callable(query.inputs) else query.inputs
                 inputs, record.rows = await self._read(signature, sources)
-            remaining = _shorter(call.time_remaining(), query.queue_seconds)
             job = Job(
                 lane=(servable.name, servable.version, signature.name),
                 run=partial(_compute, servable, signature),
                 inputs=inputs,
                 record=record,
-                deadline=None if remaining is None else monotonic() + remaining,
+                deadline=_deadline(call, turn_by),
                 priority=query.priority or read_priority(call.metadata.get(PRIORITY_KEY)),
                 rows=record.rows,
                 model=servable.name,
@@ -133,6 +136,31 @@ class Predictor:
         outputs = {name: outputs[name] for name in wanted}
         self._check_size(outputs)
         return Answer(servable.name, servable.version, signature, outputs, servable.class_names)
+
+    async def _lease(self, model: ModelRef, call: Call, turn_by: float | None) -> Lease:
+        """Lease a version, once it is loaded where it is loaded on its first use."""
+        try:
+            return self._manager.lease(model)
+        except DormantError:
+            coming = self._manager.lease_loaded(model)
+        deadline = _deadline(call, turn_by)
+        try:
+            with call.record.timed("load"):
+                async with asyncio.timeout(None if deadline is None else max(0.0, deadline - monotonic())):
+                    return await self._arrival(coming)
+        except TimeoutError:
+            raise StatusError(
+                Code.DEADLINE_EXCEEDED,
+                f"{model} is loaded on its first use, which takes longer than this request may wait; the load goes on: ask "
+                "again, or allow more time",
+            ) from None
+
+    async def _arrival(self, coming: "Future[Lease]") -> Lease:
+        try:
+            return await self._mailbox.wait(coming)
+        except BaseException:
+            coming.add_done_callback(_close)  # it may come all the same, though its caller has gone
+            raise
 
     async def _read(self, signature: Signature, sources: Inputs) -> tuple[dict[str, np.ndarray], int]:
         """Return the inputs, and how many rows they have."""
@@ -168,8 +196,16 @@ class Predictor:
             )
 
 
-def _shorter(one: float | None, other: float | None) -> float | None:
-    return min((seconds for seconds in (one, other) if seconds is not None), default=None)
+def _deadline(call: Call, turn_by: float | None) -> float | None:
+    """Return when a request has to have had its turn, in seconds of `time.monotonic`."""
+    remaining = call.time_remaining()
+    gives_up = None if remaining is None else monotonic() + remaining
+    return min((moment for moment in (gives_up, turn_by) if moment is not None), default=None)
+
+
+def _close(lease: "Future[Lease]") -> None:
+    if not lease.cancelled() and lease.exception() is None:
+        lease.result().close()
 
 
 def _compute(servable: Servable, signature: Signature, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
