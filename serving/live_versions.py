@@ -162,10 +162,10 @@ class LiveVersions:
         """Let a version be one that is being loaded."""
         self._set(record, State.LOADING)
 
-    def go_live(self, record: VersionRecord, servable: Servable) -> None:
-        """Let a version that was loaded answer."""
+    def go_live(self, record: VersionRecord, servable: Servable, *, used: float = math.inf) -> None:
+        """Let a version that was loaded answer; `used` is when the one was last used that it replaces, if it does."""
         with self._lock:
-            record.used = monotonic()
+            record.used = min(monotonic(), used)
         self._set(record, State.AVAILABLE, servable=servable)
 
     def fail(self, record: VersionRecord, error: str) -> None:

@@ -184,7 +184,7 @@ class Loader:
             servable, error = self._try_load(record, path)
             if servable is not None:
                 record.attempts = 0
-                self._versions.go_live(record, servable)
+                self._versions.go_live(record, servable, used=unused_since)
                 logger.info("serving %s version %d", record.name, record.version)
                 return None
             record.attempts += 1
@@ -212,7 +212,7 @@ class Loader:
             record.fingerprint, record.stale = files, error
             logger.error("cannot load %s version %d anew: %s", name, version, error)
             return error
-        self._versions.go_live(fresh, servable)
+        self._versions.go_live(fresh, servable, used=unused_since)
         self._versions.replace(record, fresh)
         logger.info("serving %s version %d", name, version)
         return None

@@ -270,14 +270,17 @@ class Manager:
 
     def _refresh(self) -> Mapping[str, ModelEntry]:
         entries = self._entries = self._source.models()
-        known = self._versions.models() if self._source.is_complete else {}
-        left = [name for name in known if name not in entries]
-        for name in left:
+        is_complete = self._source.is_complete
+        gone = [name for name in self._versions.models() if name not in entries]
+        for name in gone if is_complete else ():
             self._versions.forget_model(name)
         wanted = [entry for name, entry in entries.items() if name not in self._unloaded]
         self._loader.for_each(lambda entry: self._upkeep.obey(entry, self.policy(entry.name)), wanted)
-        for name in left:
-            self._upkeep.take_down(name)
+        for name in gone:
+            if is_complete:
+                self._upkeep.take_down(name)
+            else:
+                self._upkeep.miss(name)
         self._unloader.close_idle()
         return entries
 

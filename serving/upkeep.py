@@ -104,13 +104,19 @@ class Upkeep:
                 if model.name in self._obeyed:  # another version may have to answer in its stead
                     self._obey(*self._obeyed[model.name])
 
+    def miss(self, name: str) -> None:
+        """Note that the files of a model are not there any more; what of it is live stays up."""
+        with self.turn(name):
+            self._versions.keep_model(name, ())
+            self._found.pop(name, None)
+
     def take_down(self, name: str) -> None:
         """Have a model that nobody wants any more answer no more."""
         with self.turn(name):
             self._versions.move_labels(name, {}, (), self._label_rules)
             self._loader.plan_no_retry(name)
             self.retire(name)
-            for table in (self._faults, self._obeyed, self._found):
+            for table in (self._faults, self._obeyed):
                 table.pop(name, None)
 
     def retire(self, name: str, *, keep: Collection[int] = ()) -> None:
