@@ -40,7 +40,7 @@ class Engine:
     fleet: "Fleet"
     closed: bool = False
 
-    def run(self, signature: str, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:  # noqa: ARG002
+    def run(self, signature: str, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         assert not self.closed
         return {"y": inputs["x"] + float(self.path.name)}
 
@@ -74,7 +74,7 @@ class Fleet:
         self.gates[model], self.loading[model] = threading.Event(), threading.Event()
         return self.gates[model]
 
-    def read_signature_defs(self, version: Path) -> pb.SignatureDefMap:  # noqa: ARG002
+    def read_signature_defs(self, version: Path) -> pb.SignatureDefMap:
         """See SignatureReader."""
         found = pb.SignatureDefMap()
         for name, tensors in (("x", "inputs"), ("y", "outputs")):
