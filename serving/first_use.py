@@ -5,6 +5,8 @@ import threading
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future
+from dataclasses import dataclass, field
+from time import monotonic
 
 from serving.lease import Lease
 from serving.model_ref import ModelRef
@@ -15,17 +17,26 @@ logger = logging.getLogger(__name__)
 _RETRY_SECONDS = 1.0
 
 
+@dataclass
+class _Need:
+    """What was asked for, since when, and by whom."""
+
+    since: float = field(default_factory=monotonic)
+    waiters: list[Future[Lease]] = field(default_factory=list)
+
+
 class FirstUse:
     """Loads in threads of its own, which it starts when they are needed. Any thread may use it.
 
     State: who waits for what, behind a lock that nobody holds while loading.
     """
 
-    def __init__(self, awaken: Callable[[ModelRef], Lease], *, threads: int, most_waiting: int) -> None:
+    def __init__(self, awaken: Callable[[ModelRef, float], Lease], *, threads: int, most_waiting: int) -> None:
         """Prepare.
 
         Args:
-            awaken: loads what a request is for, if need be, and leases it; raises StatusError.
+            awaken: loads what a request is for, if need be, and leases it; is told when it was asked for, in seconds of
+                `time.monotonic`, and raises StatusError.
             threads: how many loads there may be at once.
             most_waiting: how many requests may wait.
         """
@@ -33,7 +44,7 @@ class FirstUse:
         self._threads = max(1, threads)
         self._most_waiting = most_waiting
         self._lock = threading.Lock()
-        self._waiting: dict[ModelRef, list[Future[Lease]]] = {}
+        self._needs: dict[ModelRef, _Need] = {}
         self._queue: deque[ModelRef] = deque()
         self._count = 0
         self._workers = 0
@@ -58,11 +69,11 @@ class FirstUse:
                     retry_after=_RETRY_SECONDS,
                 )
             self._count += 1
-            if model not in self._waiting:
-                self._waiting[model] = []
+            if model not in self._needs:
+                self._needs[model] = _Need()
                 self._queue.append(model)
                 self._call_worker()
-            self._waiting[model].append(waiter)
+            self._needs[model].waiters.append(waiter)
         waiter.add_done_callback(self._count_one_less)
         return waiter
 
@@ -70,8 +81,8 @@ class FirstUse:
         """Begin no more loads, and tell whoever waits so."""
         with self._lock:
             self._closed = True
-            waiters = [waiter for each in self._waiting.values() for waiter in each]
-            self._waiting.clear()
+            waiters = [waiter for need in self._needs.values() for waiter in need.waiters]
+            self._needs.clear()
             self._queue.clear()
         for waiter in waiters:
             _tell(waiter, _shutting_down())
@@ -87,32 +98,33 @@ class FirstUse:
             threading.Thread(target=self._work, name=f"zoo-first-use-{self._workers}", daemon=True).start()
 
     def _work(self) -> None:
-        while (model := self._next()) is not None:
-            self._serve(model)
+        while (following := self._next()) is not None:
+            self._serve(*following)
 
-    def _next(self) -> ModelRef | None:
+    def _next(self) -> tuple[ModelRef, _Need] | None:
         """Return what is to be loaded next; None where there is nothing, and the worker ends."""
         with self._lock:
             while self._queue:
                 model = self._queue.popleft()
-                if not all(waiter.done() for waiter in self._waiting[model]):
-                    return model
-                del self._waiting[model]
+                need = self._needs[model]
+                if not all(waiter.done() for waiter in need.waiters):
+                    return model, need
+                del self._needs[model]
             self._workers -= 1
             return None
 
-    def _serve(self, model: ModelRef) -> None:
+    def _serve(self, model: ModelRef, need: _Need) -> None:
         lease: Lease | None = None
         error = StatusError(Code.INTERNAL, "internal error; the server's log tells more")
         try:
-            lease = self._awaken(model)
+            lease = self._awaken(model, need.since)
         except StatusError as refusal:
             error = refusal
         except Exception:
             logger.exception("%s could not be loaded for who asked for it", model)
-        with self._lock:
-            waiters = self._waiting.pop(model, [])
-        for waiter in waiters:
+        with self._lock:  # from here on, who asks has a need of their own
+            told_already = self._needs.pop(model, None) is None
+        for waiter in () if told_already else need.waiters:
             _tell(waiter, error if lease is None else lease)
         if lease is not None:
             lease.close()

@@ -2,7 +2,7 @@
 
 What the process grows by cannot be had per version: others compute and load meanwhile, and an allocator keeps what was freed
 for the next load, which then seems to take nothing. So it was measured once, one model after the other in a fresh process
-(TensorFlow 2.21 on x86-64): weights take what their files do, a graph far more. docs/decisions/0022 has the figures.
+(TensorFlow 2.21 on x86-64): weights take what their files do, a graph far more. docs/decisions/0023 has the figures.
 """
 
 from collections.abc import Iterable

@@ -23,6 +23,8 @@ class LiveVersions:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
+        self._returned = threading.Condition(self._lock)
+        self._returns = 0
         self._models: dict[str, dict[int, VersionRecord]] = {}
         self._labels: dict[str, dict[str, int]] = {}
         self._replaced: list[VersionRecord] = []
@@ -63,8 +65,21 @@ class LiveVersions:
             record.leases -= 1
             record.used = monotonic()
             is_idle = _is_idle(record)
+            if not record.leases:
+                self._returns += 1
+                self._returned.notify_all()
         for listener in self._idle_listeners if is_idle else ():
             listener()
+
+    @property
+    def returns(self) -> int:
+        """How often it happened that nobody held a version any more."""
+        return self._returns
+
+    def wait_for_return(self, seen: int, until: float) -> bool:
+        """Wait until `returns` is another number, or the clock says `until`. Returns whether it is."""
+        with self._lock:
+            return self._returned.wait_for(lambda: self._returns != seen, max(0.0, until - monotonic()))
 
     @contextlib.contextmanager
     def pinned(self, record: VersionRecord) -> Iterator[None]:
@@ -162,10 +177,10 @@ class LiveVersions:
         """Let a version be one that is being loaded."""
         self._set(record, State.LOADING)
 
-    def go_live(self, record: VersionRecord, servable: Servable, *, used: float = math.inf) -> None:
+    def go_live(self, record: VersionRecord, servable: Servable, *, used: float | None = None) -> None:
         """Let a version that was loaded answer; `used` is when the one was last used that it replaces, if it does."""
         with self._lock:
-            record.used = min(monotonic(), used)
+            record.used = monotonic() if used is None else used
         self._set(record, State.AVAILABLE, servable=servable)
 
     def fail(self, record: VersionRecord, error: str) -> None:

@@ -48,6 +48,8 @@ class Loading:
     """Whether versions are loaded when they are asked for."""
     memory_bytes: int | None = None
     """What those that are loaded may take in all; it goes with `on_first_use`."""
+    room_seconds: float = 1.0
+    """How long who asks for a version waits for requests to let go of others, whose memory it needs."""
     most_waiting: int = 1000
     """How many requests may wait for versions to be loaded."""
 
@@ -78,14 +80,18 @@ class Loader:
         """Try none of a model's versions again, but for those that are asked for from now on."""
         self._retries.pop(name, None)
 
-    def ensure_live(self, name: str, version: int, path: Path, *, unused_since: float = math.inf) -> str | None:
+    def ensure_live(
+        self, name: str, version: int, path: Path, *, replaces: float | None = None, room_by: float = 0.0
+    ) -> str | None:
         """Load a version's files unless they are live, or known not to load.
 
         Args:
             name: the model's.
             version: its number.
             path: its folder.
-            unused_since: what was used since does not go for it, in seconds of `time.monotonic`.
+            replaces: when the version was last used in whose place it is loaded, in seconds of `time.monotonic`: what was
+                used since does not go for it.
+            room_by: how long to wait for requests to let go of others, in seconds of `time.monotonic`.
 
         Returns:
             Why they cannot be loaded, if so.
@@ -99,11 +105,11 @@ class Loader:
         if record.state is State.AVAILABLE:
             if unchanged or not files:  # without any it is being removed
                 return record.stale or None
-            return self._load_anew(record, path, files, unused_since)
+            return self._load_anew(record, path, files, replaces, room_by)
         if not self._may_load(record, unchanged=unchanged):
             return record.error
         logger.info("loading %s version %d from %s", name, version, path)
-        return self._load(record, path, files, unused_since)
+        return self._load(record, path, files, replaces, room_by)
 
     def ensure_dormant(self, name: str, version: int, path: Path) -> str | None:
         """Have a version that is not live be loaded when it is asked for. Returns why its files cannot be loaded, if so."""
@@ -166,15 +172,22 @@ class Loader:
             return 0, str(error)[:_LONGEST_ERROR]
         return footprint, self.budget.why_never(footprint)
 
-    def _claim(self, record: VersionRecord, path: Path, unused_since: float) -> str:
+    def _claim(self, record: VersionRecord, path: Path, replaces: float | None, room_by: float) -> str:
         """Have room for a version. Returns why it can never be had, if so. Raises NoRoomError."""
         footprint, error = self._measure(path)
         if self.budget is not None and not error:
-            self.budget.claim(record, footprint, unused_since=unused_since)
+            self.budget.claim(
+                record,
+                footprint,
+                unused_since=math.inf if replaces is None else replaces,
+                until=room_by,
+            )
         return error
 
-    def _load(self, record: VersionRecord, path: Path, files: object, unused_since: float) -> str | None:
-        error = self._claim(record, path, unused_since)
+    def _load(
+        self, record: VersionRecord, path: Path, files: object, replaces: float | None, room_by: float
+    ) -> str | None:
+        error = self._claim(record, path, replaces, room_by)
         record.path, record.fingerprint = path, files
         if error:
             return self._give_up(record, error)
@@ -184,7 +197,7 @@ class Loader:
             servable, error = self._try_load(record, path)
             if servable is not None:
                 record.attempts = 0
-                self._versions.go_live(record, servable, used=unused_since)
+                self._versions.go_live(record, servable, used=replaces)
                 logger.info("serving %s version %d", record.name, record.version)
                 return None
             record.attempts += 1
@@ -198,11 +211,13 @@ class Loader:
                 self._plan_retry(record)
                 return error
 
-    def _load_anew(self, record: VersionRecord, path: Path, files: object, unused_since: float) -> str | None:
+    def _load_anew(
+        self, record: VersionRecord, path: Path, files: object, replaces: float | None, room_by: float
+    ) -> str | None:
         """Load a live version's new files in its place; where they do not load, the old one stays."""
         name, version = record.name, record.version
         fresh = VersionRecord(name, version, path, State.LOADING, fingerprint=files)
-        error = self._claim(fresh, path, unused_since)
+        error = self._claim(fresh, path, replaces, room_by)
         servable = None
         if not error:
             logger.info("loading %s version %d anew, whose files changed, from %s", name, version, path)
@@ -212,7 +227,7 @@ class Loader:
             record.fingerprint, record.stale = files, error
             logger.error("cannot load %s version %d anew: %s", name, version, error)
             return error
-        self._versions.go_live(fresh, servable, used=unused_since)
+        self._versions.go_live(fresh, servable, used=replaces)
         self._versions.replace(record, fresh)
         logger.info("serving %s version %d", name, version)
         return None

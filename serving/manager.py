@@ -59,7 +59,7 @@ class Manager:
             loading: how versions are loaded and unloaded.
             label_rules: which labels may point at versions that do not answer.
         """
-        loading = loading or Loading()
+        self._loading = loading = loading or Loading()
         self._source = source
         self._load_engine = load_engine
         self._versions = LiveVersions()
@@ -288,7 +288,7 @@ class Manager:
         """Load a model whose policy was set. Returns why it cannot be done, in which case it is to be undone."""
         name = entry.name
         try:
-            self._upkeep.obey(entry, self.policy(name), load_now=True)
+            self._upkeep.obey(entry, self.policy(name), load_by=monotonic() + self._loading.room_seconds)
         except NoRoomError as error:
             return error
         answering = self._versions.answering(name)
@@ -298,10 +298,10 @@ class Manager:
         why = "no version of it is wanted" if fault is None else fault.message
         return invalid(f"load failed for model '{name}': {why}", field="model_name")
 
-    def _awaken(self, model: ModelRef) -> Lease:
+    def _awaken(self, model: ModelRef, since: float) -> Lease:
         if self._closed:
             raise _shutting_down()
-        return self._upkeep.awaken(model)
+        return self._upkeep.awaken(model, room_by=since + self._loading.room_seconds)
 
 
 def _has_versions(entry: ModelEntry) -> bool:

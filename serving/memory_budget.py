@@ -4,6 +4,7 @@ import logging
 import math
 import threading
 from dataclasses import dataclass
+from time import monotonic
 
 from serving.live_versions import LiveVersions
 from serving.status import Code, StatusError
@@ -64,34 +65,26 @@ class MemoryBudget:
             "all models: start the server with more, or export a smaller model"
         )
 
-    def claim(self, record: VersionRecord, footprint: int, *, unused_since: float = math.inf) -> None:
+    def claim(
+        self, record: VersionRecord, footprint: int, *, unused_since: float = math.inf, until: float = 0.0
+    ) -> None:
         """Count a version as held that is about to be loaded, once what has to go for it is closed.
 
         Args:
             record: of the version.
             footprint: bytes that it takes.
             unused_since: only what was not used since may go for it, in seconds of `time.monotonic`.
+            until: how long to wait for requests to let go of others, in seconds of `time.monotonic`.
 
         Raises:
             NoRoomError: too much is in use; nothing went then.
         """
-        with self._unloader.turn:
-            self._unloader.close_idle()
-            missing = self.use().held + footprint - self._limit
-            if missing > 0:
-                gone = self._versions.evict(missing, self._sizes(), unused_since=unused_since)
-                if not gone:
-                    raise NoRoomError(record, footprint, self.use())
-                for each in gone:
-                    logger.info(
-                        "unloading %s version %d until it is asked for: %s needs room",
-                        each.name,
-                        each.version,
-                        record.name,
-                    )
-                self._unloader.close_idle()
-            with self._lock:
-                self._held[record] = footprint
+        while True:
+            seen = self._versions.returns
+            if self._try_claim(record, footprint, unused_since):
+                return
+            if monotonic() >= until or not self._versions.wait_for_return(seen, until):
+                raise NoRoomError(record, footprint, self.use())
 
     def release(self, record: VersionRecord) -> None:
         """Count a version no longer: it was closed, or could not be loaded."""
@@ -102,6 +95,26 @@ class MemoryBudget:
         """Return how much of the budget is held."""
         with self._lock:
             return MemoryUse(self._limit, sum(self._held.values()))
+
+    def _try_claim(self, record: VersionRecord, footprint: int, unused_since: float) -> bool:
+        with self._unloader.turn:
+            self._unloader.close_idle()
+            missing = self.use().held + footprint - self._limit
+            if missing > 0:
+                gone = self._versions.evict(missing, self._sizes(), unused_since=unused_since)
+                if not gone:
+                    return False
+                for each in gone:
+                    logger.info(
+                        "unloading %s version %d until it is asked for: %s needs room",
+                        each.name,
+                        each.version,
+                        record.name,
+                    )
+                self._unloader.close_idle()
+            with self._lock:
+                self._held[record] = footprint
+        return True
 
     def _sizes(self) -> dict[VersionRecord, int]:
         with self._lock:

@@ -73,25 +73,35 @@ class Upkeep:
         """Return the versions that there were when a model's files were last looked at, served or not."""
         return self._found.get(name, ())
 
-    def obey(self, entry: ModelEntry, policy: VersionPolicy, *, load_now: bool = False) -> None:
+    def obey(self, entry: ModelEntry, policy: VersionPolicy, *, load_by: float | None = None) -> None:
         """Make a model what its entry says; what is up stays up until something else of the model is.
 
         Where versions are loaded on first use, the one that answers who names none is loaded now if the one before it is
-        live, or if `load_now`; as long as there is room.
+        live, or if `load_by`; as long as there is room.
 
         Args:
             entry: of the model.
             policy: which versions, whatever the entry says.
-            load_now: whether the version that answers who names none is loaded in any case.
+            load_by: given, the version that answers who names none is loaded in any case, and room for it waited for until
+                then, in seconds of `time.monotonic`.
 
         Raises:
-            NoRoomError: with `load_now`; the model is to be made what it was by another call.
+            NoRoomError: with `load_by`; the model is to be made what it was by another call.
         """
         with self.turn(entry.name):
-            self._obey(entry, policy, load_now=load_now)
+            self._obey(entry, policy, load_by=load_by)
 
-    def awaken(self, model: ModelRef) -> Lease:
-        """Load what a request is for, if need be, and lease it. Raises StatusError: it cannot be had; see Manager.lease."""
+    def awaken(self, model: ModelRef, *, room_by: float) -> Lease:
+        """Load what a request is for, if need be, and lease it.
+
+        Args:
+            model: what the request names, no label.
+            room_by: how long to wait for room, in seconds of `time.monotonic`.
+
+        Raises:
+            NoRoomError: there was none by then.
+            StatusError: it cannot be had; see Manager.lease.
+        """
         with self.turn(model.name):
             while True:
                 try:
@@ -99,8 +109,9 @@ class Upkeep:
                 except DormantError as error:
                     dormant = error.record
                 with self._versions.pinned(dormant):
-                    if self._loader.ensure_live(dormant.name, dormant.version, dormant.path) is None:
-                        return self._versions.lease(ModelRef(dormant.name, dormant.version))
+                    name, version, path = dormant.name, dormant.version, dormant.path
+                    if self._loader.ensure_live(name, version, path, room_by=room_by) is None:
+                        return self._versions.lease(ModelRef(name, version))
                 if model.name in self._obeyed:  # another version may have to answer in its stead
                     self._obey(*self._obeyed[model.name])
 
@@ -124,7 +135,7 @@ class Upkeep:
         for version in self._versions.retire(name, keep=keep):
             logger.info("unloading %s version %d", name, version)
 
-    def _obey(self, entry: ModelEntry, policy: VersionPolicy, *, load_now: bool = False) -> None:
+    def _obey(self, entry: ModelEntry, policy: VersionPolicy, *, load_by: float | None = None) -> None:
         name = entry.name
         self._obeyed[name] = entry, policy
         self._loader.plan_no_retry(name)
@@ -138,8 +149,8 @@ class Upkeep:
         for version in candidates:
             if len(keep) >= limit:
                 break
-            if not self._on_first_use or (load_now and not keep):
-                error = self._loader.ensure_live(name, version, found[version])
+            if not self._on_first_use or (load_by is not None and not keep):
+                error = self._loader.ensure_live(name, version, found[version], room_by=load_by or 0.0)
             else:
                 error = self._ensure_usable(name, version, found[version], predecessor=None if keep else before)
             if error is not None:
@@ -161,7 +172,7 @@ class Upkeep:
         if taken in used:
             # Nothing goes for it that was used since: it is only worth as much as what it replaces.
             with contextlib.suppress(NoRoomError):
-                return self._loader.ensure_live(name, version, path, unused_since=used[taken])
+                return self._loader.ensure_live(name, version, path, replaces=used[taken])
         return self._loader.ensure_dormant(name, version, path)
 
     def _note(self, name: str, fault: StatusError | None) -> None:

@@ -121,7 +121,7 @@ class Fleet:
             threads=threads,
             on_first_use=True,
             memory_bytes=None if budget is None else budget * MIB,
-            **loading,  # type: ignore[arg-type]
+            **{"room_seconds": 0.0, **loading},  # type: ignore[arg-type]
         )
         made = Manager(Repository(root, policy=VersionPolicy.parse(versions)), self, loading=how)
         made.refresh()

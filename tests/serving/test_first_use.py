@@ -173,6 +173,20 @@ def test_what_a_request_uses_never_goes(tmp_path: Path, fleet: Fleet) -> None:
     assert use(manager, "c") == 1
 
 
+def test_a_load_waits_for_requests_that_are_about_to_end(tmp_path: Path, fleet: Fleet) -> None:
+    for model in ("a", "b"):
+        write_version(tmp_path, model, 1)
+    manager = fleet.manager(tmp_path, budget=1, room_seconds=PATIENCE)
+    first = ask(manager, "a").result(PATIENCE)
+    second = ask(manager, "b")
+    third = ask(manager, "a", 1).result(PATIENCE)
+    assert not second.done()
+    for each in (first, third):
+        each.close()
+    second.result(PATIENCE).close()
+    assert fleet.largest == 1
+
+
 def test_a_version_larger_than_the_budget_is_refused_at_once_and_the_one_before_it_answers(
     tmp_path: Path, fleet: Fleet
 ) -> None:
