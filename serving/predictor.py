@@ -1,9 +1,8 @@
 """The one way from a request to an answer, whatever the protocol: check, decode, queue, compute, check again."""
 
-import asyncio
 import contextlib
+import weakref
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import Future
 from dataclasses import dataclass, field
 from functools import partial
 from time import monotonic
@@ -13,7 +12,7 @@ import numpy as np
 
 from serving.codec import CodecError
 from serving.gathering import Gathering
-from serving.lease import DormantError, Lease
+from serving.leases import Leases, deadline_of
 from serving.mailbox import Mailbox
 from serving.model_ref import ModelRef
 from serving.offload import Offload
@@ -66,6 +65,20 @@ class Query:
 
 
 @dataclass(frozen=True)
+class Checked:
+    """What a query was found to ask; it holds for all that differ from it in nothing but numbers."""
+
+    model: ModelRef
+    """As it was named: what that means may change."""
+    servable: "weakref.ref[Servable]"
+    """What it meant, and what the query was held against; a version must not stay in memory for this."""
+    signature: Signature
+    outputs: Sequence[str]
+    """Those that are wanted."""
+    rows: int
+
+
+@dataclass(frozen=True)
 class Answer:
     """What a servable answered."""
 
@@ -74,6 +87,8 @@ class Answer:
     signature: Signature
     outputs: Mapping[str, np.ndarray]
     """Those that were wanted."""
+    checked: Checked
+    """For the next query that differs in numbers alone."""
     class_names: Mapping[str, Sequence[str]] = field(default_factory=dict)
     """What the classes are called whose scores an output holds, by output."""
 
@@ -92,7 +107,7 @@ class Predictor:
     """Answers queries. Lives in one event loop."""
 
     def __init__(self, manager: PermittedModels, scheduler: Scheduler, offload: Offload, limits: Limits) -> None:
-        self._manager = manager
+        self._leases = Leases(manager)
         self._offload = offload
         self._limits = limits
         self._mailbox = Mailbox()
@@ -105,62 +120,83 @@ class Predictor:
             StatusError: the query names what there is not, does not fit the signature, came too late or when too many
                 wait, or the model refuses it.
         """
-        turn_by = None if query.queue_seconds is None else monotonic() + query.queue_seconds
         with contextlib.ExitStack() as stack:
-            servable = stack.enter_context(await self._lease(query.model, call, turn_by))
+            turn_by = None if query.queue_seconds is None else monotonic() + query.queue_seconds
+            servable = await self._lease(query.model, call, stack, turn_by)
             record = call.record
-            record.model, record.version = servable.name, servable.version
             signature = servable.signature(query.signature)
             record.signature = signature.name
             wanted = signature.choose_outputs(list(query.outputs))
             with record.timed("decode"):
                 sources = query.inputs(signature) if callable(query.inputs) else query.inputs
-                inputs, record.rows = await self._read(signature, sources)
-            job = Job(
-                lane=(servable.name, servable.version, signature.name),
-                run=partial(_compute, servable, signature),
-                inputs=inputs,
-                record=record,
-                deadline=_deadline(call, turn_by),
-                priority=query.priority or read_priority(call.metadata.get(PRIORITY_KEY)),
-                rows=record.rows,
-                model=servable.name,
-                independence=servable.independence.get(signature.name),
-                rules=servable.batching,
-            )
+                inputs, rows = await self._read(signature, sources)
+            checked = Checked(query.model, weakref.ref(servable), signature, wanted, rows)
+            return await self._compute(checked, servable, inputs, call, stack, query.priority, turn_by)
+
+    async def answer_again(self, checked: Checked, inputs: Mapping[str, np.ndarray], call: Call) -> Answer | None:
+        """Answer what is, but for the numbers, a query that was answered before.
+
+        Args:
+            checked: what that one was found to ask.
+            inputs: of the same names, dtypes and shapes.
+            call: the call.
+
+        Returns:
+            None where another servable answers by now: it has to be checked once more.
+
+        Raises:
+            StatusError: as `answer`.
+        """
+        with contextlib.ExitStack() as stack:
+            servable = await self._lease(checked.model, call, stack)
+            if checked.servable() is not servable:
+                return None
+            call.record.signature = checked.signature.name
+            call.record.seconds["decode"] = 0.0
+            return await self._compute(checked, servable, inputs, call, stack)
+
+    async def _lease(
+        self, model: ModelRef, call: Call, stack: contextlib.ExitStack, turn_by: float | None = None
+    ) -> Servable:
+        servable = stack.enter_context(await self._leases.get(model, call, turn_by))
+        call.record.model, call.record.version = servable.name, servable.version
+        return servable
+
+    async def _compute(
+        self,
+        checked: Checked,
+        servable: Servable,
+        inputs: Mapping[str, np.ndarray],
+        call: Call,
+        stack: contextlib.ExitStack,
+        priority: int = 0,
+        turn_by: float | None = None,
+    ) -> Answer:
+        """Have the engine answer; `stack` holds the lease."""
+        signature, record = checked.signature, call.record
+        record.rows = checked.rows
+        job = Job(
+            lane=(servable.name, servable.version, signature.name),
+            run=partial(_compute, servable, signature),
+            inputs=inputs,
+            record=record,
+            deadline=deadline_of(call, turn_by),
+            priority=priority or read_priority(call.metadata.get(PRIORITY_KEY)),
+            rows=checked.rows,
+            model=servable.name,
+            independence=servable.independence.get(signature.name),
+            rules=servable.batching,
+        )
+        outputs = self._gathering.at_once(job)
+        if outputs is None:
             future = self._gathering.submit(job)
             # A call that is cancelled leaves at once; the version stays until the engine is done with it.
             held = stack.pop_all()
             future.add_done_callback(lambda _: held.close())
-        outputs = await self._mailbox.wait(future)
-        outputs = {name: outputs[name] for name in wanted}
+            outputs = await self._mailbox.wait(future)
+        outputs = {name: outputs[name] for name in checked.outputs}
         self._check_size(outputs)
-        return Answer(servable.name, servable.version, signature, outputs, servable.class_names)
-
-    async def _lease(self, model: ModelRef, call: Call, turn_by: float | None) -> Lease:
-        """Lease a version, once it is loaded where it is loaded on its first use."""
-        try:
-            return self._manager.lease(model)
-        except DormantError:
-            coming = self._manager.lease_loaded(model)
-        deadline = _deadline(call, turn_by)
-        try:
-            with call.record.timed("load"):
-                async with asyncio.timeout(None if deadline is None else max(0.0, deadline - monotonic())):
-                    return await self._arrival(coming)
-        except TimeoutError:
-            raise StatusError(
-                Code.DEADLINE_EXCEEDED,
-                f"{model} is loaded on its first use, which takes longer than this request may wait; the load goes on: ask "
-                "again, or allow more time",
-            ) from None
-
-    async def _arrival(self, coming: "Future[Lease]") -> Lease:
-        try:
-            return await self._mailbox.wait(coming)
-        except BaseException:
-            coming.add_done_callback(_close)  # it may come all the same, though its caller has gone
-            raise
+        return Answer(servable.name, servable.version, signature, outputs, checked, servable.class_names)
 
     async def _read(self, signature: Signature, sources: Inputs) -> tuple[dict[str, np.ndarray], int]:
         """Return the inputs, and how many rows they have."""
@@ -194,18 +230,6 @@ class Predictor:
                 f"the answer takes {size} bytes, this server's limit is {limit}: send fewer rows, ask for fewer outputs, "
                 "or start the server with a larger --max_message_bytes",
             )
-
-
-def _deadline(call: Call, turn_by: float | None) -> float | None:
-    """Return when a request has to have had its turn, in seconds of `time.monotonic`."""
-    remaining = call.time_remaining()
-    gives_up = None if remaining is None else monotonic() + remaining
-    return min((moment for moment in (gives_up, turn_by) if moment is not None), default=None)
-
-
-def _close(lease: "Future[Lease]") -> None:
-    if not lease.cancelled() and lease.exception() is None:
-        lease.result().close()
 
 
 def _compute(servable: Servable, signature: Signature, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
