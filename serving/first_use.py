@@ -6,6 +6,7 @@ from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass, field
+from functools import partial
 from time import monotonic
 
 from serving.lease import Lease
@@ -22,7 +23,8 @@ class _Need:
     """What was asked for, since when, and by whom."""
 
     since: float = field(default_factory=monotonic)
-    waiters: list[Future[Lease]] = field(default_factory=list)
+    waiters: dict[Future[Lease], None] = field(default_factory=dict)
+    """Those that still wait, in the order in which they came."""
 
 
 class FirstUse:
@@ -69,12 +71,13 @@ class FirstUse:
                     retry_after=_RETRY_SECONDS,
                 )
             self._count += 1
-            if model not in self._needs:
-                self._needs[model] = _Need()
+            need = self._needs.get(model)
+            if need is None:
+                need = self._needs[model] = _Need()
                 self._queue.append(model)
                 self._call_worker()
-            self._needs[model].waiters.append(waiter)
-        waiter.add_done_callback(self._count_one_less)
+            need.waiters[waiter] = None
+        waiter.add_done_callback(partial(self._leave, need))
         return waiter
 
     def close(self) -> None:
@@ -84,12 +87,12 @@ class FirstUse:
             waiters = [waiter for need in self._needs.values() for waiter in need.waiters]
             self._needs.clear()
             self._queue.clear()
-        for waiter in waiters:
-            _tell(waiter, _shutting_down())
+        _refuse([waiter for waiter in waiters if waiter.set_running_or_notify_cancel()], _shutting_down())
 
-    def _count_one_less(self, waiter: "Future[Lease]") -> None:  # noqa: ARG002 - the shape of a callback
+    def _leave(self, need: _Need, waiter: "Future[Lease]") -> None:
         with self._lock:
             self._count -= 1
+            del need.waiters[waiter]
 
     def _call_worker(self) -> None:
         if self._workers < self._threads:
@@ -107,7 +110,7 @@ class FirstUse:
             while self._queue:
                 model = self._queue.popleft()
                 need = self._needs[model]
-                if not all(waiter.done() for waiter in need.waiters):
+                if need.waiters:
                     return model, need
                 del self._needs[model]
             self._workers -= 1
@@ -123,22 +126,20 @@ class FirstUse:
         except Exception:
             logger.exception("%s could not be loaded for who asked for it", model)
         with self._lock:  # from here on, who asks has a need of their own
-            told_already = self._needs.pop(model, None) is None
-        for waiter in () if told_already else need.waiters:
-            _tell(waiter, error if lease is None else lease)
-        if lease is not None:
-            lease.close()
+            waiters = [] if self._needs.pop(model, None) is None else list(need.waiters)
+        waiting = [waiter for waiter in waiters if waiter.set_running_or_notify_cancel()]
+        if lease is None:
+            _refuse(waiting, error)
+            return
+        shares = [lease.share() for _ in waiting]
+        lease.close()  # before anybody is told, so that nobody finds it in use who knows that it is not
+        for waiter, share in zip(waiting, shares, strict=True):
+            waiter.set_result(share)
 
 
-def _tell(waiter: "Future[Lease]", outcome: Lease | StatusError) -> None:
-    if not waiter.set_running_or_notify_cancel():
-        return
-    if isinstance(outcome, Lease):
-        waiter.set_result(outcome.share())
-    else:  # an error each: what raises one writes into it
-        waiter.set_exception(
-            StatusError(outcome.code, outcome.message, field=outcome.field, retry_after=outcome.retry_after)
-        )
+def _refuse(waiters: list[Future[Lease]], error: StatusError) -> None:
+    for waiter in waiters:  # an error each: what raises one writes into it
+        waiter.set_exception(StatusError(error.code, error.message, field=error.field, retry_after=error.retry_after))
 
 
 def _shutting_down() -> StatusError:

@@ -25,6 +25,8 @@ class LiveVersions:
         self._lock = threading.Lock()
         self._returned = threading.Condition(self._lock)
         self._returns = 0
+        self._awaited = 0
+        """Who waits for it."""
         self._models: dict[str, dict[int, VersionRecord]] = {}
         self._labels: dict[str, dict[str, int]] = {}
         self._replaced: list[VersionRecord] = []
@@ -67,7 +69,8 @@ class LiveVersions:
             is_idle = _is_idle(record)
             if not record.leases:
                 self._returns += 1
-                self._returned.notify_all()
+                if self._awaited:  # seldom, and this is done for every request
+                    self._returned.notify_all()
         for listener in self._idle_listeners if is_idle else ():
             listener()
 
@@ -79,7 +82,11 @@ class LiveVersions:
     def wait_for_return(self, seen: int, until: float) -> bool:
         """Wait until `returns` is another number, or the clock says `until`. Returns whether it is."""
         with self._lock:
-            return self._returned.wait_for(lambda: self._returns != seen, max(0.0, until - monotonic()))
+            self._awaited += 1
+            try:
+                return self._returned.wait_for(lambda: self._returns != seen, max(0.0, until - monotonic()))
+            finally:
+                self._awaited -= 1
 
     @contextlib.contextmanager
     def pinned(self, record: VersionRecord) -> Iterator[None]:

@@ -409,3 +409,21 @@ def test_a_failing_close_takes_nothing_else_with_it(
         monkeypatch.setattr(servable.engine, "close", fail)
     assert use(manager, "b") == 1
     assert "version 1 of a could not be closed as it should be" in caplog.text
+
+
+def test_what_was_loaded_for_a_request_is_not_taken_before_the_request_has_it(tmp_path: Path, fleet: Fleet) -> None:
+    for model in ("a", "b"):
+        write_version(tmp_path, model, 1)
+    manager = fleet.manager(tmp_path, budget=1, threads=2)
+    refused: list[BaseException | None] = []
+
+    def ask_for_another() -> None:
+        if states(manager, "a") == {1: State.AVAILABLE} and not refused:
+            refused.append(None)
+            refused[0] = ask(manager, "b").exception(PATIENCE)
+
+    manager.on_change(ask_for_another)
+    assert use(manager, "a") == 1
+    assert isinstance(refused[0], StatusError)
+    assert refused[0].code is Code.RESOURCE_EXHAUSTED
+    assert fleet.loads == {"a/1": 1}

@@ -1,5 +1,6 @@
 """A server of more models than its memory holds, asked by TensorFlow Serving's own stubs and Triton's client."""
 
+import gc
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -24,6 +25,7 @@ import serving
 from serving.footprint import saved_model_bytes
 from serving.manager import State
 from serving.model_ref import ModelRef
+from serving.servable import Servable
 from tests.serving.fleet import MIB, PATIENCE, Fleet, write_version
 from tests.serving.http.asking import ask as ask_http
 from tests.serving.inference.cases import triton_input
@@ -65,6 +67,8 @@ def test_twenty_models_are_served_in_the_memory_of_three(install: Install, tmp_p
             answers = list(pool.map(ask, range(30)))
         assert answers == [[number / 2 + 2, 3.0] for number in range(30)]
         assert most[0] == 3
+        left = [each for each in gc.get_objects() if type(each) is Servable and each.name in models]
+        assert len(left) <= 3, "what was unloaded is nowhere any more"
 
 
 @pytest.fixture
