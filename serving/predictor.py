@@ -1,6 +1,7 @@
 """The one way from a request to an answer, whatever the protocol: check, decode, queue, compute, check again."""
 
 import contextlib
+import math
 import weakref
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -14,7 +15,7 @@ from serving.codec import CodecError
 from serving.gathering import Gathering
 from serving.mailbox import Mailbox
 from serving.model_ref import ModelRef
-from serving.offload import Offload
+from serving.offload import SMALL, Offload
 from serving.permitted_models import PermittedModels
 from serving.priority import KEY as PRIORITY_KEY
 from serving.priority import read_priority
@@ -23,6 +24,9 @@ from serving.servable import Servable
 from serving.signature import Signature, TensorSpec, input_field
 from serving.status import Code, StatusError, invalid
 from serving.transports.transport import Call
+
+_CELL = 8
+"""Bytes that a value counts as before it is known how long it is."""
 
 
 class Source(Protocol):
@@ -199,14 +203,16 @@ class Predictor:
         """Return the inputs, and how many rows they have."""
         defaults = {name: array for name, array in signature.defaults.items() if name not in sources}
         signature.check_names((*sources, *defaults))  # before anything else: a megabyte can name a hundred thousand
-        specs, size = {name: TensorSpec.of(array) for name, array in defaults.items()}, 0
+        specs = {name: TensorSpec.of(array) for name, array in defaults.items()}
         for name, source in sources.items():
             with _faults_named(name):
                 specs[name] = source.spec
         signature.check(specs, max_rows=self._limits.max_batch_rows, allow_unknown_rank=self._limits.allow_unknown_rank)
-        for name, source in sources.items():
-            with _faults_named(name):
-                size += source.nbytes
+        size = sum(_CELL * math.prod(axis or 0 for axis in specs[name].shape or ()) for name in sources)
+        if size <= SMALL:  # of few values, though those may be long
+            for name, source in sources.items():
+                with _faults_named(name):
+                    size += source.nbytes
         rows = next((specs[name].rows for name, spec in signature.inputs.items() if spec.is_batched), 1)
         return defaults | await self._offload.run(size, lambda: self._decode(sources)), rows
 
