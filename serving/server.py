@@ -35,6 +35,7 @@ from serving.services.reflection_service import ReflectionService
 from serving.statistics import Statistics
 from serving.status import ServerError
 from serving.tasks.runner import TaskRunner
+from serving.tls import Tls
 from serving.transports.grpcio import GrpcioTransport
 from serving.transports.transport import Stream, Transport, Unary
 from serving.watcher import ConfigFile, Watcher
@@ -275,6 +276,7 @@ class Server:
     def _grpc_transport(
         self, methods: list[Unary | Stream], host: str, port: int, *, socket_path: str | None = None
     ) -> GrpcioTransport:
+        credentials = self.config.credentials
         return GrpcioTransport(
             intercepted(methods, self._interceptors),
             host=host,
@@ -282,7 +284,7 @@ class Server:
             socket_path=socket_path,
             arguments=self.config.grpc_channel_arguments,
             max_message_bytes=self.config.max_message_bytes,
-            credentials=self.config.credentials,
+            credentials=credentials.grpc_credentials() if isinstance(credentials, Tls) else credentials,
         )
 
     def _http_transport(self, methods: list[Unary | Stream]) -> Transport:

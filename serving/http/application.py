@@ -23,6 +23,7 @@ from serving.http.body import (
     takes_gzip,
 )
 from serving.http.call import JSON, HttpCall
+from serving.http.connection import IDENTITIES
 from serving.http.route import Route, find
 from serving.http.statuses import METHOD_NOT_ALLOWED, PAYLOAD_TOO_LARGE, HttpError, error_body, status_of
 from serving.offload import Offload
@@ -98,6 +99,7 @@ class Application:
             metadata=headers,
             parameters=parameters,  # a query means nothing, as in TensorFlow Serving
             peer=_peer(scope.get("client")),
+            identities=scope.get(IDENTITIES, ()),
             deadline=monotonic() + self._seconds if self._seconds is not None and route.is_timed else None,
         )
         return await _unless_gone(self._run(route, body, call), call, receive)
