@@ -12,6 +12,7 @@ from typing import Protocol
 import numpy as np
 
 from serving.codec import CodecError
+from serving.exchange import Exchange
 from serving.gathering import Gathering
 from serving.mailbox import Mailbox
 from serving.model_ref import ModelRef
@@ -197,6 +198,9 @@ class Predictor:
             outputs = await self._mailbox.wait(future)
         outputs = {name: outputs[name] for name in checked.outputs}
         self._check_size(outputs)
+        if record.wants_exchange:
+            wanted = checked.outputs if len(outputs) < len(signature.outputs) else ()
+            record.exchange = Exchange(servable.name, servable.version, signature.name, inputs, outputs, wanted)
         return Answer(servable.name, servable.version, signature, outputs, checked, servable.class_names)
 
     async def _read(self, signature: Signature, sources: Inputs) -> tuple[dict[str, np.ndarray], int]:

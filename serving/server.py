@@ -127,16 +127,14 @@ class Server:
         self._access = watch_access(self.config.access_file)
         if self._access is not None:
             self._interceptors.append(Authentication(self._access, open_paths=OPEN))
-        self._request_log: RequestLog | None = None
-        if (recorded := self.config.request_log()) is not None:
-            self._request_log = RequestLog(recorded, self.manager.recorded_share)
-            self._interceptors.append(self._request_log)
         self._interceptors += interceptors
+        recorded = self.config.request_log()
+        self._request_log = None if recorded is None else RequestLog(recorded, self.manager.recorded_share)
         self._health = HealthService()
         self._limits = Limits(self.config.max_message_bytes, self.config.max_batch_rows, self.config.allow_unknown_rank)
         self._models = PermittedModels(self.manager, tells_callers_apart=self._access is not None)
         self._predictor = Predictor(self._models, self._scheduler, self._offload, self._limits)
-        every = self._methods()
+        every = intercepted(self._methods(), self._recording)
         if self.config.disable_control_rpcs:
             every = without_control(every, DISABLED)
         public = every if self.config.admin_port is None else without_control(every, ELSEWHERE)
@@ -269,9 +267,14 @@ class Server:
                 statistics=self._statistics,
                 limits=self._limits,
                 is_serving=lambda: self._ready and not self._stopping.is_set(),
-                interceptors=self._interceptors,
+                interceptors=[*self._interceptors, *self._recording],
             ),
         ]
+
+    @property
+    def _recording(self) -> Sequence[Interceptor]:
+        """What stands around every handler, inside of all interceptors."""
+        return [] if self._request_log is None else [self._request_log]
 
     def _grpc_transport(
         self, methods: list[Unary | Stream], host: str, port: int, *, socket_path: str | None = None
@@ -299,7 +302,7 @@ class Server:
         parts = Parts(
             handlers, self._predictor, self._offload, self._calls, LoadMetrics(self.manager), self._recorder
         )  # fmt: skip
-        return assemble(self.config, parts, self._interceptors)
+        return assemble(self.config, parts, [*self._interceptors, *self._recording])
 
     async def _stop_transports(self, grace: float) -> None:
         transports = (self._transport, self._admin, self._http)
