@@ -95,6 +95,9 @@ def serve_command(parser: argparse.ArgumentParser) -> None:
     models.add_argument(
         "--request_log_redact", metavar="NAMES", help="inputs and outputs never to write, separated by commas"
     )
+    network.add_argument(
+        "--opentelemetry", action="store_true", default=None, help="a span for every call: docs/serving.md"
+    )
     computing.add_argument("--threads", type=int, help="requests computed at once (default: the cores, at least 4)")
     computing.add_argument("--max_pending", type=int, help="requests that are computed or wait (default: 1000)")
     computing.add_argument(
@@ -118,6 +121,7 @@ _OWN_FIELDS = (
     "admin_host",
     "admin_port",
     "disable_reflection",
+    "opentelemetry",
     "request_log_dir",
     "request_log_keep",
     "request_log_max_bytes",

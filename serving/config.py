@@ -120,6 +120,9 @@ class ServerConfig:
     request_log_redact: str = ""
     """Inputs and outputs whose contents are never written, separated by commas."""
 
+    opentelemetry: bool = False
+    """Whether every call makes a span for OpenTelemetry (docs/serving.md). Needs the extra `otel`."""
+
     # Who may ask.
     access_file: str | Path | None = None
     """Who may use which models (docs/security.md); None lets everyone do everything."""

@@ -123,7 +123,7 @@ class Server:
             *([self._calls] if self.config.rest_api_port else []),
         ]
         self._recorder = Recorder(listeners)
-        self._interceptors: list[Interceptor] = [self._recorder, self._drain]
+        self._interceptors: list[Interceptor] = [*self._tracing(), self._recorder, self._drain]
         self._access = watch_access(self.config.access_file)
         if self._access is not None:
             self._interceptors.append(Authentication(self._access, open_paths=OPEN))
@@ -270,6 +270,18 @@ class Server:
                 interceptors=[*self._interceptors, *self._recording],
             ),
         ]
+
+    def _tracing(self) -> Sequence[Interceptor]:
+        """Return what stands outside of all else, where it is asked for."""
+        if not self.config.opentelemetry:
+            return []
+        try:
+            from serving.tracing import Tracing
+        except ModuleNotFoundError as error:
+            raise ServerError(
+                f"opentelemetry: spans need {error.name}, which is not installed: pip install 'keras-zoo[otel]'"
+            ) from error
+        return [Tracing()]
 
     @property
     def _recording(self) -> Sequence[Interceptor]:
