@@ -118,7 +118,7 @@ def _of_peer(peer: str) -> dict[str, Value]:
     if kind not in {"ipv4", "ipv6"} or not port.isdecimal():
         return {}
     return {
-        "network.peer.address": host.strip("[]").replace("%5B", "").replace("%5D", ""),
+        "network.peer.address": unquote(host).strip("[]"),
         "network.peer.port": int(port),
     }
 

@@ -30,6 +30,8 @@ EXTENSIONS = (
 )
 """Those of Triton's (docs/protocol of triton-inference-server/server) that this server answers."""
 PLATFORM = "tensorflow_savedmodel"
+SIGNATURE_KEY = "zoo-signature"
+"""Metadata, or a header: the signature that a client wants to be told of."""
 _BACKENDS = {PLATFORM: ("tensorflow", "saved_model.pb"), "tflite": ("tflite", "model.tflite")}
 """By platform: what executes it, and the file that it is in."""
 
@@ -74,10 +76,10 @@ class ModelsService:
         found = bool(ready) if model.version is None else model.version in ready
         return pb.ModelReadyResponse(ready=found).SerializeToString()
 
-    async def model_metadata(self, message: bytes, call: Call) -> bytes:  # noqa: ARG002
+    async def model_metadata(self, message: bytes, call: Call) -> bytes:
         """Tell a model's ready versions, and what one takes and gives. Raises StatusError."""
         request = parse(pb.ModelMetadataRequest, message)
-        servable, signature = self._look_up(model_of(request.name, request.version))
+        servable, signature = self._look_up(model_of(request.name, request.version), call)
         response = pb.ModelMetadataResponse(
             name=servable.name, versions=map(str, self._ready_versions(servable.name)), platform=_platform(servable)
         )
@@ -87,10 +89,10 @@ class ModelsService:
             response.outputs.add(name=name, datatype=datatype_of(spec.dtype), shape=_dims(spec))
         return response.SerializeToString()
 
-    async def model_config(self, message: bytes, call: Call) -> bytes:  # noqa: ARG002
+    async def model_config(self, message: bytes, call: Call) -> bytes:
         """Tell how a model is served. Raises StatusError."""
         request = parse(pb.ModelConfigRequest, message)
-        servable, signature = self._look_up(model_of(request.name, request.version))
+        servable, signature = self._look_up(model_of(request.name, request.version), call)
         batched = all(spec.is_batched for spec in (*signature.inputs.values(), *signature.outputs.values()))
         backend, file = _BACKENDS.get(_platform(servable), ("", ""))
         config = pb.ModelConfig(
@@ -108,14 +110,18 @@ class ModelsService:
             config.output.add(name=name, data_type=_data_type(spec), dims=_dims(spec)[batched:])
         return pb.ModelConfigResponse(config=config).SerializeToString()
 
-    def _look_up(self, model: ModelRef) -> tuple[Servable, Signature]:
+    def _look_up(self, model: ModelRef, call: Call) -> tuple[Servable, Signature]:
+        """Return a version, and its signature that the call is about: the messages have no field to name one in."""
+        wanted = call.metadata.get(SIGNATURE_KEY, "")
         with unknown_models_told(self._manager, model), self._manager.lease(model) as servable:
+            if wanted:
+                return servable, servable.signature(str(wanted))
             if DEFAULT_SIGNATURE not in servable.signatures:
                 raise StatusError(
                     Code.FAILED_PRECONDITION,
                     f"model '{servable.name}' has no signature {DEFAULT_SIGNATURE!r}, which is what this protocol tells of "
-                    f"a model: choose one of {', '.join(sorted(servable.signatures))} by the parameter {SIGNATURE!r} of "
-                    "ModelInfer; GetModelMetadata of TensorFlow Serving's API tells what they take",
+                    f"a model: choose one of {', '.join(sorted(servable.signatures))} by the metadata or header "
+                    f"{SIGNATURE_KEY!r}, and by the parameter {SIGNATURE!r} of ModelInfer",
                 )
             return servable, servable.signatures[DEFAULT_SIGNATURE]
 
