@@ -13,13 +13,12 @@ from uvicorn.config import Config
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
+from serving.http.call import IDENTITIES
 from serving.tls import names_in
 
 HEAD_SECONDS = 10.0
 MAX_HEAD_BYTES = 1 << 16
 
-IDENTITIES = "identities"
-"""Where the scope has the names in the client's certificate."""
 _STATE_KEY = "connection"
 
 

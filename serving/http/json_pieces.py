@@ -6,12 +6,11 @@ rows, is put together here, from what the scanner says of its parts.
 
 import json
 import re
-from collections.abc import Iterator
 from typing import Any, NoReturn
 
 WINDOW = 1 << 16
 """Bytes: a fraction of a millisecond to a few of them."""
-_SHORT = 64  # characters of an element, of which many are tried at once
+_ALONE = 1024  # elements that are read one by one after several could not be had at once: trying costs as much as these
 _LONGEST_ESCAPE = 16  # characters, and some
 _LONGEST_TOKEN = 1 << 14  # characters of a number
 _SPACE = re.compile(r"[ \t\n\r]*")
@@ -56,60 +55,52 @@ class PieceReader:
     def _list(self) -> list[Any]:
         self._at += 1
         items: list[Any] = []
-        if self._peek() == "]":
-            self._at += 1
-            return items
-        while True:
-            for part in self._parts():
-                items += part
+        following, alone = self._peek(), 0
+        while following != "]" or items:
+            if not alone and (some := self._some(following)):
+                items += some
+            else:
+                items.append(self._one(following))
+                alone = alone - 1 if alone else _ALONE
             following = self._peek()
             if following == "]":
-                self._at += 1
-                return items
-            if following != ",":
-                self._fail("Expecting ',' delimiter")
-            self._at += 1
+                break
+            self._pass(",", following)
+            following = self._peek()
+        self._at += 1
+        return items
 
-    def _parts(self) -> Iterator[list[Any]]:
-        """Yield elements, as many as can be had at once; the last comma but one is done with after the last of them."""
-        first = self._peek()
-        if first not in _CLOSING:
-            yield self._plain() or [self._scalar(first)]
-            return
-        start = self._before + self._at
-        yield [self._element(first)]
-        if self._before + self._at - start <= _SHORT and (more := self._alike(_CLOSING[first])):
-            yield more
-
-    def _plain(self) -> list[Any] | None:
-        """Read numbers and literals up to the last comma in sight, or the end of their list."""
+    def _some(self, first: str) -> list[Any] | None:
+        """Read as many elements as can be had at once: up to the list's end, or to what may be the end of one of them."""
         self._look_ahead()
-        found = _PLAIN.match(self._text, self._at)
-        end = found.end() if found else self._at
-        if end == len(self._text):
-            end = self._text.rfind(",", self._at)
-        elif self._text[end] != "]":
-            end = self._text.rfind(",", self._at, end)
-        return self._at_once(self._at, end)
+        if first in _CLOSING:
+            end = self._text.rfind(f"{_CLOSING[first]},", self._at) + 1
+        else:  # numbers and literals
+            found = _PLAIN.match(self._text, self._at)
+            end = found.end() if found else self._at
+            if self._text[end : end + 1] != "]":
+                end = self._text.rfind(",", self._at, end)
+        return self._at_once("[", end, "]")
 
-    def _alike(self, closing: str) -> list[Any] | None:
-        """Read the elements in sight after a comma, where they all close before the last of these marks."""
-        if self._peek() != ",":
-            return None
-        self._look_ahead()
-        return self._at_once(self._at + 1, self._text.rfind(f"{closing},", self._at) + 1)
-
-    def _at_once(self, start: int, end: int) -> list[Any] | None:
-        """Read what stands between two places, the second before a comma or the list's end, where it is whole elements."""
-        if end <= start:
+    def _at_once(self, opening: str, end: int, closing: str) -> Any:
+        """Read what stands from here to a comma or an end. None where that is not whole elements, which JSON then is not."""
+        if end <= self._at:
             return None
         try:
-            found: list[Any] = self._decoder.decode(f"[{self._text[start:end]}]")
+            found = self._decoder.decode(f"{opening}{self._text[self._at : end]}{closing}")
         except json.JSONDecodeError:
             return None
         if found:
             self._at = end
         return found
+
+    def _one(self, first: str) -> Any:
+        return self._element(first) if first in _CLOSING else self._scalar(first)
+
+    def _pass(self, wanted: str, following: str) -> None:
+        if following != wanted:
+            self._fail(f"Expecting '{wanted}' delimiter")
+        self._at += 1
 
     def _element(self, first: str) -> Any:
         """Read a value by the scanner, where it is in sight; else its parts."""
@@ -126,26 +117,31 @@ class PieceReader:
     def _object(self) -> Any:
         self._at += 1
         pairs: list[tuple[str, Any]] = []
-        following = self._peek()
+        following, alone = self._peek(), 0
         while following != "}" or pairs:
             if following != '"':
                 self._fail("Expecting property name enclosed in double quotes")
-            name = self._scalar(following)
-            if self._peek() != ":":
-                self._fail("Expecting ':' delimiter")
-            self._at += 1
-            first = self._peek()
-            pairs.append((name, self._element(first) if first in _CLOSING else self._scalar(first)))
+            if not alone and (some := self._some_pairs()):
+                pairs += some.items()
+            else:
+                name = self._scalar(following)
+                self._pass(":", self._peek())
+                pairs.append((name, self._one(self._peek())))
+                alone = alone - 1 if alone else _ALONE
             following = self._peek()
             if following == "}":
                 break
-            if following != ",":
-                self._fail("Expecting ',' delimiter")
-            self._at += 1
+            self._pass(",", following)
             following = self._peek()
         self._at += 1
         hook = self._decoder.object_pairs_hook
         return dict(pairs) if hook is None else hook(pairs)
+
+    def _some_pairs(self) -> dict[str, Any] | None:
+        """Read as many names and values as can be had at once."""
+        self._look_ahead()
+        end = max(self._text.rfind(mark, self._at + 1) for mark in (',"', ', "'))
+        return self._at_once("{", end, "}")
 
     def _scalar(self, first: str) -> Any:
         if first != '"':
