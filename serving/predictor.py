@@ -11,15 +11,19 @@ from typing import Protocol
 
 import numpy as np
 
+from serving.asking import answer
+from serving.batching import size_of
 from serving.codec import CodecError
 from serving.exchange import Exchange
 from serving.gathering import Gathering
 from serving.mailbox import Mailbox
 from serving.model_ref import ModelRef
+from serving.nan_policy import NanAnswers, refuse_nan
 from serving.offload import SMALL, Offload
 from serving.permitted_models import PermittedModels
 from serving.priority import KEY as PRIORITY_KEY
 from serving.priority import read_priority
+from serving.recent_requests import RecentRequests
 from serving.scheduler import Job, Scheduler
 from serving.servable import Servable
 from serving.signature import Signature, TensorSpec, input_field
@@ -105,13 +109,34 @@ class Limits:
     """Of its inputs once decoded, and of its outputs."""
     max_batch_rows: int
     allow_unknown_rank: bool = False
+    refuse_nan: bool = False
 
 
 class Predictor:
     """Answers queries. Lives in one event loop."""
 
-    def __init__(self, manager: PermittedModels, scheduler: Scheduler, offload: Offload, limits: Limits) -> None:
+    def __init__(
+        self,
+        manager: PermittedModels,
+        scheduler: Scheduler,
+        offload: Offload,
+        limits: Limits,
+        recent: RecentRequests | None = None,
+        nan_answers: NanAnswers | None = None,
+    ) -> None:
+        """Answer from a manager's models.
+
+        Args:
+            manager: the models, as each caller may see them.
+            scheduler: computes.
+            offload: decodes what is large.
+            limits: what one request may take.
+            recent: is offered what was answered, but for requests that name a version: these stay with it.
+            nan_answers: is shown what was computed.
+        """
         self._manager = manager
+        self._recent = recent
+        self._nan_answers = nan_answers
         self._offload = offload
         self._limits = limits
         self._mailbox = Mailbox()
@@ -175,11 +200,14 @@ class Predictor:
     ) -> Answer:
         """Have the engine answer; `stack` holds the lease."""
         signature, record = checked.signature, call.record
+        if self._limits.refuse_nan:
+            with record.timed("decode"):
+                await self._offload.run(size_of(inputs), lambda: refuse_nan(inputs))
         record.rows = checked.rows
         remaining = _shorter(call.time_remaining(), queue_seconds)
         job = Job(
             lane=(servable.name, servable.version, signature.name),
-            run=partial(_compute, servable, signature),
+            run=partial(self._run, servable, signature),
             inputs=inputs,
             record=record,
             deadline=None if remaining is None else monotonic() + remaining,
@@ -201,7 +229,15 @@ class Predictor:
         if record.wants_exchange:
             wanted = checked.outputs if len(outputs) < len(signature.outputs) else ()
             record.exchange = Exchange(servable.name, servable.version, signature.name, inputs, outputs, wanted)
+        if self._recent is not None and checked.model.version is None and checked.model.label is None:
+            self._recent.offer(servable.name, signature, inputs)
         return Answer(servable.name, servable.version, signature, outputs, checked, servable.class_names)
+
+    def _run(self, servable: Servable, signature: Signature, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        outputs = answer(servable.engine, signature, inputs)
+        if self._nan_answers is not None:
+            self._nan_answers.look(servable.name, outputs)
+        return outputs
 
     async def _read(self, signature: Signature, sources: Inputs) -> tuple[dict[str, np.ndarray], int]:
         """Return the inputs, and how many rows they have."""
@@ -241,12 +277,6 @@ class Predictor:
 
 def _shorter(one: float | None, other: float | None) -> float | None:
     return min((seconds for seconds in (one, other) if seconds is not None), default=None)
-
-
-def _compute(servable: Servable, signature: Signature, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-    outputs = signature.run(servable.engine, inputs)
-    signature.check_outputs({name: TensorSpec.of(array) for name, array in outputs.items()})
-    return outputs
 
 
 @contextlib.contextmanager

@@ -6,7 +6,7 @@ import ssl
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 import grpc
 
@@ -23,9 +23,9 @@ class Certificates:
     chain: str | Path
     """The server's certificate, and those that signed it."""
     client_roots: str | Path | None = None
-    """Certificates that signed those of clients; without it, clients show none."""
+    """Certificates that signed those of clients."""
     require_client: bool = False
-    """Whether a client without a certificate is refused (mutual TLS)."""
+    """Whether a client without a certificate is refused (mutual TLS). Unless it is, clients are not asked for one."""
 
     def __post_init__(self) -> None:
         if self.require_client and self.client_roots is None:
@@ -45,14 +45,18 @@ class Certificates:
     def _read(self) -> "KeyMaterial":
         try:
             roots = None if self.client_roots is None else Path(self.client_roots).read_bytes()
-            found = KeyMaterial(Path(self.key).read_bytes(), Path(self.chain).read_bytes(), roots)
+            key, chain = Path(self.key).read_bytes(), Path(self.chain).read_bytes()
         except OSError as error:
             raise ServerError(f"cannot read the certificate file {error.filename}: {error.strerror}") from None
-        try:
-            found.context(require_client=self.require_client)
-        except (ssl.SSLError, UnicodeDecodeError) as error:
-            raise ServerError(f"{self.chain} and {self.key} are no certificate and its key: {error}") from None
-        return found
+        return KeyMaterial(key, chain, roots, Names(str(self.key), str(self.chain), str(self.client_roots)))
+
+
+class Names(NamedTuple):
+    """Where keys and certificates come from, for errors."""
+
+    key: str
+    chain: str
+    roots: str
 
 
 @dataclass(frozen=True)
@@ -61,24 +65,48 @@ class KeyMaterial:
 
     key: bytes = field(repr=False)
     chain: bytes
-    client_roots: bytes | None = None
+    client_roots: bytes | None
+    names: Names
 
     def configuration(self) -> grpc.ServerCertificateConfiguration:
-        """Return it as gRPC's library wants it."""
+        """Return it as gRPC's library wants it, which takes anything, and fails at the first connection.
+
+        Raises:
+            ServerError: as `context`.
+        """
+        self.context(require_client=False)
         return grpc.ssl_server_certificate_configuration([(self.key, self.chain)], root_certificates=self.client_roots)
 
     def context(self, *, require_client: bool, protocol: str = "h2") -> ssl.SSLContext:
-        """Return it as the standard library wants it, for one protocol by its ALPN name. Raises ssl.SSLError."""
+        """Return it as the standard library wants it.
+
+        Args:
+            require_client: whether clients have to show a certificate.
+            protocol: what is spoken, by its name of ALPN.
+
+        Raises:
+            ServerError: the key is not the certificate's, or has a passphrase; or there is no certificate where one is
+                needed.
+        """
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.minimum_version = ssl.TLSVersion.TLSv1_2
         context.options |= ssl.OP_NO_RENEGOTIATION
         context.set_alpn_protocols([protocol])
-        with _in_memory(self.key) as key, _in_memory(self.chain) as chain:
-            context.load_cert_chain(
-                chain, key, password=lambda: b""
-            )  # of a key with a password, or it would be asked for
-        if require_client and self.client_roots is not None:
-            context.load_verify_locations(cadata=self.client_roots.decode("ascii"))
+        try:
+            with _in_memory(self.chain + b"\n" + self.key) as path:
+                context.load_cert_chain(path, password=lambda: "")  # else the terminal would be asked
+        except (ssl.SSLError, ValueError) as error:
+            raise ServerError(
+                f"{self.names.chain} and {self.names.key} are no certificate and its key, without a passphrase: {error}"
+            ) from None
+        if self.client_roots is not None:
+            try:
+                context.load_verify_locations(cadata=self.client_roots.decode())
+            except (ssl.SSLError, ValueError) as error:
+                raise ServerError(
+                    f"{self.names.roots} holds no certificates that could sign those of clients: {error}"
+                ) from None
+        if require_client:
             context.verify_mode = ssl.CERT_REQUIRED
         return context
 
@@ -91,23 +119,26 @@ class Tls:
         self._paths = paths
         self._read = read
         self._require_client = require_client
-        read()
+        read().configuration()
 
     def grpc_credentials(self) -> grpc.ServerCredentials:
-        """Return credentials for one port of gRPC's library."""
-        files = WatchedFile(self._paths, self._read)
+        """Return credentials for ports of gRPC's library."""
+        files = WatchedFile(self._paths, lambda: self._read().configuration())
 
-        def changed() -> grpc.ServerCertificateConfiguration | None:
-            """Return what gRPC is to use from now on; None for what it has already."""
-            return files.value.configuration() if files.refresh() else None
+        def current() -> grpc.ServerCertificateConfiguration:
+            # Not only where it changed: every port has to be told, and gRPC does not say which of them asks.
+            files.refresh()
+            return files.value
 
         return grpc.dynamic_ssl_server_credentials(
-            files.value.configuration(), changed, require_client_authentication=self._require_client
+            files.value, current, require_client_authentication=self._require_client
         )
 
     def contexts(self, protocol: str = "h2") -> Callable[[], ssl.SSLContext]:
         """Return what gives the context for every new connection of one port, which speaks a protocol of this ALPN name."""
-        files = WatchedFile(self._paths, lambda: self._context(protocol))
+        files = WatchedFile(
+            self._paths, lambda: self._read().context(require_client=self._require_client, protocol=protocol)
+        )
 
         def context() -> ssl.SSLContext:
             """Return what is right now."""
@@ -115,12 +146,6 @@ class Tls:
             return files.value
 
         return context
-
-    def _context(self, protocol: str) -> ssl.SSLContext:
-        try:
-            return self._read().context(require_client=self._require_client, protocol=protocol)
-        except (ssl.SSLError, UnicodeDecodeError) as error:
-            raise ServerError(f"{self._paths[0]}: no certificate and its key: {error}") from None
 
 
 class CurrentContext(ssl.SSLContext):
@@ -152,8 +177,8 @@ def names_in(certificate: Mapping[str, Any]) -> Sequence[str]:
 
 @contextlib.contextmanager
 def _in_memory(pem: bytes) -> Iterator[str]:
-    """Give a key the path that OpenSSL asks for, without a file that others could read."""
-    with os.fdopen(os.memfd_create("pem"), "wb") as file:
+    """Give keys and certificates the path that OpenSSL asks for: a key belongs on no disk."""
+    with os.fdopen(os.memfd_create("certificate", os.MFD_CLOEXEC), "wb") as file:
         file.write(pem)
         file.flush()
         yield f"/proc/self/fd/{file.fileno()}"

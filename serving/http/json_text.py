@@ -11,6 +11,7 @@ from serving.status import Code, StatusError, invalid
 _BYTES_PER_VALUE = 8
 _BYTES_PER_LIST = 256
 _COUNTED_AT_ONCE = 1 << 20
+_SURROGATES = (rb"\ud", rb"\uD")
 
 
 def parse_object(body: bytes, *, max_bytes: int) -> dict[str, Any]:
@@ -22,17 +23,24 @@ def parse_object(body: bytes, *, max_bytes: int) -> dict[str, Any]:
             lists takes twenty times its text, and its garbage has to be collected while everything else waits.
 
     Raises:
-        StatusError: it is no JSON, no object, names something twice, or is nested too deeply.
+        StatusError: it is no JSON, no object, names something twice, is nested too deeply, or has texts that are none.
     """
     if not body:
         raise invalid("JSON Parse error: The document is empty")
     _check_counts(body, max_bytes)
     try:
         document = PieceReader(body, _DECODER).document() if len(body) > WINDOW else _DECODER.decode(_text(body))
+        if any(mark in body for mark in _SURROGATES):
+            for text in _ENCODER.iterencode(document):  # in pieces, as it was read
+                text.encode()
     except UnicodeDecodeError as error:
         raise invalid(f"JSON Parse error: the body is not UTF-8, at offset: {error.start}") from None
     except json.JSONDecodeError as error:
         raise invalid(f"JSON Parse error: {error.msg} at offset: {error.pos}") from None
+    except (
+        UnicodeEncodeError
+    ):  # from writing it: JSON can spell what is in no UTF-8, and so in no answer and no message
+        raise invalid("JSON Parse error: a string holds half of a surrogate pair, which is no text") from None
     except RecursionError:
         raise invalid("JSON Parse error: lists or objects are nested too deeply") from None
     except ValueError:  # a whole number of thousands of digits
@@ -102,4 +110,5 @@ def _unique(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
     return found
 
 
+_ENCODER = json.JSONEncoder(ensure_ascii=False)
 _DECODER = json.JSONDecoder(object_pairs_hook=_unique)

@@ -52,8 +52,10 @@ class ModelService:
         Once begun it goes on, though the caller may not wait for the answer.
 
         Raises:
-            StatusError: the config is wrong, and nothing was changed; or something in it cannot be loaded, and the rest was.
+            StatusError: the caller may not; the config is wrong, and nothing was changed; or something in it cannot be
+                loaded, and the rest was.
         """
+        self._manager.check_reload()  # before a folder is looked at: what is said of it would tell that it is there
         await asyncio.to_thread(self._reload, message, call.peer)
         return pb.ReloadConfigResponse(status=pb.StatusProto(error_code=Code.OK)).SerializeToString()
 
