@@ -11,12 +11,16 @@ from serving.batching_parameters import BatchingParameters
 from serving.batching_rules import BatchingRules
 from serving.codec import DEFAULT_MAX_BYTES
 from serving.engines.by_files import EngineByFiles
+from serving.engines.chooser import ENGINES, EngineChooser
+from serving.engines.engine import EngineLoader
+from serving.engines.findings import SAVED_MODEL
 from serving.loader import Loading
 from serving.monitoring_config import MonitoringConfig
 from serving.recording.request_log import RequestLogConfig
 from serving.repository import Repository, VersionPolicy
 from serving.status import ServerError
 from serving.version_labels import LabelRules
+from zoo.errors import did_you_mean
 
 
 def _threads() -> int:
@@ -62,6 +66,9 @@ class ServerConfig:
     """Between tries to load a version; 0 or less for no wait."""
     saved_model_tags: str = "serve"
     """Tags of the graph to load, with commas between them."""
+    engine: str = SAVED_MODEL
+    """What runs SavedModels: `saved_model`, TensorFlow in this process; `auto`, for each signature the fastest of what
+    answers as that does, found out in a child process and remembered; `frozen` or `litert`, that alone (docs/engines.md)."""
     prefer_tflite_model: bool = False
     """Whether a version that has a model.tflite beside its SavedModel is served by that."""
     num_tflite_pools: int = field(default_factory=lambda: os.cpu_count() or 1)
@@ -156,6 +163,8 @@ class ServerConfig:
             raise ServerError("batching_parameters are set without setting enable_batching to true")
         if not self.tags():
             raise ServerError(f"saved_model_tags {self.saved_model_tags!r}: expected at least one, such as 'serve'")
+        if self.engine not in ENGINES:
+            raise ServerError(f"engine {self.engine!r}: {did_you_mean(self.engine, ENGINES)}")
         self.version_policy()
         self.request_log()
 
@@ -175,10 +184,11 @@ class ServerConfig:
         """Return the tags of the graph to load."""
         return frozenset(tag for tag in self.saved_model_tags.split(",") if tag)
 
-    def engine_by_files(self) -> EngineByFiles:
+    def engine_loader(self) -> EngineLoader:
         """Return what loads versions."""
         interpreters = self.num_tflite_pools * self.num_tflite_interpreters_per_pool
-        return EngineByFiles(self.tags(), prefer_tflite=self.prefer_tflite_model, interpreters=interpreters)
+        files = EngineByFiles(self.tags(), prefer_tflite=self.prefer_tflite_model, interpreters=interpreters)
+        return files if self.engine == SAVED_MODEL else EngineChooser(files, self.engine)
 
     def models(self) -> Repository:
         """Return the repository, which counts unless there is a `model_config_file`."""

@@ -25,15 +25,16 @@ class EngineByFiles:
 
     def __call__(self, version: Path) -> Engine:
         """Load a version folder. Raises ServerError where it cannot be loaded."""
-        if self._is_tflite(version):
+        if self.is_tflite(version):
             return LiteRTEngine(version, interpreters=self.interpreters)
         return SavedModelEngine(version, self.tags)
 
     def read_signature_defs(self, version: Path) -> SignatureDefMap:
         """Return the signatures of what would be loaded. Raises ServerError."""
         return (
-            read_tflite_signature_defs(version) if self._is_tflite(version) else read_signature_defs(version, self.tags)
+            read_tflite_signature_defs(version) if self.is_tflite(version) else read_signature_defs(version, self.tags)
         )
 
-    def _is_tflite(self, version: Path) -> bool:
+    def is_tflite(self, version: Path) -> bool:
+        """Tell whether a version folder is loaded by its model.tflite, whose signatures count then."""
         return (version / TFLITE_FILE).exists() and (self.prefer_tflite or not (version / SAVED_MODEL_FILE).exists())

@@ -39,13 +39,18 @@ def join(signatures: Signatures) -> Callable[..., Mapping[str, Mapping[str, Any]
     try:
         together = _called_together(tf, signatures)
         graph = _inlined(together)
-        writing = sorted({node.op for node in _all_nodes(graph) if node.op.startswith(_WRITES)})
+        writing = writing_operations(graph)
         joined = None if writing else _as_function(tf, together, _with_variables_read_once(graph))
     except Exception as error:  # TensorFlow raises many types here
         raise NotJoinableError(str(error)) from error
     if joined is None:
         raise NotJoinableError(f"a signature writes variables or tables: {', '.join(writing)}")
     return joined
+
+
+def writing_operations(graph: Any) -> list[str]:
+    """Return the operations of a GraphDef, and of its functions, that change what the next call answers."""
+    return sorted({node.op for node in _all_nodes(graph) if node.op.startswith(_WRITES)})
 
 
 def _called_together(tf: Any, signatures: Signatures) -> Any:

@@ -26,23 +26,29 @@ class LiteRTEngine:
     variant = "litert"
     """Its name in a passport, which says how much its answers may differ from the SavedModel's."""
 
-    def __init__(self, version: Path, *, interpreters: int = 1) -> None:
+    def __init__(self, version: Path, *, interpreters: int = 1, threads: int = 1) -> None:
         """Load a version folder.
 
         Args:
             version: what holds a model.tflite.
             interpreters: how many calls are computed at once, at most.
+            threads: that compute one call.
 
         Raises:
             ServerError: it cannot be loaded.
         """
         self._file = TFLiteFile(version)
+        self._threads = threads
         self._guard: ShapeGuard | None = None
         self._is_fast = True
         self._guard_shapes()
         self._changed = threading.Condition()
-        self._idle = [_Interpreter(self._file, fast=self._is_fast)]
+        self._idle = [self._interpreter()]
         self._unmade = interpreters - 1
+
+    def outputs(self, signature: str) -> Tensors:
+        """Return the outputs of a signature, by name."""
+        return self._outputs[signature]
 
     def run(self, signature: str, inputs: Mapping[str, np.ndarray]) -> Arrays:
         """See Engine."""
@@ -68,7 +74,9 @@ class LiteRTEngine:
     def _guard_shapes(self) -> None:
         """See to it that no shape ends the process, where more than the number of rows is free."""
         careful = self._file.interpreter(fast=False)
-        signatures = list(tensors_by_signature(careful).values())
+        by_name = tensors_by_signature(careful)
+        self._outputs = {name: outputs for name, (_, outputs) in by_name.items()}
+        signatures = list(by_name.values())
         if not any(has_free_axes(inputs) for inputs, _ in signatures):
             return
         if len(signatures) == 1 and is_whole_file(careful, *signatures[0]):
@@ -87,10 +95,13 @@ class LiteRTEngine:
                 return self._idle.pop(next(fitting, -1))
             self._unmade -= 1
         try:
-            return _Interpreter(self._file, fast=self._is_fast)
+            return self._interpreter()
         except BaseException:
             self._lose_one()
             raise
+
+    def _interpreter(self) -> "_Interpreter":
+        return _Interpreter(self._file.interpreter(fast=self._is_fast, threads=self._threads))
 
     def _lose_one(self) -> None:
         with self._changed:
@@ -101,8 +112,7 @@ class LiteRTEngine:
 class _Interpreter:
     """One interpreter of LiteRT's. One thread at a time."""
 
-    def __init__(self, file: TFLiteFile, *, fast: bool) -> None:
-        made = file.interpreter(fast=fast)
+    def __init__(self, made: Any) -> None:
         signatures = tensors_by_signature(made)
         only = next(iter(signatures))
         self._runners: dict[str, Callable[..., Arrays]] = (
