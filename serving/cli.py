@@ -94,6 +94,20 @@ def serve_command(parser: argparse.ArgumentParser) -> None:
     models.add_argument(
         "--request_log_redact", metavar="NAMES", help="inputs and outputs never to write, separated by commas"
     )
+    loading = groups[Group.LOADING]
+    loading.add_argument(
+        "--gate_requests", type=int, metavar="COUNT",
+        help="recent requests of a model that a new version answers before it goes live; 0 for none (default: 32)",
+    )  # fmt: skip
+    loading.add_argument("--gate_max_bytes", type=int, metavar="BYTES", help="of all that are kept (default: 64 MiB)")
+    loading.add_argument(
+        "--gate_max_difference", type=float, metavar="NUMBER",
+        help="refuse a version one of whose numbers lies further from the one before (default: any distance)",
+    )  # fmt: skip
+    loading.add_argument(
+        "--gate_max_flips", type=float, metavar="SHARE",
+        help="refuse a version that gives a larger share of rows another class (default: any share)",
+    )  # fmt: skip
     computing.add_argument("--threads", type=int, help="requests computed at once (default: the cores, at least 4)")
     computing.add_argument("--max_pending", type=int, help="requests that are computed or wait (default: 1000)")
     computing.add_argument(
@@ -113,6 +127,9 @@ def serve_command(parser: argparse.ArgumentParser) -> None:
         "--engine", default="auto", choices=["auto", "saved_model", "frozen", "litert"],
         help="what runs SavedModels: the fastest of what answers alike (default), or one engine alone: docs/engines.md",
     )  # fmt: skip
+    computing.add_argument(
+        "--nan_inputs", choices=["accept", "refuse"], help="requests with NaN in an input (default: accept)"
+    )
     parser.set_defaults(run=_serve)
 
 
@@ -122,6 +139,10 @@ _OWN_FIELDS = (
     "admin_port",
     "disable_reflection",
     "engine",
+    "gate_max_bytes",
+    "gate_max_difference",
+    "gate_max_flips",
+    "gate_requests",
     "request_log_dir",
     "request_log_keep",
     "request_log_max_bytes",
@@ -136,6 +157,7 @@ _OWN_FIELDS = (
     "adaptive_batching",
     "max_batch_rows",
     "max_message_bytes",
+    "nan_inputs",
     "allow_unknown_rank",
 )
 """Fields of ServerConfig that flags of this server's own set."""

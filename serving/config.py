@@ -14,8 +14,10 @@ from serving.engines.by_files import EngineByFiles
 from serving.engines.chooser import ENGINES, EngineChooser
 from serving.engines.engine import EngineLoader
 from serving.engines.findings import SAVED_MODEL
+from serving.gate_rules import GateRules
 from serving.loader import Loading
 from serving.monitoring_config import MonitoringConfig
+from serving.nan_policy import ACCEPT, REFUSE
 from serving.recording.request_log import RequestLogConfig
 from serving.repository import Repository, VersionPolicy
 from serving.status import ServerError
@@ -76,6 +78,14 @@ class ServerConfig:
     num_tflite_interpreters_per_pool: int = 1
     enable_model_warmup: bool = True
     """Whether a version answers the requests in its assets.extra/tf_serving_warmup_requests before it goes live."""
+    gate_requests: int = 32
+    """How many recent requests are kept of a model, in memory alone, for a new version to answer before it goes live."""
+    gate_max_bytes: int = 64 << 20
+    """That those of all models take together."""
+    gate_max_difference: float | None = None
+    """Refuses a version one of whose numbers lies further from the one before; None refuses what is broken alone."""
+    gate_max_flips: float | None = None
+    """Refuses a version that gives a larger share of rows another class."""
 
     # Where it listens.
     host: str = "127.0.0.1"
@@ -113,6 +123,8 @@ class ServerConfig:
     """Largest batch: it bounds the memory that one request can take."""
     allow_unknown_rank: bool = False
     """Whether to serve inputs whose rank the model does not tell, though TensorFlow ends the process on some wrong ones."""
+    nan_inputs: str = ACCEPT
+    """What becomes of requests with NaN in an input: `accept`, as with TensorFlow Serving, or `refuse`."""
 
     # What is recorded of requests.
     request_log_dir: str | Path | None = None
@@ -165,8 +177,15 @@ class ServerConfig:
             raise ServerError(f"saved_model_tags {self.saved_model_tags!r}: expected at least one, such as 'serve'")
         if self.engine not in ENGINES:
             raise ServerError(f"engine {self.engine!r}: {did_you_mean(self.engine, ENGINES)}")
+        if self.nan_inputs not in (ACCEPT, REFUSE):
+            raise ServerError(f"nan_inputs {self.nan_inputs!r}: expected {ACCEPT!r} or {REFUSE!r}")
         self.version_policy()
         self.request_log()
+        self.gate_rules()
+
+    def gate_rules(self) -> GateRules:
+        """Return what a new version has to do with recent requests. Raises ServerError on a bad value."""
+        return GateRules(self.gate_requests, self.gate_max_bytes, self.gate_max_difference, self.gate_max_flips)
 
     def request_log(self) -> RequestLogConfig | None:
         """Return what is recorded of requests; None where nothing is. Raises ServerError on a bad value."""

@@ -19,6 +19,7 @@ from serving.engines.engine import EngineLoader
 from serving.live_versions import Listener, LiveVersions
 from serving.loader import Loader, Loading
 from serving.model_ref import ModelRef
+from serving.recent_gate import RecentGate
 from serving.repository import ModelEntry, ModelSource, VersionPolicy
 from serving.servable import Servable
 from serving.status import Code, StatusError, invalid
@@ -45,6 +46,7 @@ class Manager:
         *,
         loading: Loading | None = None,
         label_rules: LabelRules | None = None,
+        gate: RecentGate | None = None,
     ) -> None:
         """Prepare; nothing is loaded before `refresh`.
 
@@ -53,11 +55,12 @@ class Manager:
             load_engine: what executes a version.
             loading: how versions are loaded and unloaded.
             label_rules: which labels may point at versions that do not answer.
+            gate: whether a new version may take the place of the one that answers; None where it always may.
         """
         self._source = source
         self._label_rules = label_rules or LabelRules()
         self._versions = LiveVersions()
-        self._loader = Loader(self._versions, load_engine, loading or Loading())
+        self._loader = Loader(self._versions, load_engine, loading or Loading(), gate)
         self._refreshing = threading.Lock()
         self._entries: Mapping[str, ModelEntry] = {}
         self._faults: dict[str, StatusError] = {}
@@ -258,7 +261,7 @@ class Manager:
         for version in candidates:
             if len(keep) >= limit:
                 break
-            error = self._loader.ensure_live(name, version, found[version])
+            error = self._loader.ensure_live(name, version, found[version], named=policy.specific is not None)
             if error is not None:
                 fault = fault or _not_available(name, version, error)
             if error is None or version in self._versions.live(name):

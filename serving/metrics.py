@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 
 from serving.call_record import CallRecord
 from serving.manager import Manager, State
+from serving.nan_policy import NanAnswers
 from serving.status import Code
 
 SECONDS = (
@@ -74,6 +75,8 @@ class CallMetrics:
         """By method and model."""
         self.bytes_out: Counter[tuple[str, str]] = Counter()
         """By method and model."""
+        self.nan_answers = NanAnswers()
+        """Told by whoever computes."""
         self._models: set[str] = set()
 
     def __call__(self, record: CallRecord) -> None:

@@ -15,18 +15,27 @@ def put_numbers(message: Message, field: str, flat: np.ndarray) -> None:
         field: one of its repeated fields of numbers or bools.
         flat: little-endian, of one axis, and of the field's dtype where that is float32, float64 or bool.
     """
-    if flat.dtype.kind in "bf" and len(flat):
-        # A packed field of such numbers is their bytes: lists of Python numbers would take ten times the memory.
-        payload = flat.tobytes()
-        number = message.DESCRIPTOR.fields_by_name[field].number
-        message.MergeFromString(_varint(number << 3 | _LENGTH_DELIMITED) + _varint(len(payload)) + payload)
+    if is_packed_as_stored(flat.dtype):
+        put_packed(message, message.DESCRIPTOR.fields_by_name[field].number, flat.view(np.uint8).data)
         return
     values = getattr(message, field)
     for start in range(0, len(flat), _CHUNK):
         values.extend(flat[start : start + _CHUNK].tolist())
 
 
-def _varint(value: int) -> bytes:
+def is_packed_as_stored(dtype: np.dtype) -> bool:
+    """Tell whether a packed field of such numbers is their bytes; lists of numbers would take ten times the memory."""
+    return dtype.kind in "bf"
+
+
+def put_packed(message: Message, field: int, content: bytes | memoryview) -> None:
+    """Append the bytes of a field, by its number, that is packed, or of bytes or text."""
+    if len(content):
+        message.MergeFromString(b"".join((varint(field << 3 | _LENGTH_DELIMITED), varint(len(content)), content)))
+
+
+def varint(value: int) -> bytes:
+    """Write a number, 0 or more, as protobuf does."""
     parts = bytearray()
     while value > 0x7F:
         parts.append(value & 0x7F | 0x80)

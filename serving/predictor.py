@@ -14,11 +14,14 @@ from serving.codec import CodecError
 from serving.gathering import Gathering
 from serving.mailbox import Mailbox
 from serving.model_ref import ModelRef
+from serving.nan_policy import NanAnswers, refuse_nan
 from serving.offload import Offload
 from serving.permitted_models import PermittedModels
 from serving.priority import KEY as PRIORITY_KEY
 from serving.priority import read_priority
+from serving.recent_requests import RecentRequests
 from serving.scheduler import Job, Scheduler
+from serving.servable import Servable
 from serving.signature import Signature, TensorSpec, input_field
 from serving.status import Code, StatusError, invalid
 from serving.transports.transport import Call
@@ -83,13 +86,34 @@ class Limits:
     """Of its inputs once decoded, and of its outputs."""
     max_batch_rows: int
     allow_unknown_rank: bool = False
+    refuse_nan: bool = False
 
 
 class Predictor:
     """Answers queries. Lives in one event loop."""
 
-    def __init__(self, manager: PermittedModels, scheduler: Scheduler, offload: Offload, limits: Limits) -> None:
+    def __init__(
+        self,
+        manager: PermittedModels,
+        scheduler: Scheduler,
+        offload: Offload,
+        limits: Limits,
+        recent: RecentRequests | None = None,
+        nan_answers: NanAnswers | None = None,
+    ) -> None:
+        """Answer from a manager's models.
+
+        Args:
+            manager: the models, as each caller may see them.
+            scheduler: computes.
+            offload: decodes what is large.
+            limits: what one request may take.
+            recent: is offered what was answered, but for requests that name a version: these stay with it.
+            nan_answers: is shown what was computed.
+        """
         self._manager = manager
+        self._recent = recent
+        self._nan_answers = nan_answers
         self._offload = offload
         self._limits = limits
         self._mailbox = Mailbox()
@@ -115,7 +139,7 @@ class Predictor:
             remaining = _shorter(call.time_remaining(), query.queue_seconds)
             job = Job(
                 lane=(servable.name, servable.version, signature.name),
-                run=partial(answer, servable.engine, signature),
+                run=partial(self._compute, servable, signature),
                 inputs=inputs,
                 record=record,
                 deadline=None if remaining is None else monotonic() + remaining,
@@ -132,7 +156,17 @@ class Predictor:
         outputs = await self._mailbox.wait(future)
         outputs = {name: outputs[name] for name in wanted}
         self._check_size(outputs)
+        if self._recent is not None and query.model.version is None and query.model.label is None:
+            self._recent.offer(servable.name, query.signature, signature, inputs)
         return Answer(servable.name, servable.version, signature, outputs, servable.class_names)
+
+    def _compute(
+        self, servable: Servable, signature: Signature, inputs: Mapping[str, np.ndarray]
+    ) -> dict[str, np.ndarray]:
+        outputs = answer(servable.engine, signature, inputs)
+        if self._nan_answers is not None:
+            self._nan_answers.look(servable.name, outputs)
+        return outputs
 
     async def _read(self, signature: Signature, sources: Inputs) -> tuple[dict[str, np.ndarray], int]:
         """Return the inputs, and how many rows they have."""
@@ -156,6 +190,8 @@ class Predictor:
             with _faults_named(name):
                 arrays[name] = source.read(left)
                 left -= source.nbytes
+            if self._limits.refuse_nan:
+                refuse_nan(name, arrays[name])
         return arrays
 
     def _check_size(self, outputs: Mapping[str, np.ndarray]) -> None:

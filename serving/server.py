@@ -19,9 +19,12 @@ from serving.engines.tensorflow_runtime import set_parallelism
 from serving.interceptors import Drain, Interceptor, intercepted
 from serving.manager import Manager
 from serving.metrics import CallMetrics, LoadMetrics
+from serving.nan_policy import REFUSE
 from serving.offload import Offload
 from serving.permitted_models import PermittedModels
 from serving.predictor import Limits, Predictor
+from serving.recent_gate import RecentGate
+from serving.recent_requests import RecentRequests
 from serving.recorder import Listener, Recorder
 from serving.recording.request_log import RequestLog
 from serving.repository import ModelSource
@@ -105,11 +108,14 @@ class Server:
         self._stopping = threading.Event()
         self._ready = False
         self._config_file = ConfigFile(Path(self.config.model_config_file)) if self.config.model_config_file else None
+        rules = self.config.gate_rules()
+        self._recent = RecentRequests(rules.requests, rules.max_bytes)
         self.manager = Manager(
             self._source(),
             load_engine or self.config.engine_loader(),
             loading=self.config.loading(),
             label_rules=self.config.label_rules(),
+            gate=RecentGate(rules, self._recent),
         )
         self._scheduler = Scheduler.of(self.config)
         self._offload = Offload()
@@ -132,9 +138,16 @@ class Server:
             self._interceptors.append(self._request_log)
         self._interceptors += interceptors
         self._health = HealthService()
-        self._limits = Limits(self.config.max_message_bytes, self.config.max_batch_rows, self.config.allow_unknown_rank)
+        self._limits = Limits(
+            self.config.max_message_bytes,
+            self.config.max_batch_rows,
+            self.config.allow_unknown_rank,
+            refuse_nan=self.config.nan_inputs == REFUSE,
+        )
         self._models = PermittedModels(self.manager, tells_callers_apart=self._access is not None)
-        self._predictor = Predictor(self._models, self._scheduler, self._offload, self._limits)
+        self._predictor = Predictor(
+            self._models, self._scheduler, self._offload, self._limits, self._recent, self._calls.nan_answers
+        )
         every = self._methods()
         if self.config.disable_control_rpcs:
             every = without_control(every, DISABLED)
@@ -165,6 +178,7 @@ class Server:
             if self._http is not None:
                 self.rest_api_port = self._run(self._http.start())
             self.manager.on_change(self._update_health)
+            self.manager.on_change(lambda: self._recent.keep_models(self.manager.models()))
             self.manager.refresh()
         except BaseException:
             self.stop(grace=0)

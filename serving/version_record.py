@@ -42,6 +42,8 @@ class VersionRecord:
     """What the files were when they were loaded, or could not be."""
     stale: str = ""
     """Why its files, which were changed, cannot be loaded, while what they were before answers."""
+    was_refused: bool = False
+    """Whether these files load, but answer recent requests so that they are not to go live."""
     attempts: int = 0
     """How often it was tried in vain to load these files."""
     retry_at: float = 0.0

@@ -78,6 +78,10 @@ class _Collected(Collector):
             "zoo_batch_rows", "Rows of the batches that were computed, padding counted.", ("model",),
             _one_label(calls.batch_rows),
         )  # fmt: skip
+        yield _counter(
+            "zoo_nan_answers", "Batches that were computed with NaN in an output.", ("model",),
+            _one_label(calls.nan_answers.counts.copy()),
+        )  # fmt: skip
         yield GaugeMetricFamily("zoo_requests_running", "Calls that are in the server now.", self._recorder.running)
 
     def _of_models(self) -> Iterator[Metric]:

@@ -8,14 +8,15 @@ from dataclasses import dataclass
 import numpy as np
 from google.protobuf.wrappers_pb2 import StringValue
 
-from serving.codec import CodecError, decode, decoded_size, encode, read_spec
+from serving.codec import CodecError, decode, decoded_size, encode_apart, read_spec
 from serving.offload import Offload
+from serving.payloads import Payload, write_tensors
 from serving.permitted_models import PermittedModels
 from serving.predictor import Answer, Predictor, Query
 from serving.protos import prediction_pb2 as pb
 from serving.protos.tensor_pb2 import TensorProto
 from serving.servable import Servable
-from serving.services.messages import fill_spec, model_of, parse, spec_of
+from serving.services.messages import fill_spec, model_of, parse, parse_tensors, spec_of
 from serving.signature import TensorSpec
 from serving.status import Code, StatusError, invalid
 from serving.transports.transport import Call
@@ -29,6 +30,8 @@ class ProtoSource:
 
     name: str
     proto: TensorProto
+    payload: Payload | None = None
+    """Its numbers, where they were left out of the message."""
 
     @property
     def spec(self) -> TensorSpec:
@@ -45,7 +48,7 @@ class ProtoSource:
     def read(self, max_bytes: int) -> np.ndarray:
         """See Source."""
         with self._faults_in_its_words():
-            return decode(self.proto, max_bytes=max_bytes)
+            return decode(self.proto, self.payload, max_bytes=max_bytes)
 
     @contextlib.contextmanager
     def _faults_in_its_words(self) -> Iterator[None]:
@@ -77,12 +80,14 @@ class PredictService:
 
     async def predict(self, message: bytes, call: Call) -> bytes:
         """Run a servable's signature on the inputs of a PredictRequest. Raises StatusError."""
-        request = await self._offload.run(len(message), lambda: parse(pb.PredictRequest, message))
+        request, payloads = await self._offload.run(
+            len(message), lambda: parse_tensors(pb.PredictRequest, message, "inputs")
+        )
         spec = spec_of(request)
         _check_distinct(request.output_filter)
         query = Query(
             model_of(spec),
-            {name: ProtoSource(name, proto) for name, proto in request.inputs.items()},
+            {name: ProtoSource(name, proto, payloads.get(name)) for name, proto in request.inputs.items()},
             spec.signature_name,
             request.output_filter,
         )
@@ -125,9 +130,8 @@ def _check_distinct(outputs: Sequence[str]) -> None:
 def _response(answer: Answer, *, as_content: bool) -> bytes:
     response = pb.PredictResponse()
     fill_spec(response.model_spec, answer.model, answer.version, answer.signature.name)
-    for name, array in answer.outputs.items():
-        response.outputs[name].CopyFrom(encode(array, as_content=as_content))
-    return response.SerializeToString()
+    tensors = {name: encode_apart(array, as_content=as_content) for name, array in answer.outputs.items()}
+    return write_tensors(response, "outputs", tensors)
 
 
 def _signatures(servable: Servable) -> bytes:
