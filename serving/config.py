@@ -22,7 +22,6 @@ from serving.recording.request_log import RequestLogConfig
 from serving.repository import Repository, VersionPolicy
 from serving.status import ServerError
 from serving.version_labels import LabelRules
-from zoo.errors import did_you_mean
 
 
 def _threads() -> int:
@@ -167,21 +166,23 @@ class ServerConfig:
             raise ServerError(f"admin_port {self.admin_port}: expected 0 (any free one) to 65535")
         if self.port and self.port == self.rest_api_port:
             raise ServerError(f"rest_api_port {self.rest_api_port} cannot be same as port: choose another for HTTP")
-        for name, smallest in _SMALLEST.items():
-            value = getattr(self, name)
-            if value is not None and not value >= smallest:
-                raise ServerError(f"{name} {value}: expected " + (f"at least {smallest}" if smallest else "0 or more"))
+        self._check_fields()
         if self.batching_parameters is not None and not self.enable_batching:
             raise ServerError("batching_parameters are set without setting enable_batching to true")
         if not self.tags():
             raise ServerError(f"saved_model_tags {self.saved_model_tags!r}: expected at least one, such as 'serve'")
-        if self.engine not in ENGINES:
-            raise ServerError(f"engine {self.engine!r}: {did_you_mean(self.engine, ENGINES)}")
-        if self.nan_inputs not in (ACCEPT, REFUSE):
-            raise ServerError(f"nan_inputs {self.nan_inputs!r}: expected {ACCEPT!r} or {REFUSE!r}")
         self.version_policy()
         self.request_log()
         self.gate_rules()
+
+    def _check_fields(self) -> None:
+        for name, smallest in _SMALLEST.items():
+            value = getattr(self, name)
+            if value is not None and not value >= smallest:
+                raise ServerError(f"{name} {value}: expected " + (f"at least {smallest}" if smallest else "0 or more"))
+        for name, known in (("engine", ENGINES), ("nan_inputs", (ACCEPT, REFUSE))):
+            if getattr(self, name) not in known:
+                raise ServerError(f"{name} {getattr(self, name)!r}: expected {' or '.join(map(repr, known))}")
 
     def gate_rules(self) -> GateRules:
         """Return what a new version has to do with recent requests. Raises ServerError on a bad value."""

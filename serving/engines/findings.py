@@ -10,6 +10,8 @@ PARITY_SIZES = (1, 2, 7, 32)
 LITERT, FROZEN, SAVED_MODEL = "litert", "frozen", "saved_model"
 _CLEARLY = 0.8
 """What share of another's time something has to take to be preferred to it: less is noise."""
+_CLEARLY_TENSORFLOW = 0.6
+"""The same, where TensorFlow would take the place of LiteRT: it takes 500 MB of memory, and 2 s at the start."""
 
 
 @dataclass(frozen=True)
@@ -71,12 +73,16 @@ def choose(found: SignatureFindings, engine: str | None = None) -> tuple[Route, 
     for rows in SIZES:
         best = routes[-1].contender if routes else None
         for each in candidates:
-            if best is None or _spent(each, rows) < _CLEARLY * _spent(best, rows):
+            if best is None or _spent(each, rows) < _needed(each, best) * _spent(best, rows):
                 best = each
         if best is not None and (not routes or best is not routes[-1].contender):
             # A size stands for those up to halfway, as ratios go, to its neighbours.
             routes.append(Route(1 if not routes else rows // 2, best))
     return tuple(routes)
+
+
+def _needed(challenger: Contender, best: Contender) -> float:
+    return _CLEARLY_TENSORFLOW if best.engine == LITERT != challenger.engine else _CLEARLY
 
 
 def _spent(contender: Contender, rows: int) -> float:

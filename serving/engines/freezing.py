@@ -6,15 +6,15 @@ from dataclasses import dataclass
 from typing import Any
 
 from serving.engines.frozen_file import FrozenSignature
-from serving.engines.joint_function import writing_operations
+from serving.engines.joint_function import operations, writing_operations
 
 _SHARED = 1024
 """Bytes from which a constant of several signatures is kept once."""
 _PIECE = 256 << 10
 """Bytes from which a constant is a piece of its own."""
 _CPU = "/device:CPU:0"
-_HARMLESS = ("Assert", "If", "PartitionedCall", "StatefulPartitionedCall", "While")
-"""Operations that count as stateful though they keep nothing; functions that they call are looked at too."""
+_CHECKS = ("Assert", "If", "StatefulPartitionedCall", "While")
+"""Operations that count as stateful though they keep nothing: they check values, or call functions that may."""
 
 Signatures = Mapping[str, Callable[..., Any]]
 
@@ -52,17 +52,21 @@ def freeze(signatures: Signatures) -> Frozen:
             refused[name] = f"TensorFlow cannot freeze it: {error}"[:300]
     if not found:
         return Frozen({}, (), refused)
-    definition = _optimized(tf, joined.graph, [tensor for each in found.values() for tensor in each.outputs.values()])
+    definition = _optimized(tf, joined.graph, [name for each in found.values() for name in _fetched(each)])
     _drop_orders(definition)
     kept = {}
     for name, each in found.items():
-        needed = _placeholders_behind(definition, each.outputs.values())
+        needed = _placeholders_behind(definition, _fetched(each))
         inputs = {key: tensor for key, tensor in each.inputs.items() if _node(tensor) in needed}
         if len(inputs) == len(needed):
-            kept[name] = FrozenSignature(inputs, each.outputs)
+            kept[name] = FrozenSignature(inputs, each.outputs, each.checks)
         else:
             refused[name] = "its graph cannot be told from those of other signatures"
     return Frozen(kept, tuple(_in_pieces(tf, definition)), refused)
+
+
+def _fetched(signature: FrozenSignature) -> list[str]:
+    return [*signature.outputs.values(), *signature.checks]
 
 
 class _JoinedGraph:
@@ -80,13 +84,16 @@ class _JoinedGraph:
         if written := writing_operations(function.graph.as_graph_def()):
             raise NotFreezableError(f"it writes variables or tables ({', '.join(written)})")
         frozen = convert_variables_to_constants_v2(function, lower_control_flow=False)
-        inputs = dict(zip(sorted(function.structured_input_signature[1]), frozen.inputs, strict=True))
+        names = sorted(function.structured_input_signature[1])
+        if len(frozen.inputs) > len(names):
+            raise NotFreezableError("it has tables, or other things that are no weights")
+        inputs = dict(zip(names, frozen.inputs, strict=True))
         outputs = dict(zip(sorted(function.structured_outputs), frozen.outputs, strict=True))
         definition = frozen.graph.as_graph_def()
-        _refuse_state(definition, {tensor.op.name for tensor in inputs.values()})
-        names = {tensor.op.name: (key, tensor.dtype.name, str(tensor.shape)) for key, tensor in inputs.items()}
+        _refuse_state(definition)
+        kinds = {tensor.op.name: (key, tensor.dtype.name, str(tensor.shape)) for key, tensor in inputs.items()}
         prefix = f"s{len(self.graph.get_operations())}"
-        places = self._import(definition, prefix, names)
+        places = self._import(definition, prefix, kinds)
 
         def place(tensor: Any) -> str:
             return str(places[tensor.op.name].name) if tensor.op.name in places else f"{prefix}/{tensor.name}"
@@ -94,6 +101,7 @@ class _JoinedGraph:
         return FrozenSignature(
             {key: place(tensor) for key, tensor in inputs.items()},
             {key: place(tensor) for key, tensor in outputs.items()},
+            tuple(f"{prefix}/{node.name}" for node in definition.node if node.op in _CHECKS),
         )
 
     def _import(self, definition: Any, prefix: str, inputs: Mapping[str, tuple[str, ...]]) -> Mapping[str, Any]:
@@ -129,21 +137,16 @@ def _identity(node: Any, inputs: Mapping[str, tuple[str, ...]]) -> tuple[object,
     return ("Const", hashlib.sha256(node.attr["value"].SerializeToString()).hexdigest())
 
 
-def _refuse_state(definition: Any, inputs: set[str]) -> None:
+def _refuse_state(definition: Any) -> None:
     from tensorflow.python.framework import op_def_registry
 
-    functions = [function.node_def for function in definition.library.function]
-    for node in (node for nodes in (definition.node, *functions) for node in nodes):
-        if node.op in _HARMLESS:
-            continue
-        operation = op_def_registry.get(node.op)
-        if operation is None and node.op not in {each.signature.name for each in definition.library.function}:
-            raise NotFreezableError(f"it has the operation {node.op}, which TensorFlow does not know")
-        if operation is not None and operation.is_stateful:
-            raise NotFreezableError(f"it has the operation {node.op}, which keeps a state")
-    for node in definition.node:
-        if node.op == "Placeholder" and node.name not in inputs:
-            raise NotFreezableError("it has tables, or other things that are no weights")
+    functions = {each.signature.name for each in definition.library.function}
+    for name in sorted(operations(definition).difference(_CHECKS, functions)):
+        known = op_def_registry.get(name)
+        if known is None:
+            raise NotFreezableError(f"it has the operation {name}, which TensorFlow does not know")
+        if known.is_stateful:
+            raise NotFreezableError(f"it has the operation {name}, which keeps a state")
 
 
 def _optimized(tf: Any, graph: Any, outputs: list[str]) -> Any:
@@ -162,11 +165,11 @@ def _optimized(tf: Any, graph: Any, outputs: list[str]) -> Any:
 
 
 def _drop_orders(definition: Any) -> None:
-    """Forget what is to be computed before what: it matters to assertions alone, where nothing keeps a state.
+    """Forget what is to be computed before what: it matters to checks alone, where nothing keeps a state.
 
     What folds constants ties them to inputs in this way, and signatures that share such a constant to one another's inputs.
     """
-    if any(node.op == "Assert" for node in definition.node):
+    if any(node.op in _CHECKS for node in definition.node):
         return
     for node in definition.node:
         tied = [name for name in node.input if not name.startswith("^")]

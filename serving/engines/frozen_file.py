@@ -21,6 +21,8 @@ class FrozenSignature:
     """Tensors of the graph by input; those that no output depends on are left out."""
     outputs: Mapping[str, str]
     """Tensors of the graph by output."""
+    checks: tuple[str, ...] = ()
+    """Operations that no output depends on, and that refuse values."""
 
 
 @dataclass(frozen=True)

@@ -76,16 +76,17 @@ class FrozenGraphEngine:
                 options = _callable_options(
                     feeds=list(self._feeds(names)),
                     fetches=[tensor for name in names for tensor in self._signatures[name].outputs.values()],
+                    targets=[check for name in names for check in self._signatures[name].checks],
                 )
                 # Half the overhead of the public `make_callable`, which sorts fetches anew at every call.
                 self._calls[names] = self._session._make_callable_from_options(options)  # noqa: SLF001
         return self._calls[names]
 
 
-def _callable_options(*, feeds: Sequence[str], fetches: Sequence[str]) -> Any:
+def _callable_options(*, feeds: Sequence[str], fetches: Sequence[str], targets: Sequence[str]) -> Any:
     from tensorflow.core.protobuf import config_pb2
 
-    return config_pb2.CallableOptions(feed=feeds, fetch=fetches)
+    return config_pb2.CallableOptions(feed=feeds, fetch=fetches, target=targets)
 
 
 def _import(tf: Any, folder: Path) -> Any:

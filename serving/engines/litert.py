@@ -26,19 +26,21 @@ class LiteRTEngine:
     variant = "litert"
     """Its name in a passport, which says how much its answers may differ from the SavedModel's."""
 
-    def __init__(self, version: Path, *, interpreters: int = 1, threads: int = 1) -> None:
+    def __init__(self, version: Path, *, interpreters: int = 1, threads: int = 1, only: str | None = None) -> None:
         """Load a version folder.
 
         Args:
             version: what holds a model.tflite.
             interpreters: how many calls are computed at once, at most.
             threads: that compute one call.
+            only: what its signature is called, where that is not as the file has it.
 
         Raises:
             ServerError: it cannot be loaded.
         """
         self._file = TFLiteFile(version)
         self._threads = threads
+        self._only = only
         self._guard: ShapeGuard | None = None
         self._is_fast = True
         self._guard_shapes()
@@ -48,10 +50,11 @@ class LiteRTEngine:
 
     def outputs(self, signature: str) -> Tensors:
         """Return the outputs of a signature, by name."""
-        return self._outputs[signature]
+        return self._outputs[self._stored(signature)]
 
     def run(self, signature: str, inputs: Mapping[str, np.ndarray]) -> Arrays:
         """See Engine."""
+        signature = self._stored(signature)
         shapes = {name: array.shape for name, array in inputs.items()}
         if self._guard is not None:
             self._guard.check(shapes)
@@ -99,6 +102,9 @@ class LiteRTEngine:
         except BaseException:
             self._lose_one()
             raise
+
+    def _stored(self, signature: str) -> str:
+        return signature if self._only is None else next(iter(self._outputs))
 
     def _interpreter(self) -> "_Interpreter":
         return _Interpreter(self._file.interpreter(fast=self._is_fast, threads=self._threads))

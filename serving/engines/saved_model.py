@@ -32,10 +32,9 @@ class SavedModelEngine:
     def __init__(self, version: Path, tags: AbstractSet[str] = frozenset({SERVE_TAG})) -> None:
         """Load a version folder, the graph of these tags. Raises ServerError where TensorFlow cannot."""
         tf = self._tf = tensorflow()
-        self.tags = frozenset(read_graph(version, tags).meta_info_def.tags)
-        """All those of the graph that was loaded."""
+        graph = read_graph(version, tags)
         try:
-            self._model: Any = tf.saved_model.load(str(version), tags=set(self.tags))
+            self._model: Any = tf.saved_model.load(str(version), tags=set(graph.meta_info_def.tags))
         except Exception as error:
             raise ServerError(f"TensorFlow cannot load {version}: {_first_line(error)}") from error
         self._joined: dict[tuple[str, ...], Callable[..., Any] | None] = {}

@@ -95,6 +95,8 @@ def refusals(tf: Any) -> Iterator[None]:
 def _reason(error: Exception) -> str:
     """Return what an operation complained about, without the paths of its definition: the line before the node's name."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    if len(lines) == 1:
+        return lines[0][:300]
     for before, line in itertools.pairwise(lines):
         if line.startswith("[[{{"):
             return before[:300]

@@ -61,7 +61,8 @@ class VersionEngines:
             return FrozenGraphEngine(place)
         if contender.engine == SAVED_MODEL:
             return SavedModelEngine(subject.version, subject.tags)
-        engine = LiteRTEngine(place, interpreters=self._files.interpreters, threads=contender.threads)
+        only = signature if contender.folder else None
+        engine = LiteRTEngine(place, interpreters=self._files.interpreters, threads=contender.threads, only=only)
         labels = missing_labels(subject.signatures[signature], engine.outputs(signature), subject.passport)
         return LabelledEngine(engine, labels) if labels else engine
 

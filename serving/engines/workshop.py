@@ -103,9 +103,10 @@ class Workshop:
 
     def _hold_converted(self, name: str, folder: str) -> None:
         """Convert a signature, and hold it against the SavedModel."""
-        convert(self._version, self._model.tags, name, self._model.function(name), self._folder / folder)
+        convert(self._model.function(name), self._folder / folder)
         for threads in self._thread_counts():
-            self._hold(name, Contender(LITERT, threads, folder), LiteRTEngine(self._folder / folder, threads=threads))
+            engine = LiteRTEngine(self._folder / folder, threads=threads, only=name)
+            self._hold(name, Contender(LITERT, threads, folder), engine)
         if not any(found.folder == folder for found, _ in self._signatures[name].contenders):
             shutil.rmtree(self._folder / folder)
 

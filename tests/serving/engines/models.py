@@ -25,7 +25,7 @@ class Several(tf.Module):
     )
     def project(self, b: tf.Tensor, a: tf.Tensor) -> dict[str, tf.Tensor]:
         scores = b @ self.weights + tf.cast(a, tf.float32)[:, None]
-        return {"scores": scores, "best": tf.argmax(scores, 1), "total": tf.reduce_sum(scores), "a": a}
+        return {"scores": scores, "best": tf.argmax(scores, 1), "total": tf.reduce_sum(scores)}
 
     @tf.function(input_signature=[tf.TensorSpec([None, 3], tf.float32, name="b")])
     def sign(self, b: tf.Tensor) -> dict[str, tf.Tensor]:
