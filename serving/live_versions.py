@@ -4,6 +4,7 @@ import contextlib
 import threading
 from collections.abc import Callable, Collection, Iterator, Mapping
 
+from serving.engines.engine import Engine
 from serving.model_ref import ModelRef
 from serving.servable import Servable
 from serving.status import Code, StatusError, invalid
@@ -53,6 +54,16 @@ class LiveVersions:
         with self._lock:
             versions = self._models.get(name, {})
             return [VersionStatus(v, r.state, r.error) for v, r in sorted(versions.items(), reverse=True)]
+
+    def engines(self) -> dict[tuple[str, int], Engine]:
+        """Return what executes loaded versions, by model and number."""
+        with self._lock:
+            return {
+                (name, version): record.servable.engine
+                for name, versions in self._models.items()
+                for version, record in versions.items()
+                if record.servable is not None
+            }
 
     def models(self) -> dict[str, bool]:
         """Return whether each known model has a live version."""

@@ -15,7 +15,7 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from time import monotonic
 
-from serving.engines.engine import EngineLoader
+from serving.engines.engine import Engine, EngineLoader
 from serving.live_versions import Listener, LiveVersions
 from serving.loader import Loader, Loading
 from serving.model_ref import ModelRef
@@ -226,6 +226,10 @@ class Manager:
     def models(self) -> dict[str, bool]:
         """Return whether each known model has a live version."""
         return self._versions.models()
+
+    def engines(self) -> dict[tuple[str, int], Engine]:
+        """Return what executes loaded versions, by model and number."""
+        return self._versions.engines()
 
     def labels(self, name: str) -> dict[str, int]:
         """Return the versions of a model by their labels."""
