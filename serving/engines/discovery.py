@@ -11,7 +11,7 @@ from pathlib import Path
 
 from serving.engines.child import ChildError, run_child
 from serving.engines.findings import FROZEN, LITERT, SAVED_MODEL, Contender, Findings, SignatureFindings
-from serving.engines.findings_cache import FindingsCache, cores, key_of
+from serving.engines.findings_cache import FindingsCache, checksums, cores, key_of
 from serving.engines.own_file import try_own_file
 from serving.engines.work_order import RESULT, STEP, WorkOrder
 from serving.signature import Signature
@@ -97,7 +97,7 @@ class Discovery:
             else:
                 for name in (RESULT, STEP):
                     (staging / name).unlink()
-                return Findings(found.signatures, hash_files(staging))
+                return Findings(found.signatures, checksums(staging))
 
 
 def _saved_model_alone(subject: Subject, reason: str) -> Findings:

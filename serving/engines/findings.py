@@ -48,8 +48,8 @@ class Findings:
     """What there is to run a version."""
 
     signatures: Mapping[str, SignatureFindings]
-    files: Mapping[str, str] = field(default_factory=dict)
-    """sha256 of the files that were made, by their paths."""
+    files: Mapping[str, int] = field(default_factory=dict)
+    """CRC-32C of the files that were made, by their paths."""
 
 
 @dataclass(frozen=True)

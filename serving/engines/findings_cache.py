@@ -13,9 +13,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from pathlib import Path
 
+import google_crc32c
+
 from serving.engines.findings import Findings
-from zoo.artifact import hash_files
-from zoo.errors import ArtifactError
 from zoo.typed_json import read
 
 logger = logging.getLogger(__name__)
@@ -24,6 +24,7 @@ FORMAT = 1
 _FILE = "findings.json"
 _STAGING = ".making-"
 MOST_BYTES = 4 << 30
+_CHUNK = 1 << 20
 _LIBRARIES = ("keras-zoo", "tensorflow", "ai-edge-litert", "numpy")
 
 
@@ -89,10 +90,10 @@ class FindingsCache:
         try:
             data = json.loads((folder / _FILE).read_bytes())
             findings: Findings = read(Findings, data)
-            made = {name: sha for name, sha in hash_files(folder).items() if name != _FILE}
+            made = checksums(folder)
         except FileNotFoundError:
             return None
-        except (OSError, ValueError, TypeError, KeyError, RecursionError, ArtifactError) as error:
+        except (OSError, ValueError, TypeError, KeyError, RecursionError) as error:
             _remove_damaged(folder, str(error))
             return None
         if made != findings.files:
@@ -143,6 +144,20 @@ class FindingsCache:
 
     def _place(self) -> Path:
         return self._folder or cache_folder()
+
+
+def checksums(folder: Path) -> dict[str, int]:
+    """Return the CRC-32C of the files in a folder of findings, by their paths; a hash would take ten times as long."""
+    found = {}
+    for path in folder.rglob("*"):
+        name = path.relative_to(folder).as_posix()
+        if name != _FILE and path.is_file():
+            total = 0
+            with path.open("rb") as file:
+                while chunk := file.read(_CHUNK):
+                    total = google_crc32c.extend(total, chunk)
+            found[name] = total
+    return found
 
 
 def _remove_damaged(folder: Path, reason: str) -> None:

@@ -90,18 +90,35 @@ def _callable_options(*, feeds: Sequence[str], fetches: Sequence[str], targets: 
 
 
 def _import(tf: Any, folder: Path) -> Any:
-    """Return the graph. In pieces, since the interpreter stands still while TensorFlow reads one: 1 ms for each MB."""
+    """Return the graph. In pieces, since the interpreter stands still while TensorFlow reads one: 0.5 ms for each MB."""
     graph = tf.Graph()
     tensors: dict[str, Any] = {}
+    pieces = read_graph_pieces(folder)
+    piece = next(pieces, b"")
+    for following in pieces:
+        tensors |= _import_constants(graph, piece)
+        piece = following
+    definition = tf.compat.v1.GraphDef.FromString(piece)
+    used = {name for node in definition.node for name in node.input if name in tensors}
     with graph.as_default():
-        for piece in read_graph_pieces(folder):
-            definition = tf.compat.v1.GraphDef.FromString(piece)
-            used = {name for node in definition.node for name in node.input if name in tensors}
-            tf.graph_util.import_graph_def(definition, name="", input_map={name: tensors[name] for name in used})
-            tensors |= {
-                node.name: graph.get_tensor_by_name(f"{node.name}:0") for node in definition.node if node.op == "Const"
-            }
+        tf.graph_util.import_graph_def(definition, name="", input_map={name: tensors[name] for name in used})
     return graph
+
+
+def _import_constants(graph: Any, piece: bytes) -> dict[str, Any]:
+    """Import constants into a graph. Returns their tensors, by name.
+
+    As the public `import_graph_def` does it, but for three copies of the weights in Python.
+    """
+    from tensorflow.python.client import pywrap_tf_session
+    from tensorflow.python.framework import c_api_util
+
+    options = c_api_util.ScopedTFImportGraphDefOptions()
+    with graph._c_graph.get() as inside, c_api_util.tf_buffer(piece) as content:  # noqa: SLF001
+        results = pywrap_tf_session.TF_GraphImportGraphDefWithResults(inside, content, options.options)
+        c_api_util.ScopedTFImportGraphDefResults(results)
+    added = graph._add_new_tf_operations(compute_devices=False)  # noqa: SLF001
+    return {operation.name: operation.outputs[0] for operation in added}
 
 
 def _config(tf: Any) -> Any:

@@ -7,8 +7,7 @@ from pathlib import Path
 import pytest
 
 from serving.engines.findings import Contender, Findings, SignatureFindings, choose, describe
-from serving.engines.findings_cache import FindingsCache, cache_folder, key_of
-from zoo.artifact import hash_files
+from serving.engines.findings_cache import FindingsCache, cache_folder, checksums, key_of
 
 
 def contender(engine: str, *times: float, threads: int = 1) -> Contender:
@@ -56,7 +55,7 @@ FOUND = Findings({"serving_default": SignatureFindings((LITERT,), {"frozen": "it
 def keep(cache: FindingsCache, key: str, findings: Findings = FOUND, *, size: int = 10) -> Path:
     with cache.staging() as staging:
         (staging / "frozen.graph").write_bytes(bytes(size))
-        return cache.keep(key, dataclasses.replace(findings, files=hash_files(staging)), staging)
+        return cache.keep(key, dataclasses.replace(findings, files=checksums(staging)), staging)
 
 
 def test_findings_are_remembered_with_their_files(tmp_path: Path) -> None:
