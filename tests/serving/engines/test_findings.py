@@ -101,11 +101,11 @@ def test_where_nothing_can_be_written_findings_are_used_once(tmp_path: Path) -> 
 
 
 def test_what_was_used_longest_ago_goes_first(tmp_path: Path) -> None:
-    cache = FindingsCache(tmp_path, most_bytes=2500)
+    cache = FindingsCache(tmp_path, most_bytes=25_000)
     for number, name in enumerate(("first", "second")):
-        os.utime(keep(cache, name, size=500), (number, number))
+        os.utime(keep(cache, name, size=10_000), (number, number))
     cache.find("first")  # now the one that was used last
-    keep(cache, "third", size=500)
+    keep(cache, "third", size=10_000)
     assert {path.name for path in tmp_path.iterdir()} == {"first", "third"}
 
 
