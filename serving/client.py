@@ -12,10 +12,11 @@ from google.protobuf.message import Message
 from google.protobuf.wrappers_pb2 import StringValue
 from grpc_health.v1 import health_pb2
 
-from serving.codec import CodecError, decode, encode_apart
-from serving.payloads import read_tensors, write_tensors
+from serving.codec import CodecError, decode
+from serving.payloads import read_tensors
 from serving.protos import prediction_pb2 as pb
 from serving.signature import DEFAULT_SIGNATURE, Signature, to_signatures
+from serving.tensor_map import write_tensors
 from serving.wire import (
     CONTENT_KEY,
     GET_MODEL_METADATA,
@@ -30,6 +31,7 @@ from zoo.errors import ZooError, did_you_mean
 
 _UNLIMITED = [("grpc.max_send_message_length", -1), ("grpc.max_receive_message_length", -1)]
 _METADATA = ((CONTENT_KEY, "1"),)
+_INPUTS = pb.PredictRequest.INPUTS_FIELD_NUMBER
 _MAX_REPLY = 1 << 40  # what a server answers was asked for
 
 M = TypeVar("M", bound=Message)
@@ -76,7 +78,12 @@ class Client:
             target: `host:port`.
             credentials: TLS, from `grpc.ssl_channel_credentials`; None for plain text.
             token: sent with every call, where the server asks for one. Without TLS, others can read it on the way.
+
+        Raises:
+            CallError: the token cannot be sent.
         """
+        if token is not None and not (token.isascii() and token.isprintable()):
+            raise CallError("UNAUTHENTICATED", "the token holds a line end, or what is no ASCII: it cannot be sent")
         self.target = target
         self._metadata = (*_METADATA, *((("authorization", f"Bearer {token}"),) if token is not None else ()))
         if credentials is None:
@@ -118,8 +125,8 @@ class Client:
             inputs if isinstance(inputs, Mapping) else {self._only_input(model, version, signature, timeout): inputs}
         )
         request = pb.PredictRequest(model_spec=_spec(model, version, signature), output_filter=outputs)
-        tensors = {name: encode_apart(np.asarray(array)) for name, array in arrays.items()}
-        reply = self._call(PREDICT, write_tensors(request, "inputs", tensors), timeout)
+        tensors = {name: np.asarray(array) for name, array in arrays.items()}
+        reply = self._call(PREDICT, write_tensors(request.SerializeToString(), _INPUTS, tensors), timeout)
         response, payloads = read_tensors(pb.PredictResponse, reply, "outputs")
         try:
             return {
@@ -169,7 +176,7 @@ class Client:
         watch = self._channel.unary_stream(HEALTH_WATCH)
         request = health_pb2.HealthCheckRequest(service=model).SerializeToString()
         try:
-            for message in watch(request, timeout=timeout, wait_for_ready=True):
+            for message in watch(request, timeout=timeout, wait_for_ready=True, metadata=self._metadata):
                 if health_pb2.HealthCheckResponse.FromString(message).status == health_pb2.HealthCheckResponse.SERVING:
                     return
         except grpc.RpcError as error:

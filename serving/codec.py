@@ -73,15 +73,7 @@ def array_dtype_name(array: np.ndarray) -> str:
 
 
 def encode(array: np.ndarray, *, as_content: bool = True) -> pb.TensorProto:
-    """Write an array as a message; see `encode_apart`. Raises CodecError."""
-    proto, payload = encode_apart(array, as_content=as_content)
-    if payload is not None:
-        put_packed(proto, payload.field, payload.content)
-    return proto
-
-
-def encode_apart(array: np.ndarray, *, as_content: bool = True) -> tuple[pb.TensorProto, Payload | None]:
-    """Write an array as a message and, apart from it, its numbers where they are the bytes of the array.
+    """Write an array as a message.
 
     Args:
         array: any shape; numbers, booleans, or strings (object arrays of bytes or str, or NumPy's own string dtypes).
@@ -91,27 +83,45 @@ def encode_apart(array: np.ndarray, *, as_content: bool = True) -> tuple[pb.Tens
     Raises:
         CodecError: the array is of a dtype that TensorProto does not have.
     """
-    proto = pb.TensorProto()
-    proto.tensor_shape.dim.extend(pb.TensorShapeProto.Dim(size=size) for size in array.shape)
-    if array.dtype.kind in "OSU":
-        proto.dtype = pb.DT_STRING
+    proto = header(array.dtype, array.shape)
+    field = payload_field(array.dtype, as_content=as_content)
+    if proto.dtype == pb.DT_STRING:
         proto.string_val.extend(_bytes(item) for item in array.ravel().tolist())
-        return proto, None
-    wire = _WIRE.get(array.dtype.newbyteorder("="))
+    elif field is not None:
+        put_packed(proto, field, payload_of(array))
+    else:
+        wire = _WIRE[array.dtype.newbyteorder("=")]
+        flat = np.ascontiguousarray(array, dtype=array.dtype.newbyteorder("<")).reshape(-1)
+        put_numbers(proto, wire.field, flat.view(wire.bits) if wire.bits else flat)
+    return proto
+
+
+def header(dtype: np.dtype, shape: tuple[int, ...]) -> pb.TensorProto:
+    """Write what an array is, without what it holds. Raises CodecError where its dtype cannot be sent."""
+    proto = pb.TensorProto()
+    proto.tensor_shape.dim.extend(pb.TensorShapeProto.Dim(size=size) for size in shape)
+    if dtype.kind in "OSU":
+        proto.dtype = pb.DT_STRING
+        return proto
+    wire = _WIRE.get(dtype.newbyteorder("="))
     if wire is None:
-        raise CodecError(f"arrays of {array.dtype} cannot be sent; convert to one of {', '.join(map(str, _WIRE))}")
+        raise CodecError(f"arrays of {dtype} cannot be sent; convert to one of {', '.join(map(str, _WIRE))}")
     proto.dtype = wire.code
-    flat = np.ascontiguousarray(array, dtype=array.dtype.newbyteorder("<")).reshape(-1)
-    if as_content:
-        return proto, Payload(_CONTENT, flat.view(np.uint8).data)
-    if flat.dtype.kind == "c":
-        flat = flat.view(flat.real.dtype)
-    elif wire.bits:
-        flat = flat.view(wire.bits)
-    if is_packed_as_stored(flat.dtype):
-        return proto, Payload(_FIELDS[wire.field].number, flat.view(np.uint8).data)
-    put_numbers(proto, wire.field, flat)
-    return proto, None
+    return proto
+
+
+def payload_field(dtype: np.dtype, *, as_content: bool) -> int | None:
+    """Return the number of the field that `payload_of` an array belongs in; None where it is written number by number."""
+    wire = _WIRE.get(dtype.newbyteorder("="))
+    if wire is None or as_content:
+        return None if wire is None else _CONTENT
+    return _FIELDS[wire.field].number if is_packed_as_stored(np.dtype(wire.bits or dtype)) else None
+
+
+def payload_of(array: np.ndarray) -> memoryview:
+    """Return the bytes of an array of numbers as they travel: not copied where they are so already."""
+    little = np.ascontiguousarray(array, dtype=array.dtype.newbyteorder("<"))
+    return little.reshape(-1).view(np.uint8).data
 
 
 def _bytes(item: object) -> bytes:

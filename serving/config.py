@@ -156,16 +156,7 @@ class ServerConfig:
     """Whether versions bring their own, with `enable_batching`."""
 
     def __post_init__(self) -> None:
-        if not 0 <= self.port <= 65535:
-            raise ServerError(f"port {self.port}: expected 0 (any free one) to 65535")
-        if not -1 <= self.rest_api_port <= 65535:
-            raise ServerError(
-                f"rest_api_port {self.rest_api_port}: expected 0 (none), -1 (any free one), or 1 to 65535"
-            )
-        if self.admin_port is not None and not 0 <= self.admin_port <= 65535:
-            raise ServerError(f"admin_port {self.admin_port}: expected 0 (any free one) to 65535")
-        if self.port and self.port == self.rest_api_port:
-            raise ServerError(f"rest_api_port {self.rest_api_port} cannot be same as port: choose another for HTTP")
+        self._check_ports()
         self._check_fields()
         if self.batching_parameters is not None and not self.enable_batching:
             raise ServerError("batching_parameters are set without setting enable_batching to true")
@@ -184,6 +175,20 @@ class ServerConfig:
             if getattr(self, name) not in known:
                 raise ServerError(f"{name} {getattr(self, name)!r}: expected {' or '.join(map(repr, known))}")
 
+    def _check_ports(self) -> None:
+        if not 0 <= self.port <= 65535:
+            raise ServerError(f"port {self.port}: expected 0 (any free one) to 65535")
+        if not -1 <= self.rest_api_port <= 65535:
+            raise ServerError(
+                f"rest_api_port {self.rest_api_port}: expected 0 (none), -1 (any free one), or 1 to 65535"
+            )
+        if self.admin_port is not None and not 0 <= self.admin_port <= 65535:
+            raise ServerError(f"admin_port {self.admin_port}: expected 0 (any free one) to 65535")
+        if self.admin_port and self.admin_port in (self.port, self.rest_api_port):
+            raise ServerError(f"admin_port {self.admin_port}: everybody's port is the same, choose another")
+        if self.port and self.port == self.rest_api_port:
+            raise ServerError(f"rest_api_port {self.rest_api_port} cannot be same as port: choose another for HTTP")
+
     def gate_rules(self) -> GateRules:
         """Return what a new version has to do with recent requests. Raises ServerError on a bad value."""
         return GateRules(self.gate_requests, self.gate_max_bytes, self.gate_max_difference, self.gate_max_flips)
@@ -197,7 +202,7 @@ class ServerConfig:
             rate=self.request_log_rate,
             max_bytes=self.request_log_max_bytes,
             keep=self.request_log_keep,
-            redacted=frozenset(name for name in self.request_log_redact.split(",") if name),
+            redacted=frozenset(name for each in self.request_log_redact.split(",") if (name := each.strip())),
         )
 
     def tags(self) -> frozenset[str]:

@@ -13,17 +13,17 @@ from serving.status import invalid
 ACCEPT, REFUSE = "accept", "refuse"
 
 
-def refuse_nan(name: str, array: np.ndarray) -> None:
+def refuse_nan(inputs: Mapping[str, np.ndarray]) -> None:
     """Raise StatusError, INVALID_ARGUMENT, where an input holds NaN, saying how many and where the first one is."""
-    if not _holds_nan(array):
-        return
-    found = np.isnan(array)
-    place = [int(index) for index in np.unravel_index(int(found.argmax()), found.shape)]
-    raise invalid(
-        f"input {name!r} has NaN in {int(found.sum())} of {found.size} places, the first at {place}: this server takes "
-        "numbers alone (--nan_inputs=accept takes NaN too)",
-        field=input_field(name),
-    )
+    for name, array in inputs.items():
+        if _holds_nan(array):
+            found = np.isnan(array)
+            place = [int(index) for index in np.unravel_index(int(found.argmax()), found.shape)]
+            raise invalid(
+                f"input {name!r} has NaN in {int(found.sum())} of {found.size} places, the first at {place}: this server "
+                "takes numbers alone (--nan_inputs=accept takes NaN too)",
+                field=input_field(name),
+            )
 
 
 class NanAnswers:

@@ -3,7 +3,8 @@
 import numpy as np
 from google.protobuf.message import Message
 
-_LENGTH_DELIMITED = 2
+LENGTH_DELIMITED = 2
+"""The type of a field of bytes, text, a message or packed numbers."""
 _CHUNK = 1 << 16
 
 
@@ -31,7 +32,12 @@ def is_packed_as_stored(dtype: np.dtype) -> bool:
 def put_packed(message: Message, field: int, content: bytes | memoryview) -> None:
     """Append the bytes of a field, by its number, that is packed, or of bytes or text."""
     if len(content):
-        message.MergeFromString(b"".join((varint(field << 3 | _LENGTH_DELIMITED), varint(len(content)), content)))
+        message.MergeFromString(b"".join((start_of(field, len(content)), content)))
+
+
+def start_of(field: int, length: int) -> bytes:
+    """Write what stands before a field of so many bytes."""
+    return varint(field << 3 | LENGTH_DELIMITED) + varint(length)
 
 
 def varint(value: int) -> bytes:

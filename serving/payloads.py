@@ -5,19 +5,19 @@ of both. Here the numbers go from the array into the serialized message, and are
 Source of the format: https://protobuf.dev/programming-guides/encoding/.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TypeVar
 
 from google.protobuf.message import Message
 
-from serving.packed import varint
+from serving.packed import LENGTH_DELIMITED, start_of
 from serving.protos.tensor_pb2 import TensorProto
 
 LARGE = 1 << 12
 """Bytes of a payload below which it is not worth while to look for it."""
-_KEY, _VALUE = 1, 2  # of an entry of a map
-_LENGTH_DELIMITED = 2
+KEY, VALUE = 1, 2
+"""Fields of an entry of a map."""
 _SKIPPED = {1: 8, 5: 4}  # bytes of a number of fixed width, by wire type
 _MOST_FIELDS = 256  # of a message that is walked through in Python
 
@@ -43,27 +43,6 @@ _WIDTHS = {
 """By field whose bytes on the wire are those of an array: the bytes of a number, of which there are only whole ones."""
 
 
-def write_tensors(message: Message, field: str, tensors: Mapping[str, tuple[TensorProto, Payload | None]]) -> bytes:
-    """Serialize a message with more tensors in one of its maps.
-
-    Args:
-        message: what it holds otherwise; it is not changed.
-        field: a map of tensors by name.
-        tensors: a message and a payload, which belongs into it, by name.
-    """
-    number = message.DESCRIPTOR.fields_by_name[field].number
-    parts: list[bytes | memoryview] = [message.SerializeToString()]
-    for name, (proto, payload) in tensors.items():
-        key, head = name.encode(), proto.SerializeToString()
-        content: bytes | memoryview = b""
-        if payload is not None and len(payload.content):
-            content = payload.content
-            head += _start(payload.field, len(content))
-        entry = _start(_KEY, len(key)) + key + _start(_VALUE, len(head) + len(content)) + head
-        parts += (_start(number, len(entry) + len(content)), entry, content)
-    return b"".join(parts)
-
-
 def read_tensors(kind: type[M], data: bytes, field: str) -> tuple[M, dict[str, Payload]]:
     """Parse a message, but for the large payloads of the tensors in one of its maps.
 
@@ -79,23 +58,32 @@ def read_tensors(kind: type[M], data: bytes, field: str) -> tuple[M, dict[str, P
     Raises:
         google.protobuf.message.DecodeError: the bytes are no such message.
     """
-    if len(data) < LARGE:
-        return kind.FromString(data), {}
-    try:
-        found = _find(memoryview(data), kind.DESCRIPTOR.fields_by_name[field].number)
-    except _UnusualError:
-        found = []
+    number = kind.DESCRIPTOR.fields_by_name[field].number
+    found = find_payloads(data, number, at_least=LARGE) if len(data) >= LARGE else []
     if not found:
         return kind.FromString(data), {}
-    view = memoryview(data)
-    payloads = {
-        place.name: Payload(place.payload.field, view[place.payload.start : place.payload.end]) for place in found
-    }
-    return kind.FromString(_without(data, found)), payloads
+    return kind.FromString(_without(data, found)), {place.name: place.of(data) for place in found}
+
+
+def find_payloads(data: bytes, field: int, *, at_least: int) -> "list[Place]":
+    """Return where the payloads of a serialized message lie.
+
+    Args:
+        data: the message, from anyone.
+        field: the number of a map of tensors by name.
+        at_least: bytes of a payload; smaller ones are left out.
+
+    Returns:
+        In the order of the message; empty where anything of it is written in an unusual way.
+    """
+    try:
+        return _find(memoryview(data), field, at_least)
+    except _UnusualError:
+        return []
 
 
 @dataclass(frozen=True)
-class _Span:
+class Span:
     """A field of a message: its number, and where it lies."""
 
     field: int
@@ -109,20 +97,26 @@ class _Span:
 
 
 @dataclass(frozen=True)
-class _Place:
-    """A payload within a message, and what its length is part of."""
+class Place:
+    """Where a payload lies in a message, and what its length is part of."""
 
     name: str
-    entry: _Span
-    tensor: _Span
-    payload: _Span
+    """Of the tensor."""
+    entry: Span
+    """Of the map."""
+    tensor: Span
+    payload: Span
+
+    def of(self, data: bytes) -> Payload:
+        """Return the payload, a view of a message."""
+        return Payload(self.payload.field, memoryview(data)[self.payload.start : self.payload.end])
 
 
 class _UnusualError(Exception):
     """A message that is left to the library."""
 
 
-def _find(data: memoryview, number: int) -> list[_Place]:
+def _find(data: memoryview, number: int, at_least: int) -> list[Place]:
     places, names = [], set()
     for entry in _spans(data, 0, len(data)):
         if entry.field != number:
@@ -133,14 +127,14 @@ def _find(data: memoryview, number: int) -> list[_Place]:
         if name in names:  # the last one counts
             raise _UnusualError
         names.add(name)
-        if tensor is not None and (payload := _payload(data, tensor)) is not None:
-            places.append(_Place(name, entry, tensor, payload))
+        if tensor is not None and (payload := _payload(data, tensor, at_least)) is not None:
+            places.append(Place(name, entry, tensor, payload))
     return places
 
 
-def _entry(data: memoryview, entry: _Span) -> tuple[str, _Span | None]:
+def _entry(data: memoryview, entry: Span) -> tuple[str, Span | None]:
     spans = list(_spans(data, entry.start, entry.end))
-    if [span.field for span in spans] not in ([_KEY, _VALUE], [_KEY]) or not all(span.is_bytes for span in spans):
+    if [span.field for span in spans] not in ([KEY, VALUE], [KEY]) or not all(span.is_bytes for span in spans):
         raise _UnusualError
     try:
         name = str(data[spans[0].start : spans[0].end], "utf-8")
@@ -149,25 +143,25 @@ def _entry(data: memoryview, entry: _Span) -> tuple[str, _Span | None]:
     return name, spans[1] if len(spans) > 1 else None
 
 
-def _payload(data: memoryview, tensor: _Span) -> _Span | None:
-    """Return the one field that holds the numbers, where it is large."""
-    if tensor.end - tensor.start < LARGE:
+def _payload(data: memoryview, tensor: Span, at_least: int) -> Span | None:
+    """Return the one field that holds the numbers, where it is so large."""
+    if tensor.end - tensor.start < at_least:
         return None
     found = [span for span in _spans(data, tensor.start, tensor.end) if span.field in _WIDTHS]
     if len(found) != 1 or not found[0].is_bytes:
         return None
     length = found[0].end - found[0].start
-    return found[0] if length >= LARGE and length % _WIDTHS[found[0].field] == 0 else None
+    return found[0] if length >= at_least and length % _WIDTHS[found[0].field] == 0 else None
 
 
-def _spans(data: memoryview, start: int, end: int) -> Iterator[_Span]:
+def _spans(data: memoryview, start: int, end: int) -> Iterator[Span]:
     position = start
     for _ in range(_MOST_FIELDS):
         if position == end:
             return
         tag, after = _read_varint(data, position, end)
         field, wire = tag >> 3, tag & 7
-        if wire == _LENGTH_DELIMITED:
+        if wire == LENGTH_DELIMITED:
             length, after = _read_varint(data, after, end)
             stop = after + length
         elif wire == 0:
@@ -176,7 +170,7 @@ def _spans(data: memoryview, start: int, end: int) -> Iterator[_Span]:
             stop = after + _SKIPPED.get(wire, end)
         if not field or stop > end:
             raise _UnusualError
-        yield _Span(field, wire == _LENGTH_DELIMITED, position, after, stop)
+        yield Span(field, wire == LENGTH_DELIMITED, position, after, stop)
         position = stop
     if position != end:
         raise _UnusualError
@@ -194,20 +188,16 @@ def _read_varint(data: memoryview, position: int, end: int) -> tuple[int, int]:
     raise _UnusualError
 
 
-def _without(data: bytes, places: list[_Place]) -> bytes:
+def _without(data: bytes, places: list[Place]) -> bytes:
     """Return a message without these payloads."""
     parts: list[bytes] = []
     done = 0
     for place in places:
         cut = place.payload.end - place.payload.tag
         entry, tensor, payload = place.entry, place.tensor, place.payload
-        tensor_start = _start(_VALUE, tensor.end - tensor.start - cut)
+        tensor_start = start_of(VALUE, tensor.end - tensor.start - cut)
         inner = data[entry.start : tensor.tag] + tensor_start
         rest = data[tensor.start : payload.tag] + data[payload.end : tensor.end]
-        parts += (data[done : entry.tag], _start(entry.field, len(inner) + len(rest)), inner, rest)
+        parts += (data[done : entry.tag], start_of(entry.field, len(inner) + len(rest)), inner, rest)
         done = entry.end
     return b"".join((*parts, data[done:]))
-
-
-def _start(field: int, length: int) -> bytes:
-    return varint(field << 3 | _LENGTH_DELIMITED) + varint(length)

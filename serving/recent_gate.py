@@ -97,8 +97,7 @@ class RecentGate:
         if fault is not None:
             trial.faults.append(fault)
         elif not isinstance(after, _Fault):
-            name = request.signature if isinstance(request.signature, str) else ""
-            trial.changes.add(before, after, "" if name in ("", DEFAULT_SIGNATURE) else f"{name}:")
+            trial.changes.add(before, after, _prefix(request))
 
     def _reason(self, trial: _Trial, live: Servable) -> str | None:
         """Return what speaks against a version; None where nothing does."""
@@ -128,13 +127,20 @@ class _Fault:
 
 def _answer(servable: Servable, request: RecentRequest) -> Mapping[str, np.ndarray] | _Fault:
     """Return the answer to a request, or why there is none, in words that quote none of its values."""
+    names = request.signatures
     try:
-        signature = servable.signature(request.signature)
+        signature = servable.signature(names if len(names) > 1 else names[0])
         inputs = {**signature.defaults, **request.inputs}
         check_fit(signature, inputs)
     except StatusError as error:
         return _Fault(str(error))
     return _run(servable, signature, inputs)
+
+
+def _prefix(request: RecentRequest) -> str:
+    """Return what tells outputs of several signatures apart; joint ones have names that do."""
+    names = request.signatures
+    return "" if len(names) > 1 or names[0] == DEFAULT_SIGNATURE else f"{names[0]}:"
 
 
 def _run(

@@ -19,15 +19,13 @@ MOST_ROWS = 16
 _LARGEST_SHARE = 8
 """A request may take one part in so many of the bytes: copying it must not hold up others."""
 
-SignatureName = str | tuple[str, ...]
-
 
 @dataclass(frozen=True)
 class RecentRequest:
     """What a client asked of a model, whichever version it is."""
 
-    signature: SignatureName
-    """The empty name is the default one; several are those of a joint signature."""
+    signatures: tuple[str, ...]
+    """Several are those of a joint signature."""
     inputs: Mapping[str, np.ndarray]
     nbytes: int
 
@@ -69,19 +67,18 @@ class RecentRequests:
         with self._lock:
             return self._total()
 
-    def offer(self, model: str, name: SignatureName, signature: Signature, inputs: Mapping[str, np.ndarray]) -> None:
+    def offer(self, model: str, signature: Signature, inputs: Mapping[str, np.ndarray]) -> None:
         """Keep a request that was answered, if it is its turn: as a copy, of a few rows.
 
         Args:
             model: that answered it.
-            name: of the signature, as it was asked for.
-            signature: of that name.
+            signature: of it, that was asked for.
             inputs: that were sent, and the defaults of the signature for those that were not, which are not kept.
         """
         known = self._models.get(model)
         if not self._count or (known is not None and self._clock() < known.due):
             return
-        request = self._copy(name, signature, inputs)
+        request = self._copy(signature, inputs)
         with self._lock:
             known = self._models.setdefault(model, _OfModel())
             has_room = request is not None and self._add(known, request)
@@ -98,9 +95,7 @@ class RecentRequests:
         with self._lock:
             self._models = {name: known for name, known in self._models.items() if name in names}
 
-    def _copy(
-        self, name: SignatureName, signature: Signature, inputs: Mapping[str, np.ndarray]
-    ) -> RecentRequest | None:
+    def _copy(self, signature: Signature, inputs: Mapping[str, np.ndarray]) -> RecentRequest | None:
         """Return a few rows of a request; None where even these take too much."""
         inputs = {key: array for key, array in inputs.items() if array is not signature.defaults.get(key)}
         if signature.inputs and all(spec.is_batched for spec in signature.inputs.values()):
@@ -111,7 +106,8 @@ class RecentRequests:
         size = sum(map(_size, inputs.values()))
         if size > most:
             return None
-        return RecentRequest(name, {key: array.copy() for key, array in inputs.items()}, size)
+        names = tuple(part.name for part in signature.parts)
+        return RecentRequest(names, {key: array.copy() for key, array in inputs.items()}, size)
 
     def _add(self, known: "_OfModel", request: RecentRequest) -> bool:
         """Keep a request; what is older goes where need be. Returns whether there is room for another."""

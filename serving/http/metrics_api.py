@@ -1,8 +1,8 @@
 """`/metrics`: what is counted, as Prometheus reads it, under names of ours and under those of TensorFlow Serving."""
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from itertools import accumulate
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import accumulate, chain
 from typing import TypeVar
 
 from prometheus_client import CollectorRegistry, PlatformCollector, ProcessCollector
@@ -12,7 +12,7 @@ from prometheus_client.registry import Collector
 
 from serving.http.call import HttpCall
 from serving.manager import State
-from serving.metrics import CallMetrics, Histogram, LoadMetrics
+from serving.metrics import OTHERS, CallMetrics, Histogram, LoadMetrics
 from serving.recorder import Recorder
 
 _APIS = {
@@ -32,9 +32,12 @@ T = TypeVar("T")
 class MetricsApi:
     """Answers scrapes. Lives in the event loop, whose numbers it shows."""
 
-    def __init__(self, calls: CallMetrics, loads: LoadMetrics, recorder: Recorder) -> None:
+    def __init__(
+        self, calls: CallMetrics, loads: LoadMetrics, recorder: Recorder, may_use: Callable[[str], bool]
+    ) -> None:
+        """Show what was counted, of the models that who calls may use."""
         self._registry = CollectorRegistry(auto_describe=False)
-        self._registry.register(_Collected(calls, loads, recorder))
+        self._registry.register(_Collected(calls, loads, recorder, may_use))
         ProcessCollector(registry=self._registry)
         PlatformCollector(registry=self._registry)
 
@@ -45,16 +48,23 @@ class MetricsApi:
 
 
 class _Collected(Collector):
-    def __init__(self, calls: CallMetrics, loads: LoadMetrics, recorder: Recorder) -> None:
+    def __init__(
+        self, calls: CallMetrics, loads: LoadMetrics, recorder: Recorder, may_use: Callable[[str], bool]
+    ) -> None:
         self._calls = calls
         self._loads = loads
         self._recorder = recorder
+        self._may_use = may_use
 
     def collect(self) -> Iterator[Metric]:
         """See Collector."""
-        yield from self._of_calls()
-        yield from self._of_models()
-        yield from self._as_tensorflow_serving()
+        for found in chain(self._of_calls(), self._of_models(), self._as_tensorflow_serving()):
+            found.samples = [sample for sample in found.samples if self._is_told(sample.labels)]
+            yield found
+
+    def _is_told(self, labels: Mapping[str, str]) -> bool:
+        model = labels.get("model", labels.get("model_name", ""))
+        return model in ("", OTHERS) or self._may_use(model)
 
     def _of_calls(self) -> Iterator[Metric]:
         calls, where = self._calls, ("method", "model")

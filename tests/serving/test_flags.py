@@ -159,6 +159,8 @@ def test_flags_that_contradict_one_another_are_refused(arguments: list[str], mes
     ("changed", "message"),
     [
         ({"port": 8500, "rest_api_port": 8500}, "cannot be same as port"),
+        ({"port": 8500, "admin_port": 8500}, "admin_port 8500: everybody's port is the same"),
+        ({"rest_api_port": 8501, "admin_port": 8501}, "admin_port 8501: everybody's port is the same"),
         ({"rest_api_port": 70000}, "rest_api_port 70000"),
         ({"max_num_load_retries": -1}, "max_num_load_retries -1: expected 0 or more"),
         ({"poll_seconds": float("nan")}, "poll_seconds nan"),

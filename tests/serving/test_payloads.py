@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from serving import payloads
-from serving.codec import decode, encode, encode_apart
+from serving.codec import decode, encode
 from serving.packed import put_packed, varint
-from serving.payloads import Payload, read_tensors, write_tensors
+from serving.payloads import Payload, read_tensors
 from serving.protos import prediction_pb2 as pb
 
 DTYPES = st.sampled_from(
@@ -42,15 +42,6 @@ def example(arrays: dict[str, np.ndarray], *, as_content: bool = True) -> pb.Pre
     for name, array in arrays.items():
         request.inputs[name].CopyFrom(encode(array, as_content=as_content))
     return request
-
-
-@given(NAMED, st.booleans())
-def test_what_is_written_apart_is_the_same_message(arrays: dict[str, np.ndarray], as_content: bool) -> None:  # noqa: FBT001
-    bare = example({})
-    tensors = {name: encode_apart(array, as_content=as_content) for name, array in arrays.items()}
-    written = write_tensors(bare, "inputs", tensors)
-    assert pb.PredictRequest.FromString(written) == example(arrays, as_content=as_content)
-    assert not bare.inputs
 
 
 @given(NAMED, st.booleans())

@@ -207,6 +207,15 @@ def test_requests_that_name_their_version_stay_with_it_and_are_not_kept(server: 
     assert live(server) == [2]
 
 
+def test_what_differs_from_earlier_requests_in_numbers_alone_is_kept_too(server: serving.Server, put: Put) -> None:
+    with serving.Client(f"localhost:{server.port}") as client:
+        for value in (1.0, 2.0, 3.0, 8.0):
+            client.predict("m", {"x": np.array([value], np.float32)}, timeout=30)
+    put("no number", 2)
+    server.refresh()
+    assert "1 of 4 go wrong" in error_of(server), "of these 8 alone is over 5"
+
+
 def test_it_can_be_switched_off(serve: Serve, put: Put) -> None:
     with serve(gate_requests=0) as server:
         ask(server)
@@ -364,7 +373,7 @@ def servable(version: int, engine: Engine) -> Servable:
 def asked(count: int) -> RecentRequests:
     recent = RecentRequests(count, 1 << 20)
     for _ in range(count):
-        recent.offer("m", "", SIGNATURE, {"x": ASKED})
+        recent.offer("m", SIGNATURE, {"x": ASKED})
     return recent
 
 

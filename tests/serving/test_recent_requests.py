@@ -55,7 +55,7 @@ def test_never_more_is_kept_than_allowed_and_always_of_the_latest(
         inputs = {"x": np.full((rows, width), number, np.uint8)}
         if not is_batched:
             inputs["scale"] = np.array(number, np.uint8)
-        recent.offer(model, "", ROWS if is_batched else WHOLE, inputs)
+        recent.offer(model, ROWS if is_batched else WHOLE, inputs)
         offered[model].append(number)
         every = {name: recent.of(name) for name in "abc"}
         held = [array for requests in every.values() for each in requests for array in each.inputs.values()]
@@ -73,7 +73,7 @@ def test_what_is_kept_of_a_busy_model_is_spread_over_minutes() -> None:
     for second in range(1000):
         clock.now = float(second)
         for _ in range(5):
-            recent.offer("m", "", ROWS, {"x": np.array([[second]], np.int32)})
+            recent.offer("m", ROWS, {"x": np.array([[second]], np.int32)})
     ages = [999 - int(each.inputs["x"][0, 0]) for each in recent.of("m")]
     assert ages == [ages[0] + 30 * place for place in range(10)]
     assert ages[0] < 30, "the newest first"
@@ -82,17 +82,17 @@ def test_what_is_kept_of_a_busy_model_is_spread_over_minutes() -> None:
 def test_the_first_requests_are_kept_at_once() -> None:
     recent = RecentRequests(3, 1 << 20, clock=Clock())
     for number in range(5):
-        recent.offer("m", "", ROWS, {"x": np.full((1, 1), number, np.uint8)})
+        recent.offer("m", ROWS, {"x": np.full((1, 1), number, np.uint8)})
     assert [int(each.inputs["x"][0, 0]) for each in recent.of("m")] == [2, 1, 0]
 
 
 def test_a_copy_of_the_first_rows_is_kept() -> None:
     recent = RecentRequests(3, 1 << 20)
     sent = np.arange(200, dtype=np.uint8).reshape(100, 2)
-    recent.offer("m", "named", ROWS, {"x": sent})
+    recent.offer("m", ROWS, {"x": sent})
     (request,) = recent.of("m")
     sent[:] = 0
-    assert request.signature == "named"
+    assert request.signatures == ("f",)
     assert request.inputs["x"].tolist() == np.arange(2 * MOST_ROWS).reshape(-1, 2).tolist()
     assert request.inputs["x"].base is None, "nothing else is held by it"
 
@@ -100,15 +100,15 @@ def test_a_copy_of_the_first_rows_is_kept() -> None:
 def test_what_stood_in_for_an_input_that_was_not_sent_is_not_kept() -> None:
     recent = RecentRequests(3, 1 << 20)
     signature = replace(WHOLE, defaults={"scale": np.array(2, np.uint8)})
-    recent.offer("m", "", signature, {**signature.defaults, "x": np.zeros((1, 1), np.uint8)})
-    recent.offer("m", "", signature, {"scale": np.array(2, np.uint8), "x": np.zeros((1, 1), np.uint8)})
+    recent.offer("m", signature, {**signature.defaults, "x": np.zeros((1, 1), np.uint8)})
+    recent.offer("m", signature, {"scale": np.array(2, np.uint8), "x": np.zeros((1, 1), np.uint8)})
     assert [each.inputs.keys() for each in recent.of("m")] == [{"scale", "x"}, {"x"}]
 
 
 def test_strings_count_with_their_lengths() -> None:
     recent = RecentRequests(3, 8000)
-    recent.offer("m", "", TEXT, {"x": np.array([b"a" * 500], dtype=object)})
-    recent.offer("m", "", TEXT, {"x": np.array([b"a" * 2000], dtype=object)})
+    recent.offer("m", TEXT, {"x": np.array([b"a" * 500], dtype=object)})
+    recent.offer("m", TEXT, {"x": np.array([b"a" * 2000], dtype=object)})
     assert [len(each.inputs["x"][0]) for each in recent.of("m")] == [500]
     assert recent.nbytes > 500
 
@@ -116,18 +116,18 @@ def test_strings_count_with_their_lengths() -> None:
 def test_what_is_too_large_is_not_looked_at_again_and_again() -> None:
     clock = Clock()
     recent = RecentRequests(3, 80, clock=clock, wait=mean)
-    recent.offer("m", "", ROWS, {"x": np.zeros((1, 11), np.uint8)})
-    recent.offer("m", "", ROWS, {"x": np.zeros((1, 5), np.uint8)})
+    recent.offer("m", ROWS, {"x": np.zeros((1, 11), np.uint8)})
+    recent.offer("m", ROWS, {"x": np.zeros((1, 5), np.uint8)})
     assert recent.of("m") == []
     clock.now += SPAN_SECONDS / 3
-    recent.offer("m", "", ROWS, {"x": np.zeros((1, 5), np.uint8)})
+    recent.offer("m", ROWS, {"x": np.zeros((1, 5), np.uint8)})
     assert len(recent.of("m")) == 1
 
 
 def test_models_that_are_gone_are_forgotten() -> None:
     recent = RecentRequests(3, 100)
     for name in "ab":
-        recent.offer(name, "", ROWS, {"x": np.zeros((1, 5), np.uint8)})
+        recent.offer(name, ROWS, {"x": np.zeros((1, 5), np.uint8)})
     recent.keep_models({"b": True})
     assert recent.of("a") == []
     assert recent.nbytes == 5
@@ -136,5 +136,5 @@ def test_models_that_are_gone_are_forgotten() -> None:
 @pytest.mark.parametrize(("count", "max_bytes"), [(0, 100), (3, 0)])
 def test_nothing_at_all_can_be_kept(count: int, max_bytes: int) -> None:
     recent = RecentRequests(count, max_bytes)
-    recent.offer("m", "", ROWS, {"x": np.zeros((1, 5), np.uint8)})
+    recent.offer("m", ROWS, {"x": np.zeros((1, 5), np.uint8)})
     assert recent.of("m") == []
