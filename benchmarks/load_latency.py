@@ -2,10 +2,10 @@
 
     python benchmarks/load_latency.py [--rounds 5] [--seconds 6]
 
-Four servers in processes of their own, in turns in every round: `idle` loads nothing; `auto` loads as `zoo serve` does, what runs the
-models having been found out before; `gently` loads them with `--engine=saved_model`; `plainly` so too, in a thread as any other, with
-the interpreter's own switching. One client asks the small model without a
-pause; another has the large one loaded and unloaded, also without a pause.
+Four servers in processes of their own, in turns in every round: `idle` loads nothing; `auto` loads as `zoo serve` does, what
+runs the models having been found out before; `gently` loads them with `--engine=saved_model`; `plainly` so too, in a thread
+as any other, with the interpreter's own switching. One client asks the small model without a pause; another has the large one
+loaded and unloaded, also without a pause.
 """
 
 import argparse
@@ -34,7 +34,8 @@ from zoo.cli import main
 if sys.argv[1] == "plainly":
     serving.loader.gently = lambda work: work()
 engine = "auto" if sys.argv[1] in ("idle", "auto") else "saved_model"
-sys.exit(main(["serve", sys.argv[2], f"--engine={engine}", "--host=127.0.0.1", "--port=0", "--file_system_poll_wait_seconds=0"]))
+options = [f"--engine={engine}", "--host=127.0.0.1", "--port=0", "--file_system_poll_wait_seconds=0"]
+sys.exit(main(["serve", sys.argv[2], *options]))
 """
 SIDES = ("idle", "auto", "gently", "plainly")
 

@@ -1,5 +1,6 @@
 """LiteRT (once TensorFlow Lite), running a version's model.tflite: microseconds a call where the SavedModel takes 150."""
 
+import contextlib
 import threading
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -10,6 +11,7 @@ import numpy as np
 from serving.engines.shape_guard import ShapeGuard, has_free_axes
 from serving.status import invalid
 from serving.tflite_file import Tensors, TFLiteFile, first_line, is_whole_file, tensors_by_signature
+from zoo.tensorflow_noise import hushed
 
 Arrays = dict[str, np.ndarray]
 Shapes = dict[str, tuple[int, ...]]
@@ -132,7 +134,8 @@ class _Interpreter:
     def run(self, signature: str, inputs: Mapping[str, np.ndarray], shapes: Shapes) -> Arrays:
         """See Engine."""
         try:
-            outputs = self._runners[signature](**inputs)
+            with _remarks_dropped():
+                outputs = self._runners[signature](**inputs)
         except (RuntimeError, ValueError) as error:
             raise invalid(f"the model refuses these values: {first_line(error)}") from error
         self.shapes[signature] = shapes
@@ -161,3 +164,15 @@ class _WholeFile:
             interpreter.set_tensor(self._inputs[name], array)
         interpreter.invoke()
         return {name: interpreter.get_tensor(index) for name, index in self._outputs.items()}
+
+
+_REMARKED = threading.Event()
+"""Set once LiteRT has said, to the standard error of the process, that it computes by XNNPACK."""
+
+
+def _remarks_dropped() -> contextlib.AbstractContextManager[None]:
+    """Drop what LiteRT says as it first computes something: a log in JSON has no place for it."""
+    if _REMARKED.is_set():
+        return contextlib.nullcontext()
+    _REMARKED.set()
+    return hushed()
