@@ -4,7 +4,7 @@
 
 Four servers in processes of their own, in turns in every round: `idle` loads nothing; `auto` loads as `zoo serve` does, what
 runs the models having been found out before; `gently` loads them with `--engine=saved_model`; `plainly` so too, in a thread
-as any other, with the interpreter's own switching. One client asks the small model without a pause; another has the large one
+as any other, with the interpreter's own switching. One client asks the small model without pause; another has the large one
 loaded and unloaded, also without a pause.
 """
 

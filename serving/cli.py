@@ -57,7 +57,9 @@ def serve_command(parser: argparse.ArgumentParser) -> None:
         help="how long running requests may take to finish at the end (default: %(default)s)",
     )  # fmt: skip
     groups = add_flags(parser)
-    models, network, computing = (groups[group] for group in (Group.MODELS, Group.NETWORK, Group.COMPUTING))
+    models, network, loading, computing = (
+        groups[group] for group in (Group.MODELS, Group.NETWORK, Group.LOADING, Group.COMPUTING)
+    )
     models.add_argument(
         "--versions", help="latest, latest:N, all, or numbers such as 3,5, of a repository's models (default: latest)"
     )
@@ -96,7 +98,6 @@ def serve_command(parser: argparse.ArgumentParser) -> None:
     models.add_argument(
         "--request_log_redact", metavar="NAMES", help="inputs and outputs never to write, separated by commas"
     )
-    loading = groups[Group.LOADING]
     loading.add_argument(
         "--gate_requests", type=int, metavar="COUNT",
         help="recent requests of a model that a new version answers before it goes live; 0 for none (default: 32)",
@@ -109,6 +110,14 @@ def serve_command(parser: argparse.ArgumentParser) -> None:
     loading.add_argument(
         "--gate_max_flips", type=float, metavar="SHARE",
         help="refuse a version that gives a larger share of rows another class (default: any share)",
+    )  # fmt: skip
+    loading.add_argument(
+        "--load_on_first_use", action="store_true", default=None, help="load a model when it is first asked for"
+    )
+    loading.add_argument(
+        "--memory_budget_mb", type=int, metavar="MIB",
+        help="memory that loaded models may take in all; each is loaded on first use, and those that were not used for "
+             "longest go where there is no room (default: no bound)",
     )  # fmt: skip
     computing.add_argument("--threads", type=int, help="requests computed at once (default: the cores, at least 4)")
     computing.add_argument("--max_pending", type=int, help="requests that are computed or wait (default: 1000)")
@@ -151,6 +160,8 @@ _OWN_FIELDS = (
     "request_log_rate",
     "request_log_redact",
     "host",
+    "load_on_first_use",
+    "memory_budget_mb",
     "versions",
     "disable_control_rpcs",
     "threads",

@@ -75,6 +75,10 @@ class ServerConfig:
     num_tflite_pools: int = field(default_factory=lambda: os.cpu_count() or 1)
     """How many requests to a model.tflite are computed at once."""
     num_tflite_interpreters_per_pool: int = 1
+    load_on_first_use: bool = False
+    """Whether versions are loaded when they are asked for, rather than at the start."""
+    memory_budget_mb: int | None = None
+    """What loaded versions may take in all, in MiB; then each is loaded on first use. None and 0 set no bound."""
     enable_model_warmup: bool = True
     """Whether a version answers the requests in its assets.extra/tf_serving_warmup_requests before it goes live."""
     gate_requests: int = 32
@@ -241,6 +245,9 @@ class ServerConfig:
             retry_seconds=self.load_retry_interval_micros / 1e6,
             enable_warm_up=self.enable_model_warmup,
             own_batching=own_batching,
+            on_first_use=self.load_on_first_use or bool(self.memory_budget_mb),
+            memory_bytes=self.memory_budget_mb << 20 if self.memory_budget_mb else None,
+            most_waiting=self.max_pending,
         )
 
     def label_rules(self) -> LabelRules:
@@ -259,6 +266,7 @@ _SMALLEST = {
     "max_batch_rows": 1,
     "poll_seconds": 0,
     "model_config_file_poll_wait_seconds": 0,
+    "memory_budget_mb": 0,
     "num_load_threads": 0,
     "num_unload_threads": 0,
     "max_num_load_retries": 0,

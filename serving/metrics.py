@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from serving.call_record import CallRecord
 from serving.engines.engine import ChoosingEngine
 from serving.manager import Manager, State
+from serving.memory_budget import MemoryUse
 from serving.nan_policy import NanAnswers
 from serving.status import Code
 
@@ -118,6 +119,8 @@ class LoadMetrics:
         """By model, and whether it was loaded."""
         self.unloads: Counter[str] = Counter()
         """By model."""
+        self.evictions: Counter[str] = Counter()
+        """By model: unloads that made room for others."""
         self._manager = manager
         self._known: dict[tuple[str, int], State] = {}
         self._lock = threading.Lock()
@@ -140,6 +143,10 @@ class LoadMetrics:
             for signature, words in engine.choices.items()
         }
 
+    def memory_use(self) -> MemoryUse | None:
+        """Return how much of the memory budget is held; None where there is none."""
+        return self._manager.memory_use()
+
     def _look(self) -> None:
         with self._lock:
             states = self.states()
@@ -149,6 +156,7 @@ class LoadMetrics:
                     continue
                 if before is State.LOADING:
                     self.loads[(name, state is State.AVAILABLE)] += 1
-                elif before is State.UNLOADING and state is State.END:
+                elif before is State.UNLOADING and state in (State.START, State.END):
                     self.unloads[name] += 1
+                    self.evictions[name] += state is State.START
             self._known = dict(states)

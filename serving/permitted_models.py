@@ -1,13 +1,15 @@
 """The models as a caller may see them: what every service looks at in place of the manager."""
 
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+from concurrent.futures import Future
+from contextlib import contextmanager
 
 from serving.caller import ANYONE, NOBODY, Caller, current_caller
+from serving.description import Description
+from serving.lease import Lease
 from serving.manager import Manager, VersionStatus
 from serving.model_ref import ModelRef
 from serving.repository import ModelSource, VersionPolicy
-from serving.servable import Servable
 from serving.status import Code, StatusError
 from zoo.errors import did_you_mean
 
@@ -23,10 +25,20 @@ class PermittedModels:
         self._manager = manager
         self._default = NOBODY if tells_callers_apart else ANYONE
 
-    def lease(self, model: ModelRef) -> AbstractContextManager[Servable]:
+    def lease(self, model: ModelRef) -> Lease:
         """See Manager."""
         self._check_known(model)
         return self._manager.lease(model)
+
+    def lease_loaded(self, model: ModelRef) -> "Future[Lease]":
+        """See Manager."""
+        self._check_known(model)
+        return self._manager.lease_loaded(model)
+
+    def describe(self, model: ModelRef) -> Description:
+        """See Manager."""
+        self._check_known(model)
+        return self._manager.describe(model)
 
     def resolve(self, model: ModelRef) -> ModelRef:
         """See Manager."""
@@ -44,7 +56,7 @@ class PermittedModels:
         return self._manager.policy(name)
 
     def models(self) -> dict[str, bool]:
-        """Return whether each known model that the caller may use has a live version."""
+        """Return whether each known model that the caller may use has a version that answers."""
         caller = self._caller
         return {name: available for name, available in self._manager.models().items() if caller.may_use(name)}
 

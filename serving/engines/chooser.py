@@ -25,7 +25,7 @@ _NOTHING = SignatureFindings()
 
 @dataclass(frozen=True)
 class EngineChooser:
-    """Loads version folders; see EngineLoader and SignatureReader. Immutable; any thread may use it."""
+    """Loads version folders; see EngineLoader and the readers beside it. Immutable; any thread may use it."""
 
     files: EngineByFiles
     """Loads versions whose files leave no choice."""
@@ -47,6 +47,14 @@ class EngineChooser:
     def read_signature_defs(self, version: Path) -> SignatureDefMap:
         """Return the signatures of what would be loaded. Raises ServerError."""
         return self.files.read_signature_defs(version)
+
+    def memory_bytes(self, version: Path) -> int:
+        """Return what a version folder takes once it is loaded, whatever runs it. Raises ServerError."""
+        return self.files.memory_bytes(version)
+
+    def platform(self, version: Path) -> str:
+        """Return what would be executed, as the Open Inference Protocol calls it."""
+        return self.files.platform(version)
 
     def _load(self, subject: Subject, findings: Findings, folder: Path) -> Engine:
         only = None if self.engine == AUTO else self.engine

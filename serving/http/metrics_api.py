@@ -100,6 +100,7 @@ class _Collected(Collector):
             (((model, "loaded" if done else "failed"), count) for (model, done), count in self._loads.loads.items()),
         )  # fmt: skip
         yield _counter("zoo_model_unloads", "Versions that were unloaded.", ("model",), _one_label(self._loads.unloads))
+        yield from self._of_memory()
         live = GaugeMetricFamily(
             "zoo_model_version_live",
             "1 for a version that answers, 0 for one that does not.",
@@ -116,6 +117,17 @@ class _Collected(Collector):
         for (model, version, signature), engine in self._loads.engines().items():
             engines.add_metric((model, str(version), signature, engine), 1.0)
         yield engines
+
+    def _of_memory(self) -> Iterator[Metric]:
+        use = self._loads.memory_use()
+        if use is None:
+            return
+        yield _counter(
+            "zoo_model_evictions", "Versions that were unloaded to make room for others.", ("model",),
+            _one_label(self._loads.evictions),
+        )  # fmt: skip
+        yield GaugeMetricFamily("zoo_memory_budget_bytes", "What loaded models may take in all.", use.limit)
+        yield GaugeMetricFamily("zoo_memory_held_bytes", "What loaded models take, as their files tell.", use.held)
 
     def _as_tensorflow_serving(self) -> Iterator[Metric]:
         """Yield what dashboards of TensorFlow Serving show (servables/tensorflow/util.cc)."""

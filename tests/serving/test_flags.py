@@ -181,6 +181,26 @@ def test_own_batching_parameters_are_read_only_where_there_is_batching() -> None
     assert ServerConfig(enable_per_model_batching_parameters=True).loading().own_batching is None
 
 
+def test_a_memory_budget_has_models_loaded_on_first_use(parser: argparse.ArgumentParser) -> None:
+    for arguments, on_first_use, memory in (
+        ([], False, None),
+        (["--load_on_first_use"], True, None),
+        (["--memory_budget_mb=3"], True, 3 << 20),
+        (["--memory_budget_mb=0"], False, None),
+    ):
+        given = parser.parse_args(arguments)
+        config = ServerConfig(
+            **{
+                name: value
+                for name in ("load_on_first_use", "memory_budget_mb")
+                if (value := getattr(given, name)) is not None
+            }
+        )
+        assert (config.loading().on_first_use, config.loading().memory_bytes) == (on_first_use, memory)
+    with pytest.raises(ServerError, match="memory_budget_mb -1: expected 0 or more"):
+        ServerConfig(memory_budget_mb=-1)
+
+
 def test_warm_up_can_be_left_out() -> None:
     assert ServerConfig().loading().enable_warm_up
     assert not ServerConfig(**fields("--enable_model_warmup=false")).loading().enable_warm_up

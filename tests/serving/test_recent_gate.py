@@ -329,6 +329,19 @@ def test_the_watcher_promotes_what_is_good_and_lists_why_the_rest_is_not(
         assert ask(server) == [5.0, 7.0]
 
 
+def test_models_that_are_loaded_on_first_use_are_held_against_what_is_loaded(serve: Serve, put: Put) -> None:
+    with serve(load_on_first_use=True) as server:
+        ask(server)
+        put("no number", 2)
+        server.refresh()
+        server.refresh()
+        assert live(server) == [1]
+        assert ask(server) == [4.0, 6.0]
+        with serving.Client(f"localhost:{server.port}") as client:
+            RemoteControl(client).promote("m", 2, timeout=30)
+        assert np.isnan(ask(server)[1])
+
+
 def test_what_the_gate_asks_counts_as_nobodys_call(server: serving.Server, put: Put) -> None:
     from tritonclient import grpc as triton
 
