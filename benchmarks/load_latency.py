@@ -2,9 +2,10 @@
 
     python benchmarks/load_latency.py [--rounds 5] [--seconds 6]
 
-Three servers in processes of their own, in turns in every round: `idle` loads nothing; `gently` loads as `zoo serve` does;
-`plainly` loads in a thread as any other, with the interpreter's own switching. One client asks the small model without a
-pause; another has the large one loaded and unloaded, also without a pause.
+Four servers in processes of their own, in turns in every round: `idle` loads nothing; `auto` loads as `zoo serve` does, what
+runs the models having been found out before; `gently` loads them with `--engine=saved_model`; `plainly` so too, in a thread
+as any other, with the interpreter's own switching. One client asks the small model without pause; another has the large one
+loaded and unloaded, also without a pause.
 """
 
 import argparse
@@ -32,9 +33,11 @@ from zoo.cli import main
 
 if sys.argv[1] == "plainly":
     serving.loader.gently = lambda work: work()
-sys.exit(main(["serve", sys.argv[2], "--host=127.0.0.1", "--port=0", "--file_system_poll_wait_seconds=0"]))
+engine = "auto" if sys.argv[1] in ("idle", "auto") else "saved_model"
+options = [f"--engine={engine}", "--host=127.0.0.1", "--port=0", "--file_system_poll_wait_seconds=0"]
+sys.exit(main(["serve", sys.argv[2], *options]))
 """
-SIDES = ("idle", "gently", "plainly")
+SIDES = ("idle", "auto", "gently", "plainly")
 
 
 def write_models(root: Path) -> None:
@@ -123,7 +126,7 @@ def table(found: dict[str, list[dict[str, float]]], seconds: float) -> str:
     lines = [
         (
             "Milliseconds of a call to a network of 2,048 weights, one call in flight, while a model of 50 MB is loaded and "
-            f"unloaded without a pause: {len(found['idle'])} rounds of {seconds:g} s, the three sides in every round. "
+            f"unloaded without a pause: {len(found['idle'])} rounds of {seconds:g} s, the four sides in every round. "
             "Median [lowest to highest]."
         ),
         "",

@@ -1,7 +1,6 @@
 """`zoo serve` and `zoo predict`."""
 
 import argparse
-import importlib.util
 import json
 import logging
 import os
@@ -138,6 +137,10 @@ def serve_command(parser: argparse.ArgumentParser) -> None:
         "--allow_unknown_rank", action="store_true", default=None,
         help="serve models that do not tell the rank of an input, though wrong requests may then end the process",
     )  # fmt: skip
+    groups[Group.LOADING].add_argument(
+        "--engine", default="auto", choices=["auto", "saved_model", "frozen", "litert"],
+        help="what runs SavedModels: the fastest of what answers alike (default), or one engine alone: docs/engines.md",
+    )  # fmt: skip
     computing.add_argument(
         "--nan_inputs", choices=["accept", "refuse"], help="requests with NaN in an input (default: accept)"
     )
@@ -149,6 +152,7 @@ _OWN_FIELDS = (
     "admin_host",
     "admin_port",
     "disable_reflection",
+    "engine",
     "gate_max_bytes",
     "gate_max_difference",
     "gate_max_flips",
@@ -189,12 +193,11 @@ def _serve(args: argparse.Namespace) -> int:
     signal.signal(signal.SIGINT, stop)
     from serving.call_log import set_up_logging
     from serving.server import Server
-    from zoo.tensorflow_noise import silence_tensorflow
+    from zoo.tensorflow_noise import LEVEL
 
     set_up_logging(args.log_level, as_json=args.log_format == "json")
     server = Server(config=_server_config(args))
-    if not server.config.prefer_tflite_model or importlib.util.find_spec("ai_edge_litert") is None:
-        silence_tensorflow()  # which imports it: a server of LiteRT's files alone takes a tenth of the memory without
+    os.environ.setdefault(LEVEL, "2")  # TensorFlow is imported when it is needed, if ever
     server.start()
     if server.config.rest_api_port:
         print(f"HTTP on port {server.rest_api_port}", flush=True)

@@ -11,6 +11,9 @@ from serving.batching_parameters import BatchingParameters
 from serving.batching_rules import BatchingRules
 from serving.codec import DEFAULT_MAX_BYTES
 from serving.engines.by_files import EngineByFiles
+from serving.engines.chooser import ENGINES, EngineChooser
+from serving.engines.engine import EngineLoader
+from serving.engines.findings import SAVED_MODEL
 from serving.gate_rules import GateRules
 from serving.loader import Loading
 from serving.monitoring_config import MonitoringConfig
@@ -65,6 +68,9 @@ class ServerConfig:
     """Between tries to load a version; 0 or less for no wait."""
     saved_model_tags: str = "serve"
     """Tags of the graph to load, with commas between them."""
+    engine: str = SAVED_MODEL
+    """What runs SavedModels: `saved_model`, TensorFlow in this process; `auto`, for each signature the fastest of what
+    answers as that does, found out in a child process and remembered; `frozen` or `litert`, that alone (docs/engines.md)."""
     prefer_tflite_model: bool = False
     """Whether a version that has a model.tflite beside its SavedModel is served by that."""
     num_tflite_pools: int = field(default_factory=lambda: os.cpu_count() or 1)
@@ -159,24 +165,28 @@ class ServerConfig:
 
     def __post_init__(self) -> None:
         self._check_ports()
+        self._check_fields()
+        if self.batching_parameters is not None and not self.enable_batching:
+            raise ServerError("batching_parameters are set without setting enable_batching to true")
+        if not self.tags():
+            raise ServerError(f"saved_model_tags {self.saved_model_tags!r}: expected at least one, such as 'serve'")
+        self.version_policy()
+        self.request_log()
+        self.gate_rules()
+
+    def _check_fields(self) -> None:
         for name, smallest in _SMALLEST.items():
             value = getattr(self, name)
             if value is not None and not value >= smallest:
                 raise ServerError(f"{name} {value}: expected " + (f"at least {smallest}" if smallest else "0 or more"))
+        for name, known in (("engine", ENGINES), ("nan_inputs", (ACCEPT, REFUSE))):
+            if getattr(self, name) not in known:
+                raise ServerError(f"{name} {getattr(self, name)!r}: expected {' or '.join(map(repr, known))}")
         if self.rest_api_port and self.credentials is not None and not isinstance(self.credentials, Tls):
             raise ServerError(
                 "these credentials are of gRPC's library, which HTTP cannot use, and plain text beside them an open door: "
                 "give serving.tls.Certificates(...).credentials() for both, or no rest_api_port"
             )
-        if self.batching_parameters is not None and not self.enable_batching:
-            raise ServerError("batching_parameters are set without setting enable_batching to true")
-        if not self.tags():
-            raise ServerError(f"saved_model_tags {self.saved_model_tags!r}: expected at least one, such as 'serve'")
-        if self.nan_inputs not in (ACCEPT, REFUSE):
-            raise ServerError(f"nan_inputs {self.nan_inputs!r}: expected {ACCEPT!r} or {REFUSE!r}")
-        self.version_policy()
-        self.request_log()
-        self.gate_rules()
 
     def _check_ports(self) -> None:
         if not 0 <= self.port <= 65535:
@@ -212,10 +222,11 @@ class ServerConfig:
         """Return the tags of the graph to load."""
         return frozenset(tag for tag in self.saved_model_tags.split(",") if tag)
 
-    def engine_by_files(self) -> EngineByFiles:
+    def engine_loader(self) -> EngineLoader:
         """Return what loads versions."""
         interpreters = self.num_tflite_pools * self.num_tflite_interpreters_per_pool
-        return EngineByFiles(self.tags(), prefer_tflite=self.prefer_tflite_model, interpreters=interpreters)
+        files = EngineByFiles(self.tags(), prefer_tflite=self.prefer_tflite_model, interpreters=interpreters)
+        return files if self.engine == SAVED_MODEL else EngineChooser(files, self.engine)
 
     def models(self) -> Repository:
         """Return the repository, which counts unless there is a `model_config_file`."""

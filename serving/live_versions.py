@@ -7,6 +7,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from pathlib import Path
 from time import monotonic
 
+from serving.engines.engine import Engine
 from serving.lease import Lease
 from serving.model_ref import ModelRef
 from serving.servable import Servable
@@ -109,6 +110,16 @@ class LiveVersions:
         with self._lock:
             versions = self._models.get(name, {})
             return [VersionStatus(v, r.state, r.error, r.answers) for v, r in sorted(versions.items(), reverse=True)]
+
+    def engines(self) -> dict[tuple[str, int], Engine]:
+        """Return what executes loaded versions, by model and number."""
+        with self._lock:
+            return {
+                (name, version): record.servable.engine
+                for name, versions in self._models.items()
+                for version, record in versions.items()
+                if record.servable is not None
+            }
 
     def models(self) -> dict[str, bool]:
         """Return whether each known model has a version that answers."""

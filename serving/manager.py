@@ -17,7 +17,7 @@ from concurrent.futures import Future
 from time import monotonic
 
 from serving.description import Description
-from serving.engines.engine import EngineLoader
+from serving.engines.engine import Engine, EngineLoader
 from serving.first_use import FirstUse
 from serving.lease import DormantError, Lease
 from serving.live_versions import Listener, LiveVersions
@@ -266,6 +266,10 @@ class Manager:
     def models(self) -> dict[str, bool]:
         """Return whether each known model has a version that answers: a live one, or one that is loaded on its first use."""
         return self._versions.models()
+
+    def engines(self) -> dict[tuple[str, int], Engine]:
+        """Return what executes loaded versions, by model and number."""
+        return self._versions.engines()
 
     def labels(self, name: str) -> dict[str, int]:
         """Return the versions of a model by their labels."""

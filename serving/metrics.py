@@ -10,6 +10,7 @@ from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 
 from serving.call_record import CallRecord
+from serving.engines.engine import ChoosingEngine
 from serving.manager import Manager, State
 from serving.memory_budget import MemoryUse
 from serving.nan_policy import NanAnswers
@@ -131,6 +132,15 @@ class LoadMetrics:
             (name, status.version): status.state
             for name in self._manager.models()
             for status in self._manager.statuses(name)
+        }
+
+    def engines(self) -> Mapping[tuple[str, int, str], str]:
+        """Return what runs the signatures of loaded versions, by model, number and signature, where it was chosen."""
+        return {
+            (name, version, signature): words
+            for (name, version), engine in self._manager.engines().items()
+            if isinstance(engine, ChoosingEngine)
+            for signature, words in engine.choices.items()
         }
 
     def memory_use(self) -> MemoryUse | None:

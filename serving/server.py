@@ -15,7 +15,7 @@ from serving.call_log import log_call
 from serving.config import ServerConfig
 from serving.control import DISABLED, ELSEWHERE, without_control, without_reflection
 from serving.engines.engine import EngineLoader
-from serving.engines.saved_model import set_parallelism
+from serving.engines.tensorflow_runtime import set_parallelism
 from serving.interceptors import Drain, Interceptor, intercepted
 from serving.manager import Manager
 from serving.metrics import CallMetrics, LoadMetrics
@@ -113,7 +113,7 @@ class Server:
         self._recent = RecentRequests(rules.requests, rules.max_bytes)
         self.manager = Manager(
             self._source(),
-            load_engine or self.config.engine_by_files(),
+            load_engine or self.config.engine_loader(),
             loading=self.config.loading(),
             label_rules=self.config.label_rules(),
             gate=RecentGate(rules, self._recent),

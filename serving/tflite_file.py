@@ -35,10 +35,11 @@ class TFLiteFile:
         except OSError as error:
             raise ServerError(f"{version} has no model to read: {error.strerror}: {self.path.name}") from None
 
-    def interpreter(self, *, fast: bool = True) -> Any:
+    def interpreter(self, *, fast: bool = True, threads: int = 1) -> Any:
         """Return a new interpreter: of `ai_edge_litert` where that is installed, else the one in TensorFlow.
 
         Args:
+            threads: that compute one call.
             fast: whether it computes by XNNPACK; else by LiteRT's own kernels, which take wrong shapes better.
 
         Raises:
@@ -49,7 +50,7 @@ class TFLiteFile:
         make, resolvers = _interpreter_class()
         resolver = resolvers.AUTO if fast else resolvers.BUILTIN_WITHOUT_DEFAULT_DELEGATES
         try:
-            return make(model_content=self._content, num_threads=1, experimental_op_resolver_type=resolver)
+            return make(model_content=self._content, num_threads=threads, experimental_op_resolver_type=resolver)
         except (ValueError, RuntimeError) as error:
             raise ServerError(f"LiteRT cannot load {self.path}: {first_line(error)}") from error
 

@@ -52,7 +52,8 @@ def _spread(passport: Passport | None, signature: str, name: str) -> tuple[float
 
 def _made_up(spec: TensorSpec, spread: tuple[float, float]) -> np.ndarray:
     """Return different rows of values that most models take: small numbers, 0 and 1 for ids, digits for strings."""
-    shape = (_ROWS, *(_LENGTH if size is None else size for size in (spec.shape or ())[1:]))
+    sizes = (None,) if spec.shape is None else spec.shape
+    shape = tuple((_LENGTH if axis else _ROWS) if size is None else size for axis, size in enumerate(sizes))
     random = np.random.default_rng(0)
     if spec.dtype == "string":
         return np.array([str(number).encode() for number in range(int(np.prod(shape)))], dtype=object).reshape(shape)
@@ -60,6 +61,7 @@ def _made_up(spec: TensorSpec, spread: tuple[float, float]) -> np.ndarray:
     if dtype.kind not in "iub":
         return random.uniform(*spread, shape).astype(dtype)
     numbers = random.integers(0, 2, shape)
-    columns = numbers.reshape(_ROWS, -1)[:, :2]
-    columns[:] = np.array([[0, 0], [1, 0], [0, 1], [1, 1]])[:, : columns.shape[1]]
+    if spec.is_batched:
+        columns = numbers.reshape(_ROWS, -1)[:, :2]
+        columns[:] = np.array([[0, 0], [1, 0], [0, 1], [1, 1]])[:, : columns.shape[1]]
     return numbers.astype(dtype)

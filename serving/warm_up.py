@@ -8,10 +8,10 @@ from google.protobuf.message import DecodeError
 
 from serving.asking import ask
 from serving.codec import CodecError, decode
-from serving.engines.engine import Engine
+from serving.engines.engine import ChoosingEngine, Engine
 from serving.protos import prediction_log_pb2 as log_pb
 from serving.protos import prediction_pb2 as pb
-from serving.signature import Signature
+from serving.signature import DEFAULT_SIGNATURE, Signature
 from serving.status import ServerError, StatusError
 from serving.tf_records import read_records
 
@@ -44,6 +44,7 @@ def warm_up(version: Path, engine: Engine, signatures: Mapping[str, Signature]) 
     if not path.is_file():
         return 0
     ran = 0
+    deferred = engine.deferred if isinstance(engine, ChoosingEngine) else frozenset()
     for number, record in enumerate(read_records(path, max_bytes=_MAX_BYTES)):
         if number >= MOST_RECORDS:
             raise ServerError(f"{path} holds more than {MOST_RECORDS} requests: the load would take too long")
@@ -55,9 +56,12 @@ def warm_up(version: Path, engine: Engine, signatures: Mapping[str, Signature]) 
         if log.WhichOneof("log_type") != "predict_log":
             logger.info("%s, record %d is no Predict request: left out", path, number)
             continue
+        name = request.model_spec.signature_name or DEFAULT_SIGNATURE
+        if name in deferred:
+            continue
         try:
             inputs = {key: decode(proto) for key, proto in request.inputs.items()}
-            ask(engine, signatures, request.model_spec.signature_name, inputs)
+            ask(engine, signatures, name, inputs)
         except (CodecError, StatusError) as error:
             raise ServerError(
                 f"{path}, record {number}: the version refuses its own warm-up request: {error}"

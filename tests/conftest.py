@@ -18,6 +18,7 @@ os.environ.update(
     KERAS_HOME=str(Path(_scratch.name) / "keras"),
     TFDS_DATA_DIR=str(Path(_scratch.name) / "tfds"),
     TF_CPP_MIN_LOG_LEVEL="3",
+    XDG_CACHE_HOME=str(Path(_scratch.name) / "cache"),
 )
 
 

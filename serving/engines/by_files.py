@@ -26,23 +26,24 @@ class EngineByFiles:
 
     def __call__(self, version: Path) -> Engine:
         """Load a version folder. Raises ServerError where it cannot be loaded."""
-        if self._is_tflite(version):
+        if self.is_tflite(version):
             return LiteRTEngine(version, interpreters=self.interpreters)
         return SavedModelEngine(version, self.tags)
 
     def read_signature_defs(self, version: Path) -> SignatureDefMap:
         """Return the signatures of what would be loaded. Raises ServerError."""
         return (
-            read_tflite_signature_defs(version) if self._is_tflite(version) else read_signature_defs(version, self.tags)
+            read_tflite_signature_defs(version) if self.is_tflite(version) else read_signature_defs(version, self.tags)
         )
 
     def memory_bytes(self, version: Path) -> int:
         """Return what a version folder takes once it is loaded. Raises ServerError."""
-        return tflite_bytes(version, self.interpreters) if self._is_tflite(version) else saved_model_bytes(version)
+        return tflite_bytes(version, self.interpreters) if self.is_tflite(version) else saved_model_bytes(version)
 
     def platform(self, version: Path) -> str:
         """Return what would be executed, as the Open Inference Protocol calls it."""
-        return LiteRTEngine.platform if self._is_tflite(version) else SAVED_MODEL_PLATFORM
+        return LiteRTEngine.platform if self.is_tflite(version) else SAVED_MODEL_PLATFORM
 
-    def _is_tflite(self, version: Path) -> bool:
+    def is_tflite(self, version: Path) -> bool:
+        """Tell whether a version folder is loaded by its model.tflite, whose signatures count then."""
         return (version / TFLITE_FILE).exists() and (self.prefer_tflite or not (version / SAVED_MODEL_FILE).exists())

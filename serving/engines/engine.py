@@ -58,6 +58,25 @@ class PlatformEngine(Engine, Protocol):
         ...
 
 
+@runtime_checkable
+class ChoosingEngine(Engine, Protocol):
+    """An engine that has others do the work, one for each signature."""
+
+    @property
+    def choices(self) -> Mapping[str, str]:
+        """What runs a signature, in words, by signature."""
+        ...
+
+    @property
+    def deferred(self) -> frozenset[str]:
+        """Signatures that are not to be asked before a client does: what runs them is not loaded yet, or nothing does."""
+        ...
+
+    def variant_of(self, signature: str) -> str:
+        """Return the name in the passport of what runs a signature; empty where that is the SavedModel."""
+        ...
+
+
 EngineLoader = Callable[[Path], Engine]
 """Loads a version folder. Raises ServerError where it cannot be loaded."""
 

@@ -39,13 +39,23 @@ def join(signatures: Signatures) -> Callable[..., Mapping[str, Mapping[str, Any]
     try:
         together = _called_together(tf, signatures)
         graph = _inlined(together)
-        writing = sorted({node.op for node in _all_nodes(graph) if node.op.startswith(_WRITES)})
+        writing = writing_operations(graph)
         joined = None if writing else _as_function(tf, together, _with_variables_read_once(graph))
     except Exception as error:  # TensorFlow raises many types here
         raise NotJoinableError(str(error)) from error
     if joined is None:
         raise NotJoinableError(f"a signature writes variables or tables: {', '.join(writing)}")
     return joined
+
+
+def operations(graph: Any) -> set[str]:
+    """Return the kinds of operations in a GraphDef and its functions."""
+    return {node.op for node in (*graph.node, *(node for each in graph.library.function for node in each.node_def))}
+
+
+def writing_operations(graph: Any) -> list[str]:
+    """Return the operations of a GraphDef, and of its functions, that change what the next call answers."""
+    return sorted(name for name in operations(graph) if name.startswith(_WRITES))
 
 
 def _called_together(tf: Any, signatures: Signatures) -> Any:
@@ -63,10 +73,6 @@ def _inlined(function: Any) -> Any:
     from tensorflow.python.framework.convert_to_constants import _run_inline_graph_optimization
 
     return _run_inline_graph_optimization(function, lower_control_flow=False, aggressive_inlining=True)
-
-
-def _all_nodes(graph: Any) -> list[Any]:
-    return [*graph.node, *(node for function in graph.library.function for node in function.node_def)]
 
 
 def _with_variables_read_once(graph: Any) -> Any:

@@ -1,5 +1,6 @@
 """LiteRT (once TensorFlow Lite), running a version's model.tflite: microseconds a call where the SavedModel takes 150."""
 
+import contextlib
 import threading
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -10,6 +11,7 @@ import numpy as np
 from serving.engines.shape_guard import ShapeGuard, has_free_axes
 from serving.status import invalid
 from serving.tflite_file import Tensors, TFLiteFile, first_line, is_whole_file, tensors_by_signature
+from zoo.tensorflow_noise import hushed
 
 Arrays = dict[str, np.ndarray]
 Shapes = dict[str, tuple[int, ...]]
@@ -26,26 +28,35 @@ class LiteRTEngine:
     variant = "litert"
     """Its name in a passport, which says how much its answers may differ from the SavedModel's."""
 
-    def __init__(self, version: Path, *, interpreters: int = 1) -> None:
+    def __init__(self, version: Path, *, interpreters: int = 1, threads: int = 1, only: str | None = None) -> None:
         """Load a version folder.
 
         Args:
             version: what holds a model.tflite.
             interpreters: how many calls are computed at once, at most.
+            threads: that compute one call.
+            only: what its signature is called, where that is not as the file has it.
 
         Raises:
             ServerError: it cannot be loaded.
         """
         self._file = TFLiteFile(version)
+        self._threads = threads
+        self._only = only
         self._guard: ShapeGuard | None = None
         self._is_fast = True
         self._guard_shapes()
         self._changed = threading.Condition()
-        self._idle = [_Interpreter(self._file, fast=self._is_fast)]
+        self._idle = [self._interpreter()]
         self._unmade = interpreters - 1
+
+    def outputs(self, signature: str) -> Tensors:
+        """Return the outputs of a signature, by name."""
+        return self._outputs[self._stored(signature)]
 
     def run(self, signature: str, inputs: Mapping[str, np.ndarray]) -> Arrays:
         """See Engine."""
+        signature = self._stored(signature)
         shapes = {name: array.shape for name, array in inputs.items()}
         if self._guard is not None:
             self._guard.check(shapes)
@@ -68,7 +79,9 @@ class LiteRTEngine:
     def _guard_shapes(self) -> None:
         """See to it that no shape ends the process, where more than the number of rows is free."""
         careful = self._file.interpreter(fast=False)
-        signatures = list(tensors_by_signature(careful).values())
+        by_name = tensors_by_signature(careful)
+        self._outputs = {name: outputs for name, (_, outputs) in by_name.items()}
+        signatures = list(by_name.values())
         if not any(has_free_axes(inputs) for inputs, _ in signatures):
             return
         if len(signatures) == 1 and is_whole_file(careful, *signatures[0]):
@@ -87,10 +100,16 @@ class LiteRTEngine:
                 return self._idle.pop(next(fitting, -1))
             self._unmade -= 1
         try:
-            return _Interpreter(self._file, fast=self._is_fast)
+            return self._interpreter()
         except BaseException:
             self._lose_one()
             raise
+
+    def _stored(self, signature: str) -> str:
+        return signature if self._only is None else next(iter(self._outputs))
+
+    def _interpreter(self) -> "_Interpreter":
+        return _Interpreter(self._file.interpreter(fast=self._is_fast, threads=self._threads))
 
     def _lose_one(self) -> None:
         with self._changed:
@@ -101,8 +120,7 @@ class LiteRTEngine:
 class _Interpreter:
     """One interpreter of LiteRT's. One thread at a time."""
 
-    def __init__(self, file: TFLiteFile, *, fast: bool) -> None:
-        made = file.interpreter(fast=fast)
+    def __init__(self, made: Any) -> None:
         signatures = tensors_by_signature(made)
         only = next(iter(signatures))
         self._runners: dict[str, Callable[..., Arrays]] = (
@@ -116,7 +134,8 @@ class _Interpreter:
     def run(self, signature: str, inputs: Mapping[str, np.ndarray], shapes: Shapes) -> Arrays:
         """See Engine."""
         try:
-            outputs = self._runners[signature](**inputs)
+            with _remarks_dropped():
+                outputs = self._runners[signature](**inputs)
         except (RuntimeError, ValueError) as error:
             raise invalid(f"the model refuses these values: {first_line(error)}") from error
         self.shapes[signature] = shapes
@@ -145,3 +164,15 @@ class _WholeFile:
             interpreter.set_tensor(self._inputs[name], array)
         interpreter.invoke()
         return {name: interpreter.get_tensor(index) for name, index in self._outputs.items()}
+
+
+_REMARKED = threading.Event()
+"""Set once LiteRT has said, to the standard error of the process, that it computes by XNNPACK."""
+
+
+def _remarks_dropped() -> contextlib.AbstractContextManager[None]:
+    """Drop what LiteRT says as it first computes something: a log in JSON has no place for it."""
+    if _REMARKED.is_set():
+        return contextlib.nullcontext()
+    _REMARKED.set()
+    return hushed()

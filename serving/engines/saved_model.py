@@ -1,9 +1,5 @@
 """TensorFlow, calling the SavedModel's signatures: 0.15 ms a call where `model.predict` takes 35 ms."""
 
-import contextlib
-import functools
-import gc
-import itertools
 import logging
 import threading
 from collections.abc import Callable, Mapping, Sequence
@@ -14,8 +10,9 @@ from typing import Any
 import numpy as np
 
 from serving.engines.joint_function import NotJoinableError, join
+from serving.engines.tensorflow_runtime import refusals, tensorflow
 from serving.saved_model import SERVE_TAG, read_graph
-from serving.status import Code, ServerError, StatusError, invalid
+from serving.status import ServerError, StatusError
 from zoo.passport import Tolerance
 from zoo.tensors import differences
 
@@ -34,7 +31,7 @@ class SavedModelEngine:
 
     def __init__(self, version: Path, tags: AbstractSet[str] = frozenset({SERVE_TAG})) -> None:
         """Load a version folder, the graph of these tags. Raises ServerError where TensorFlow cannot."""
-        tf = self._tf = _tensorflow()
+        tf = self._tf = tensorflow()
         graph = read_graph(version, tags)
         try:
             self._model: Any = tf.saved_model.load(str(version), tags=set(graph.meta_info_def.tags))
@@ -42,6 +39,11 @@ class SavedModelEngine:
             raise ServerError(f"TensorFlow cannot load {version}: {_first_line(error)}") from error
         self._joined: dict[tuple[str, ...], Callable[..., Any] | None] = {}
         self._joining = threading.Lock()
+
+    def function(self, signature: str) -> Callable[..., Any]:
+        """Return TensorFlow's own function of a signature."""
+        found: Callable[..., Any] = self._model.signatures[signature]
+        return found
 
     def run(self, signature: str, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         """See Engine."""
@@ -82,17 +84,8 @@ class SavedModelEngine:
         return joined
 
     def _call(self, function: Callable[..., Any], inputs: Mapping[str, np.ndarray]) -> Any:
-        tf = self._tf
-        try:
-            return function(**{name: tf.constant(array) for name, array in inputs.items()})
-        except UnicodeDecodeError as error:  # TensorFlow's own complaint quoted bytes that are no text
-            raise invalid("the model refuses these values") from error
-        except (tf.errors.InvalidArgumentError, tf.errors.OutOfRangeError, tf.errors.UnimplementedError) as error:
-            raise invalid(f"the model refuses these values: {_reason(error)}") from error
-        except tf.errors.ResourceExhaustedError as error:
-            raise StatusError(
-                Code.RESOURCE_EXHAUSTED, "out of memory for this batch: send fewer rows at a time"
-            ) from error
+        with refusals(self._tf):
+            return function(**{name: self._tf.constant(array) for name, array in inputs.items()})
 
     def _arrays(self, outputs: Mapping[str, Any]) -> dict[str, np.ndarray]:
         return {name: _to_array(value) for name, value in outputs.items()}
@@ -103,66 +96,9 @@ def _check_same(name: str, got: Mapping[str, np.ndarray], expected: Mapping[str,
         raise NotJoinableError(f"together they answer {name!r} otherwise: {faults[0]}")
 
 
-@functools.cache
-def _tensorflow() -> Any:
-    """Import TensorFlow, once.
-
-    What it made of itself stays for ever, and is put where the garbage collector does not look: to look through it takes
-    200 ms, in which nothing is answered, at every collection after an unload.
-    """
-    import tensorflow as tf
-
-    _share_gpus(tf)
-    gc.collect()
-    gc.freeze()
-    return tf
-
-
-def _share_gpus(tf: Any) -> None:
-    """Have TensorFlow take GPU memory as it needs it; by default it takes all of it."""
-    for gpu in tf.config.list_physical_devices("GPU"):
-        with contextlib.suppress(RuntimeError):  # the GPUs are in use already: whoever began decided
-            tf.config.experimental.set_memory_growth(gpu, True)  # noqa: FBT003 - TensorFlow's signature
-
-
-def set_parallelism(intra_op: int, inter_op: int) -> None:
-    """Have TensorFlow use so many threads in an operation, and so many operations at once; 0 leaves it to TensorFlow.
-
-    Raises:
-        ServerError: TensorFlow runs already in this process, with other numbers.
-    """
-    if not intra_op and not inter_op:
-        return
-    import tensorflow as tf
-
-    threading = tf.config.threading
-    now = "TensorFlow has {} threads in an operation and {} operations at once (0: as many as cores)"
-    try:
-        if intra_op:
-            threading.set_intra_op_parallelism_threads(intra_op)
-        if inter_op:
-            threading.set_inter_op_parallelism_threads(inter_op)
-    except RuntimeError:
-        found = now.format(threading.get_intra_op_parallelism_threads(), threading.get_inter_op_parallelism_threads())
-        raise ServerError(
-            f"{found}, which cannot be changed to {intra_op} and {inter_op} once it has computed: start the server first"
-        ) from None
-    found = now.format(threading.get_intra_op_parallelism_threads(), threading.get_inter_op_parallelism_threads())
-    logger.info("%s", found)
-
-
 def _to_array(value: Any) -> np.ndarray:
     found = value.numpy()
     return np.array(found, dtype=object) if isinstance(found, bytes) else np.asarray(found)  # a scalar string is bytes
-
-
-def _reason(error: Exception) -> str:
-    """Return what an operation complained about, without the paths of its definition: the line before the node's name."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    for before, line in itertools.pairwise(lines):
-        if line.startswith("[[{{"):
-            return before[:300]
-    return "an operation of the model failed"
 
 
 def _first_line(error: Exception) -> str:

@@ -109,6 +109,14 @@ class _Collected(Collector):
         for (model, version), state in self._loads.states().items():
             live.add_metric((model, str(version)), float(state is State.AVAILABLE))
         yield live
+        engines = GaugeMetricFamily(
+            "zoo_signature_engine",
+            "1 for what runs a signature, where that was chosen.",
+            labels=("model", "version", "signature", "engine"),
+        )
+        for (model, version, signature), engine in self._loads.engines().items():
+            engines.add_metric((model, str(version), signature, engine), 1.0)
+        yield engines
 
     def _of_memory(self) -> Iterator[Metric]:
         use = self._loads.memory_use()

@@ -65,6 +65,7 @@ def run(name: str, repository: Path, tmp_path_factory: pytest.TempPathFactory) -
 def client(repository: Path) -> Iterator[serving.Client]:
     """A client of a server that finds the models as they are exported."""
     arguments = ["serve", str(repository), "--host=127.0.0.1", "--port=0", "--file_system_poll_wait_seconds=0.2"]
+    arguments.append("--engine=saved_model")  # what others run is their tests' subject
     with subprocess.Popen([sys.executable, "-m", "zoo", *arguments], stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         found = re.search(r"on port (\d+)", process.stdout.readline())

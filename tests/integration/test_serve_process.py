@@ -25,7 +25,7 @@ class Served:
 
     def __init__(self, *arguments: str) -> None:
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "zoo", "serve", "--host", "127.0.0.1", "--port", "0", *arguments],
+            [sys.executable, "-m", "zoo", "serve", "--host=127.0.0.1", "--port=0", "--engine=saved_model", *arguments],
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,

@@ -134,3 +134,15 @@ def test_every_row_is_in_one_batch(counted: serving.Server) -> None:
     assert value(samples, "zoo_request_rows_count", model="affine") == 60
     assert value(samples, "zoo_batch_rows_sum", model="affine") == 20 * (1 + 2 + 3)
     assert 1 <= value(samples, "zoo_batch_rows_count", model="affine") <= 60
+
+
+def test_what_runs_a_signature_is_told() -> None:
+    wine = Path(__file__).parents[3] / "saved_models" / "wine_mlp"
+    fields = {"model_name": "wine", "rest_api_port": -1, "port": 0, "poll_seconds": 0}
+    with serving.Server(wine, engine="litert", **fields) as server:
+        samples = scrape(server.rest_api_port)
+    found = {
+        dict(labels)["signature"]: dict(labels)["engine"] for name, labels in samples if name == "zoo_signature_engine"
+    }
+    assert found["serving_default"].startswith("litert")
+    assert found["embed"] == "litert does not have it (--engine=litert)"

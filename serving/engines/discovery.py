@@ -1,0 +1,124 @@
+"""Finds out what there is to run a version, or remembers it."""
+
+import contextlib
+import json
+import logging
+import shutil
+from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Set as AbstractSet
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+from serving.engines.child import ChildError, run_child
+from serving.engines.findings import FROZEN, LITERT, SAVED_MODEL, Contender, Findings, SignatureFindings
+from serving.engines.findings_cache import FindingsCache, checksums, cores, key_of
+from serving.engines.own_file import try_own_file
+from serving.engines.work_order import RESULT, STEP, WorkOrder
+from serving.signature import Signature
+from zoo.artifact import hash_files
+from zoo.passport import Passport
+from zoo.typed_json import read
+
+logger = logging.getLogger(__name__)
+
+_MOST_THREADS = 4
+_CHILD_SECONDS = 300.0
+
+Make = Callable[[WorkOrder], None]
+"""Does a work order. Raises ChildError."""
+
+
+def in_child(order: WorkOrder) -> None:
+    """Have a child process do a work order. Raises ChildError."""
+    run_child("serving.engines.workshop", [json.dumps(asdict(order))], seconds=_CHILD_SECONDS)
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A version folder that holds a SavedModel."""
+
+    version: Path
+    tags: AbstractSet[str]
+    """Of the graph to load."""
+    signatures: Mapping[str, Signature]
+    passport: Passport | None
+    needs_every: bool = False
+    """Whether its own model.tflite is not enough, though that may run it."""
+
+
+@dataclass(frozen=True)
+class Discovery:
+    """Immutable; any thread may use it."""
+
+    cache: FindingsCache = field(default_factory=FindingsCache)
+    make: Make = in_child
+
+    @contextlib.contextmanager
+    def find(self, subject: Subject) -> Iterator[tuple[Findings, Path]]:
+        """Give what is known of a version, and the folder of its files, which may be gone after the block.
+
+        An artifact whose own model.tflite answers as its passport says is not looked at further: that needs no TensorFlow.
+        """
+        passport, tags = subject.passport, sorted(subject.tags)
+        files = hash_files(subject.version) if passport is None else passport.files
+        every, own = (key_of(files, tags=tags, what=what) for what in ("every engine", "own file"))
+        if (known := self.cache.find(every)) is not None:
+            yield known
+            return
+        may_do = passport is not None and LITERT in passport.variants and not subject.needs_every
+        if may_do and (known := self.cache.find(own)) is not None:
+            yield known
+            return
+        with self.cache.staging() as staging:
+            if passport is not None and may_do:
+                tried = try_own_file(subject.version, passport, subject.signatures, threads=_threads())
+                if tried is not None:
+                    yield tried, self.cache.keep(own, tried, staging)
+                    return
+            findings = self._find_out(subject, staging)
+            yield findings, self.cache.keep(every, findings, staging)
+
+    def _find_out(self, subject: Subject, staging: Path) -> Findings:
+        """Have every engine tried; one that ends the child is left out the next time."""
+        without: tuple[str, ...] = ()
+        while True:
+            order = WorkOrder(str(subject.version.resolve()), str(staging), tuple(subject.tags), _threads(), without)
+            logger.info("trying out what can run %s", subject.version)
+            try:
+                self.make(order)
+                found: Findings = read(Findings, json.loads((staging / RESULT).read_bytes()))
+            except (ChildError, OSError, ValueError, TypeError, KeyError) as error:
+                step = _read(staging / STEP)
+                logger.warning("trying out what can run %s failed (%s): %s", subject.version, step or "start", error)
+                _empty(staging)
+                if step not in {LITERT, FROZEN} or step in without:
+                    return _saved_model_alone(subject, f"trying it out failed: {error}"[:300])
+                without = (*without, step)
+            else:
+                for name in (RESULT, STEP):
+                    (staging / name).unlink()
+                return Findings(found.signatures, checksums(staging))
+
+
+def _saved_model_alone(subject: Subject, reason: str) -> Findings:
+    alone = SignatureFindings((Contender(SAVED_MODEL),), dict.fromkeys((LITERT, FROZEN), reason))
+    return Findings(dict.fromkeys(subject.signatures, alone))
+
+
+def _threads() -> int:
+    return min(_MOST_THREADS, cores())
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except OSError:
+        return ""
+
+
+def _empty(folder: Path) -> None:
+    for path in folder.iterdir():
+        if path.is_dir():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            path.unlink(missing_ok=True)

@@ -1,0 +1,75 @@
+"""The engines of one version, each loaded once."""
+
+from functools import partial
+from pathlib import Path
+
+from serving.answer_gate import check_golden_answers
+from serving.engines.by_files import EngineByFiles
+from serving.engines.deferred import DeferredEngine
+from serving.engines.discovery import Subject
+from serving.engines.engine import Engine
+from serving.engines.findings import FROZEN, SAVED_MODEL, Contender
+from serving.engines.frozen_graph import FrozenGraphEngine
+from serving.engines.labels import LabelledEngine, missing_labels
+from serving.engines.litert import LiteRTEngine
+from serving.engines.saved_model import SavedModelEngine
+
+
+class VersionEngines:
+    """Loads them as they are asked for. Belongs to the thread that loads the version."""
+
+    def __init__(self, files: EngineByFiles, subject: Subject, folder: Path) -> None:
+        """Prepare; nothing is loaded.
+
+        Args:
+            files: how many calls of a model.tflite are computed at once.
+            subject: the version.
+            folder: of what was made of it.
+        """
+        self._files = files
+        self._subject = subject
+        self._folder = folder
+        self._loaded: dict[tuple[object, ...], Engine] = {}
+
+    @property
+    def loaded(self) -> list[Engine]:
+        """Those that were."""
+        return list(self._loaded.values())
+
+    def load(self, signature: str, contender: Contender) -> Engine:
+        """Return what runs a signature. Raises ServerError."""
+        key = (contender.engine, contender.threads, contender.folder)
+        if key not in self._loaded:
+            self._loaded[key] = self._load(signature, contender)
+        return self._loaded[key]
+
+    def defer(self, signatures: frozenset[str]) -> Engine:
+        """Return what loads the SavedModel once one of these signatures is asked for."""
+        engine = DeferredEngine(partial(self._load_late, signatures), signatures)
+        self._loaded[("deferred",)] = engine
+        return engine
+
+    def close(self) -> None:
+        """Close them."""
+        for engine in self.loaded:
+            engine.close()
+
+    def _load(self, signature: str, contender: Contender) -> Engine:
+        subject = self._subject
+        place = self._folder / contender.folder if contender.folder else subject.version
+        if contender.engine == FROZEN:
+            return FrozenGraphEngine(place)
+        if contender.engine == SAVED_MODEL:
+            return SavedModelEngine(subject.version, subject.tags)
+        only = signature if contender.folder else None
+        engine = LiteRTEngine(place, interpreters=self._files.interpreters, threads=contender.threads, only=only)
+        labels = missing_labels(subject.signatures[signature], engine.outputs(signature), subject.passport)
+        return LabelledEngine(engine, labels) if labels else engine
+
+    def _load_late(self, signatures: frozenset[str]) -> Engine:
+        subject = self._subject
+        engine = SavedModelEngine(subject.version, subject.tags)
+        if subject.passport is not None:
+            wanted = {name: subject.signatures[name] for name in signatures}
+            check_golden_answers(subject.version, subject.passport, engine, wanted)
+        return engine
