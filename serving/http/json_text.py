@@ -37,9 +37,7 @@ def parse_object(body: bytes, *, max_bytes: int) -> dict[str, Any]:
         raise invalid(f"JSON Parse error: the body is not UTF-8, at offset: {error.start}") from None
     except json.JSONDecodeError as error:
         raise invalid(f"JSON Parse error: {error.msg} at offset: {error.pos}") from None
-    except (
-        UnicodeEncodeError
-    ):  # from writing it: JSON can spell what is in no UTF-8, and so in no answer and no message
+    except UnicodeEncodeError:  # JSON can spell what is in no UTF-8, and so in no answer and no message
         raise invalid("JSON Parse error: a string holds half of a surrogate pair, which is no text") from None
     except RecursionError:
         raise invalid("JSON Parse error: lists or objects are nested too deeply") from None
