@@ -8,11 +8,14 @@ import json
 import re
 from typing import Any, NoReturn
 
+from serving.status import invalid
+
 WINDOW = 1 << 16
 """Bytes: a fraction of a millisecond to a few of them."""
 _ALONE = 1024  # elements that are read one by one after several could not be had at once: trying costs as much as these
 _LONGEST_ESCAPE = 16  # characters, and some
 _LONGEST_TOKEN = 1 << 14  # characters of a number
+_MOST_NAMES = 1 << 16
 _SPACE = re.compile(r"[ \t\n\r]*")
 _TOKEN = re.compile(r"[^,\]}\s]*")
 _PLAIN = re.compile(r'[^\[\]{}"]*')
@@ -38,7 +41,7 @@ class PieceReader:
         self._read = len(b"\xef\xbb\xbf") if body.startswith(b"\xef\xbb\xbf") else 0
 
     def document(self) -> Any:
-        """Return the whole. Raises what JSONDecoder.decode raises, and UnicodeDecodeError."""
+        """Return the whole. Raises what JSONDecoder.decode raises, UnicodeDecodeError, and StatusError."""
         found = self._value()
         if self._peek():
             self._fail("Extra data")
@@ -128,6 +131,10 @@ class PieceReader:
                 self._pass(":", self._peek())
                 pairs.append((name, self._one(self._peek())))
                 alone = alone - 1 if alone else _ALONE
+            if len(pairs) > _MOST_NAMES:
+                raise invalid(
+                    f"JSON Parse error: an object has more than {_MOST_NAMES} names: no request takes so many"
+                )
             following = self._peek()
             if following == "}":
                 break

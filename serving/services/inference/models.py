@@ -115,19 +115,19 @@ class ModelsService:
 
     async def _look_up(self, model: ModelRef, call: Call) -> tuple[Description, Signature]:
         """Return a version, and its signature that the call is about: the messages have no field to name one in."""
+        wanted = str(call.metadata.get(SIGNATURE_KEY, ""))
         with unknown_models_told(self._manager, model):
             described = await asyncio.to_thread(self._manager.describe, model)
-        wanted = str(call.metadata.get(SIGNATURE_KEY, "")) or DEFAULT_SIGNATURE
-        if wanted in described.signatures:
-            return described, described.signatures[wanted]
-        if wanted != DEFAULT_SIGNATURE:
+        if wanted and wanted not in described.signatures:
             raise UnknownSignatureError(wanted, described.signatures)
-        raise StatusError(
-            Code.FAILED_PRECONDITION,
-            f"model '{described.name}' has no signature {DEFAULT_SIGNATURE!r}, which is what this protocol tells of "
-            f"a model: choose one of {', '.join(sorted(described.signatures))} by the metadata or header "
-            f"{SIGNATURE_KEY!r}, and by the parameter {SIGNATURE!r} of ModelInfer",
-        )
+        if not wanted and DEFAULT_SIGNATURE not in described.signatures:
+            raise StatusError(
+                Code.FAILED_PRECONDITION,
+                f"model '{described.name}' has no signature {DEFAULT_SIGNATURE!r}, which is what this protocol tells of "
+                f"a model: choose one of {', '.join(sorted(described.signatures))} by the metadata or header "
+                f"{SIGNATURE_KEY!r}, and by the parameter {SIGNATURE!r} of ModelInfer",
+            )
+        return described, described.signatures[wanted or DEFAULT_SIGNATURE]
 
     def _ready_versions(self, name: str) -> list[int]:
         return sorted(s.version for s in self._manager.statuses(name) if s.answers)

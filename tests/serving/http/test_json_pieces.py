@@ -65,6 +65,12 @@ def test_more_lists_than_memory_for_them_are_refused() -> None:
         parse_object(b'{"instances": [' + b"[]," * 70_000 + b"1]}", max_bytes=1 << 24)
 
 
+def test_an_object_of_more_names_than_any_request_has_is_refused() -> None:
+    body = b"{" + b",".join(b'"k%d":1' % number for number in range(70_000)) + b"}"
+    with pytest.raises(StatusError, match="more than 65536 names"):
+        parse_object(body, max_bytes=1 << 30)
+
+
 def test_the_event_loop_turns_while_a_large_document_is_read() -> None:
     body = b'{"instances": [' + b",".join([b"[0.123456, 1, 2]"] * 100_000) + b"]}"
 
