@@ -3,7 +3,8 @@
 //   load_generator TARGET METHOD REQUESTS ANSWERS closed CONCURRENCY WARM_UP SECONDS CHANNELS [KEY=VALUE ...]
 //   load_generator TARGET METHOD REQUESTS ANSWERS open   RATE        WARM_UP SECONDS CHANNELS [KEY=VALUE ...]
 //
-// closed: so many calls in flight, each followed by the next; the latency of a call counts from when it was sent.
+// closed: so many calls in flight, each followed by the next; the latency of a call counts from when it was sent. It goes on
+// past SECONDS, up to 20 s, until twice as many calls have ended as are in flight.
 // open: so many calls a second, whatever becomes of those before; the latency counts from when the call was due, so that
 // a server that answers nothing for a while pays for all that it kept waiting (no coordinated omission).
 //
@@ -37,6 +38,7 @@ using Metadata = std::vector<std::pair<std::string, std::string>>;
 constexpr double kMaxSeconds = 120;
 constexpr size_t kMaxDistinct = 100000;
 constexpr auto kDeadline = std::chrono::seconds(10);
+constexpr double kMostSeconds = 20;
 constexpr auto kConnect = std::chrono::seconds(10);
 
 struct Options {
@@ -231,10 +233,11 @@ class Load {
       if (queue_.AsyncNext(&tag, &ok, soon) != grpc::CompletionQueue::GOT_EVENT) continue;
       auto* call = static_cast<Call*>(tag);
       const auto now = Clock::now();
+      const bool goes_on = GoesOn(now);
       ++calls_;
       if (call->status.ok()) {
         answers_.Add(call->request, call->response);
-        if (Counts(*call, now)) {
+        if (options_.open ? call->due >= measured_from_ : now >= measured_from_ && goes_on) {
           latencies_.push_back(Micros(now - call->due));
           last_ = now;
         }
@@ -242,7 +245,7 @@ class Load {
         ++failed_;
         failure_ = call->status.error_message();
       }
-      if (send_next && now < until_ && failed_ < 1000) {
+      if (send_next && goes_on) {
         Send(call, now);
       } else {
         delete call;
@@ -251,10 +254,10 @@ class Load {
     }
   }
 
-  // Closed: calls that ended in the time measured. Open: calls that were due in it, however late they ended.
-  bool Counts(const Call& call, Clock::time_point now) const {
-    const auto when = options_.open ? call.due : now;
-    return when >= measured_from_ && when <= until_;
+  // Tells whether a closed loop sends the next call, and counts the one that has just ended.
+  bool GoesOn(Clock::time_point now) const {
+    if (failed_ >= 1000) return false;
+    return now < until_ || (latencies_.size() < 2 * options_.pace && now < start_ + Seconds(kMostSeconds));
   }
 
   const Options options_;

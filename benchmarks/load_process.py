@@ -15,6 +15,7 @@ import numpy as np
 from load import Answers, Load, Measured, write_answers
 
 _DEADLINE = 10.0
+_MOST_SECONDS = 20.0
 
 
 def read_requests(data: bytes) -> list[bytes]:
@@ -67,10 +68,14 @@ class Asking:
 
     async def _in_flight(self) -> None:
         async def caller() -> None:
-            while (now := time.perf_counter()) < self._until:
+            while self._goes_on(now := time.perf_counter()):
                 await self._ask(now)
 
         await asyncio.gather(*(caller() for _ in range(int(self._load.pace))))
+
+    def _goes_on(self, now: float) -> bool:
+        few = len(self._latencies) < 2 * self._load.pace
+        return self._failed < 1000 and (now < self._until or (few and now < self._from + _MOST_SECONDS))
 
     async def _at_rate(self, start: float) -> None:
         asking = []
@@ -93,7 +98,8 @@ class Asking:
             return
         now = time.perf_counter()
         self.answers[number, answer] += 1
-        if self._from <= (due if self._load.loop == "open" else now) <= self._until:
+        counts = due >= self._from if self._load.loop == "open" else now >= self._from and self._goes_on(now)
+        if counts:
             self._latencies.append(now - due)
             self._last = now
 

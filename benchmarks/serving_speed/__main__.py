@@ -8,6 +8,7 @@ what the SavedModel says; a wrong one voids the run. What was measured is kept a
 """
 
 import argparse
+import importlib.metadata
 import os
 import signal
 import sys
@@ -20,12 +21,13 @@ from benchmarks.serving_speed.chart import draw
 from benchmarks.serving_speed.limits import measure_limits
 from benchmarks.serving_speed.measurement import take_turn
 from benchmarks.serving_speed.models import models_folder, read_rows
+from benchmarks.serving_speed.peers.environments import PACKAGES
 from benchmarks.serving_speed.report import write_report
 from benchmarks.serving_speed.results import Results
 from benchmarks.serving_speed.servers import BY_NAME, SERVERS
 from benchmarks.serving_speed.workload import FULL, QUICK, Workload
 
-_PACKAGES = ("tensorflow", "keras", "grpcio", "protobuf", "numpy")
+_PACKAGES = ("tensorflow", "keras", "grpcio", "protobuf", "numpy", "ai-edge-litert")
 _LIMIT_SECONDS = 0.3
 
 
@@ -58,7 +60,7 @@ def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="few workloads, two rounds; the results go to the cache")
     parser.add_argument("--rounds", type=int, help="default: 5, or 2 of --quick")
-    parser.add_argument("--seconds", type=float, default=0.5, help="of each workload (default: %(default)s)")
+    parser.add_argument("--seconds", type=float, help="of each workload; default: 0.5, or 0.3 of --quick")
     parser.add_argument("--servers", help=f"some of: {'; '.join(BY_NAME)} (with ; between them)")
     parser.add_argument("--models", help="some of: m1,m2,m3,lstm,digits_cnn")
     parser.add_argument("--out", type=Path, help="where to write, without a suffix")
@@ -68,6 +70,8 @@ def _options() -> argparse.Namespace:
     options = parser.parse_args()
     if options.rounds is None:
         options.rounds = 2 if options.quick else 5
+    if options.seconds is None:
+        options.seconds = 0.3 if options.quick else 0.5
     if options.out is None:
         options.out = (CACHE if options.quick else RESULTS) / "serving_speed"
     options.resume = options.resume or options.report
@@ -82,8 +86,11 @@ def _begin(options: argparse.Namespace) -> Results:
     unknown = [name for name in names if name not in BY_NAME]
     if unknown:
         sys.exit(f"no such server: {', '.join(unknown)}; expected some of {'; '.join(BY_NAME)}")
+    installed = {each.name for each in importlib.metadata.distributions()}
+    peers = {server.peer for server in SERVERS if server.peer and server.is_installed()}
     facts = {
-        **describe(_PACKAGES),
+        **describe(each for each in _PACKAGES if each in installed),
+        "other servers": ", ".join(PACKAGES[peer] for peer in sorted(peers)) or "none",
         "load": describe_generator(),
         "load average before": f"{os.getloadavg()[0]:.2f}",
         **({"note": options.note} if options.note else {}),

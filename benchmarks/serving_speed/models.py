@@ -158,7 +158,7 @@ def _main(folder: Path) -> None:
         for side in ("inputs", "outputs"):
             for name, array in getattr(rows, side).items():
                 arrays[f"{model.name}/{side}/{name}"] = array.astype("S") if array.dtype.kind == "O" else array
-    np.savez(folder / ROWS, **arrays)
+    np.savez(folder / ROWS, allow_pickle=False, **arrays)
 
 
 if __name__ == "__main__":

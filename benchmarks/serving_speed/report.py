@@ -156,7 +156,7 @@ def _figure(spread: Spread | None, form: str) -> str:
     if spread is None:
         return "-"
     median, low, high = (form.format(value) for value in (spread.median, spread.low, spread.high))
-    return f"{median} [{low}..{high}]"
+    return median if low == median == high else f"{median} [{low}..{high}]"
 
 
 def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:

@@ -7,6 +7,8 @@ NAIVE = "naive"
 INFER_BASE = "MLServer"
 """What the others are held against, asked by ModelInfer."""
 OURS = "ours"
+"""What the names of ours begin with."""
+LIMIT = "null handler"
 
 _ZOO = "{python} -m zoo serve {repository} --host 127.0.0.1 --port {port} --log_level error"
 _HERE = "{python} -m benchmarks.serving_speed"
@@ -32,7 +34,7 @@ SERVERS = (
     Server(OURS, _ZOO, "`zoo serve`", environment=_QUIET),
     Server("ours, LiteRT", _ZOO + " --prefer_tflite_model", "`zoo serve --prefer_tflite_model`", environment=_QUIET),
     Server(
-        "null handler",
+        LIMIT,
         _HERE + ".null_server {answers} {port}",
         "our transport with a handler that looks the answer up: what a model that takes no time would give",
         _PREDICT,

@@ -65,18 +65,21 @@ def _closed(
     return [Workload(model, batch, protocol, "closed", pace, as_content) for model in models for pace in paces]
 
 
+_SMALL_TO_LARGE = ("m1", "m2", "m3")
+
 FULL = (
-    *_closed(list(BY_NAME), CONCURRENCY),
-    *_closed(list(BY_NAME), (1, 8), batch=32),
-    *_closed(["m1", "m3"], (1, 32), as_content=True),
+    *_closed(_SMALL_TO_LARGE, CONCURRENCY),
+    *_closed(["lstm", "digits_cnn"], (1, 32)),
+    *_closed(_SMALL_TO_LARGE, (1, 8), batch=32),
+    *_closed(["m1"], (1, 32), as_content=True),
     *_closed(["m1"], (8,), batch=32, as_content=True),
-    *_closed(["m1", "m2", "m3"], CONCURRENCY, infer=True),
-    *_closed(["m1", "m2", "m3"], (8,), batch=32, infer=True),
+    *_closed(_SMALL_TO_LARGE, (1, 32), infer=True),
+    *_closed(_SMALL_TO_LARGE, (8,), batch=32, infer=True),
     *(Workload("m1", 1, "predict", "open", rate) for rate in (250, 1000, 4000)),
     *(Workload("m3", 1, "predict", "open", rate) for rate in (100, 400, 1000)),
 )
 QUICK = (
-    *_closed(["m1", "m2", "m3"], (1, 32)),
+    *_closed(["m1", "m3"], (1, 32)),
     *_closed(["m1"], (8,), batch=32),
     *_closed(["m1"], (32,), as_content=True),
     *_closed(["m1"], (1, 32), infer=True),
