@@ -29,6 +29,7 @@ from benchmarks.serving_speed.workload import FULL, QUICK, Workload
 
 _PACKAGES = ("tensorflow", "keras", "grpcio", "protobuf", "numpy", "ai-edge-litert")
 _LIMIT_SECONDS = 0.3
+_ENDS = (signal.SIGINT, signal.SIGTERM)
 
 
 def main() -> int:
@@ -38,7 +39,8 @@ def main() -> int:
     results = _begin(options)
     if options.resume and path.exists():
         results = _go_on(results, Results.read(path))
-    signal.signal(signal.SIGTERM, _end)
+    for each in _ENDS:
+        signal.signal(each, _end)
     try:
         _measure(results, options, path)
     finally:  # also of half a run
@@ -52,8 +54,10 @@ def main() -> int:
     return 1 if faults else 0
 
 
-def _end(*_: object) -> NoReturn:
-    raise SystemExit(143)
+def _end(number: int, _: object) -> NoReturn:
+    for each in _ENDS:
+        signal.signal(each, signal.SIG_IGN)  # servers end, and what was measured is written, however often one asks
+    raise SystemExit(128 + number)
 
 
 def _options() -> argparse.Namespace:
