@@ -104,8 +104,12 @@ def _processes(results: Results) -> list[str]:
             results.of_server(server, lambda turn: turn.pss_mb),
         )
         rows.append((server, _figure(start, "{:.1f}"), *(_figure(each, "{:,.0f}") for each in memory)))
-    head = ("server", "seconds from start to the first answers of all models", "RSS, MB", "PSS, MB")
-    return ["", "## The process", "", "Memory is that after the load, of all its processes.", "", *_table(head, rows)]
+    head = ("server", "seconds until it answers", "RSS, MB", "PSS, MB")
+    said = (
+        "From its start until every model that it is asked about has answered rightly, and memory after the load, of all "
+        "processes of a server. Those of the Open Inference Protocol alone hold three models, the others five."
+    )
+    return ["", "## The process", "", said, "", *_table(head, rows)]
 
 
 def _limits(results: Results) -> list[str]:
