@@ -38,7 +38,7 @@ def main() -> int:
     path = options.out.with_suffix(".json")
     results = _begin(options)
     if options.resume and path.exists():
-        results = _go_on(results, Results.read(path))
+        results = _go_on(results, Results.read(path), retry=not options.report)
     for each in _ENDS:
         signal.signal(each, _end)
     try:
@@ -108,9 +108,11 @@ def _begin(options: argparse.Namespace) -> Results:
     return Results(facts, settings, left_out=left_out)
 
 
-def _go_on(fresh: Results, kept: Results) -> Results:
+def _go_on(fresh: Results, kept: Results, *, retry: bool) -> Results:
     if kept.settings != fresh.settings:
         sys.exit("the results that are there are of other settings: give those, another --out, or leave --resume out")
+    if retry:
+        kept.turns = [turn for turn in kept.turns if not turn.error]
     return kept
 
 
