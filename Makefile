@@ -7,10 +7,10 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 PYTEST := $(BIN)/python -m pytest --numprocesses=auto --dist=loadscope --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
-.PHONY: help quickstart data test test-ci test-all test-exhaustive test-gpu lint format bench release smoke protos lock clean
+.PHONY: help quickstart data test test-ci test-all test-exhaustive test-gpu lint format bench bench-serving bench-peers load-generator release smoke protos lock clean
 
 help:  ## Say what there is.
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 $(VENV)/.created:
 	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(0 if (3, 11) <= v < (3, 14) else "keras-zoo needs Python 3.11 to 3.13, %s is %d.%d: make PYTHON=python3.12 ..." % (sys.executable, *v))'
@@ -60,12 +60,21 @@ format: $(VENV)/.dev  ## Format the code and mend what can be mended by machine.
 	$(BIN)/ruff check --fix-only .
 	$(BIN)/ruff format .
 
-bench: $(VENV)/.dev  ## Measure training, serving and generation against their peers; writes benchmarks/results/.
+bench: bench-serving  ## Measure training, serving and generation against their peers; writes benchmarks/results/.
 	$(BIN)/python benchmarks/training_speed.py
 	$(BIN)/python benchmarks/strategy_overhead.py
-	$(BIN)/python benchmarks/serving_speed.py
 	$(BIN)/python benchmarks/call_overhead.py
 	$(BIN)/python benchmarks/generation_speed.py
+
+bench-serving: $(VENV)/.dev  ## Measure serving against other servers, 20 minutes; ARGS=--quick takes two.
+	@$(PIP) --editable '.[litert]'
+	$(BIN)/python -m benchmarks.serving_speed $(ARGS)
+
+bench-peers: $(VENV)/.dev  ## Install the other servers that bench-serving knows, into ~/.cache/keras-zoo.
+	$(BIN)/python -m benchmarks.serving_speed.peers.environments
+
+load-generator: $(VENV)/.dev  ## Build the load generator of the benchmarks, into ~/.cache/keras-zoo; needs g++ and gRPC.
+	$(BIN)/python -m benchmarks.load
 
 release: $(VENV)/.dev  ## Build the sdist and the wheel into dist/.
 	rm -rf dist

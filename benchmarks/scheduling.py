@@ -1,34 +1,26 @@
 """The scheduler against computing every request alone and against always gathering batches; one round each in turn.
 
-    python benchmarks/scheduling.py [--rounds 5] [--seconds 2] [--loadgen PATH]
+    python benchmarks/scheduling.py [--rounds 5] [--seconds 2]
 
 Three servers, the same but for how they schedule: `direct` (a plain pool of threads, every request alone), `always`
 (TensorFlow Serving's parameters with a timeout, as its guide recommends) and `ours` (the default). Closed loop: so many
-calls in flight at once. The bar: never below 0.95 times the better of the other two.
-
-`--loadgen` names a load generator that prints a JSON line with `rps`, `p50_us`, `p99_us` and `err`; without it calls come
-from Python, which takes most of two cores by itself.
+calls in flight at once (`load.py`). The bar: never below 0.95 times the better of the other two.
 """
 
 import argparse
-import asyncio
 import json
 import statistics
-import struct
 import subprocess
 import sys
-import tempfile
-import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Self
 
-import grpc
-import numpy as np
 import psutil
 from environment import RESULTS, describe
+from load import Load, describe_generator, put_load
 
 import serving
 import serving.server
@@ -55,7 +47,7 @@ class Round:
     per_second: float
     p50_ms: float
     p99_ms: float
-    cpu_us: float = 0.0
+    cpu_us: float
     """Of the server's processor time, per request, the warm-up counted."""
 
 
@@ -74,6 +66,9 @@ class Pool:
     def of(cls, config: serving.ServerConfig) -> Self:
         """Return one of as many threads as the server would have."""
         return cls(config.threads)
+
+    def compute_at_once(self, job: Job, *, seconds: float) -> None:
+        """See Scheduler: a pool never does."""
 
     def promise(self, job: Job) -> Ticket:
         """See Scheduler."""
@@ -128,39 +123,6 @@ class Peer:
         self.process.communicate(timeout=30)
 
 
-async def load(target: str, request: bytes, concurrency: int, seconds: float) -> Round:
-    """Keep `concurrency` calls in flight for some seconds, from this process."""
-    latencies: list[float] = []
-    async with grpc.aio.insecure_channel(target) as channel:
-        call = channel.unary_unary(PREDICT)
-
-        async def caller(until: float) -> None:
-            while time.perf_counter() < until:
-                began = time.perf_counter()
-                await call(request, metadata=((CONTENT_KEY, "1"),), timeout=30)
-                latencies.append(time.perf_counter() - began)
-
-        await asyncio.gather(*(caller(time.perf_counter() + WARM_UP) for _ in range(concurrency)))  # warm up
-        latencies.clear()
-        began = time.perf_counter()
-        await asyncio.gather(*(caller(began + seconds) for _ in range(concurrency)))
-        elapsed = time.perf_counter() - began
-    p50, p99 = np.percentile(latencies, [50, 99]) * 1000
-    return Round(len(latencies) / elapsed, float(p50), float(p99))
-
-
-def load_from_outside(generator: Path, target: str, request: bytes, concurrency: int, seconds: float) -> Round:
-    """Have another program keep `concurrency` calls in flight."""
-    with tempfile.NamedTemporaryFile() as file:
-        file.write(struct.pack("<I", len(request)) + request)
-        file.flush()
-        command = [str(generator), target, PREDICT, file.name, str(concurrency), str(WARM_UP), str(seconds), "1"]
-        said = json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
-    if said["err"]:
-        raise RuntimeError(f"{said['err']} calls failed: {said}")
-    return Round(said["rps"], said["p50_us"] / 1000, said["p99_us"] / 1000)
-
-
 def measure(arguments: argparse.Namespace) -> list[dict[str, Any]]:
     """Return a row per model and concurrency."""
     peers = {mode: Peer(mode) for mode in MODES}
@@ -190,12 +152,12 @@ def measure(arguments: argparse.Namespace) -> list[dict[str, Any]]:
 def one_round(peer: Peer, request: bytes, concurrency: int, arguments: argparse.Namespace) -> Round:
     """Load one server for one round."""
     before = peer.cpu_seconds()
-    if arguments.loadgen is None:
-        found = asyncio.run(load(peer.target, request, concurrency, arguments.seconds))
-    else:
-        found = load_from_outside(arguments.loadgen, peer.target, request, concurrency, arguments.seconds)
-    requests = found.per_second * (arguments.seconds + WARM_UP)
-    return replace(found, cpu_us=1e6 * (peer.cpu_seconds() - before) / requests)
+    asking = Load("closed", concurrency, arguments.seconds, WARM_UP, metadata={CONTENT_KEY: "1"})
+    found, _ = put_load(peer.target, PREDICT, [request], asking)
+    if found.failed:
+        raise RuntimeError(f"{found.failed} of {found.calls} calls failed: {found.failure}")
+    cpu_us = 1e6 * (peer.cpu_seconds() - before) / found.calls
+    return Round(found.per_second, found.p50_us / 1000, found.p99_us / 1000, cpu_us)
 
 
 def golden_request(model: str) -> bytes:
@@ -235,7 +197,6 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=2.0, help="of one round of one server")
-    parser.add_argument("--loadgen", type=Path, help="a load generator")
     parser.add_argument("--models", default=",".join(MODELS))
     parser.add_argument("--concurrency", default=",".join(map(str, CONCURRENCY)))
     parser.add_argument("--note", default="", help="what to say of the machine")
@@ -249,14 +210,14 @@ def main() -> None:
     rows = measure(arguments)
     RESULTS.mkdir(exist_ok=True)
     (RESULTS / "scheduling.json").write_text(json.dumps({**facts, "rows": rows}, indent=1) + "\n", encoding="utf-8")
-    caller = "calls from Python" if arguments.loadgen is None else "calls from a C++ program"
     text = "\n".join(
         [
             "# Scheduling: ours, every request alone, and always in batches",
             "",
             *(f"- {name}: {value}" for name, value in facts.items()),
             f"- {arguments.rounds} rounds of {arguments.seconds:g} s each, in turn; medians",
-            f"- batch 1 over loopback, the SavedModel in TensorFlow; {caller} on the same cores",
+            "- batch 1 over loopback, the SavedModel in TensorFlow; calls from a process on the same cores",
+            f"- the load: {describe_generator()}",
             "- always: max_batch_size 32, batch_timeout_micros 1000",
             *([f"- {arguments.note}"] if arguments.note else []),
             "",

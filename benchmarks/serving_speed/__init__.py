@@ -1,0 +1,1 @@
+"""How fast models are served: ours, a hand-rolled server, other Python servers, and the limits, in one run."""

@@ -1,0 +1,32 @@
+"""Our transport without a model: every request has an answer in a file.
+
+python -m benchmarks.serving_speed.null_server ANSWERS PORT
+"""
+
+import asyncio
+import pickle
+import sys
+from pathlib import Path
+
+from serving.transports.grpcio import GrpcioTransport
+from serving.transports.transport import Call, Unary
+from serving.wire import PREDICT
+
+_LARGEST = 64 << 20
+
+
+async def serve(answers: dict[bytes, bytes], port: int) -> None:
+    """Serve until killed."""
+
+    async def look_up(message: bytes, call: Call) -> bytes:  # noqa: ARG001
+        return answers[message]
+
+    transport = GrpcioTransport(
+        [Unary(PREDICT, look_up, _LARGEST)], host="127.0.0.1", port=port, max_message_bytes=_LARGEST
+    )
+    await transport.start()
+    await asyncio.Event().wait()
+
+
+if __name__ == "__main__":
+    asyncio.run(serve(pickle.loads(Path(sys.argv[1]).read_bytes()), int(sys.argv[2])))  # noqa: S301 - our own file

@@ -1,0 +1,76 @@
+"""The serving benchmark: what it takes for a right answer, and what it keeps."""
+
+from collections import Counter
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from benchmarks.load import Measured
+from benchmarks.serving_speed.models import Rows
+from benchmarks.serving_speed.requests import write_answer, write_requests
+from benchmarks.serving_speed.results import Cell, Results, Spread, Turn
+from benchmarks.serving_speed.workload import FULL, Workload
+from serving.protos import inference_pb2
+
+PREDICT = Workload("m1", 2, "predict", "closed", 1)
+ROWS = Rows(
+    {"inputs": np.arange(12, dtype=np.float32).reshape(4, 3)},
+    {
+        "class_id": np.array([0, 1, 1, 0]),
+        "probabilities": np.array([[0.9, 0.1], [0.2, 0.8], [0.3, 0.7], [0.6, 0.4]], np.float32),
+    },
+)
+
+
+def with_other_probability(rows: Rows, by: float) -> Rows:
+    return replace(rows, outputs={**rows.outputs, "probabilities": rows.outputs["probabilities"] + np.float32(by)})
+
+
+@pytest.mark.parametrize("workload", [PREDICT, replace(PREDICT, as_content=True)])
+def test_a_wrong_answer_to_predict_is_counted_as_often_as_it_came(workload: Workload) -> None:
+    requests = write_requests(workload, ROWS)
+    first, second = (write_answer(workload, rows) for rows in requests.expected)
+    near = write_answer(workload, with_other_probability(requests.expected[0], by=1e-6))
+    far = write_answer(workload, with_other_probability(requests.expected[0], by=1e-2))
+    count, why = requests.wrong(Counter({(0, first): 5, (1, second): 5, (0, near): 1, (0, far): 2, (1, first): 3}))
+    assert count == 5
+    assert why.startswith(("probabilities: expected", "class_id: expected"))
+
+
+def test_an_answer_to_modelinfer_is_read_raw_or_typed() -> None:
+    requests = write_requests(replace(PREDICT, protocol="infer"), ROWS)
+    raw, typed = inference_pb2.ModelInferResponse(), inference_pb2.ModelInferResponse()
+    for response in (raw, typed):
+        response.outputs.add(name="class_id", datatype="INT64", shape=[2])
+        response.outputs.add(name="probabilities", datatype="FP32", shape=[2, 2])
+    raw.raw_output_contents.extend([np.array([0, 1]).tobytes(), np.array([0.9, 0.1, 0.2, 0.8], np.float32).tobytes()])
+    typed.outputs[0].contents.int64_contents.extend([0, 1])
+    typed.outputs[1].contents.fp32_contents.extend([0.9, 0.1, 0.2, 0.8])
+    assert requests.wrong(Counter({(0, raw.SerializeToString()): 1, (0, typed.SerializeToString()): 1})) == (0, "")
+    assert requests.wrong(Counter({(1, raw.SerializeToString()): 4, (0, b"\xff"): 1}))[0] == 5
+
+
+def test_the_key_of_a_workload_names_it_whole() -> None:
+    assert [Workload.of(each.key) for each in FULL] == list(FULL)
+    assert len({each.key for each in FULL}) == len(FULL)
+
+
+def measured(per_second: float) -> Measured:
+    return Measured(10, 9, 0, per_second, 1.0, 2.0, 3.0, 4.0, 0.0, 10.0, 2, 0, "")
+
+
+def test_ratios_are_taken_round_by_round_and_survive_the_disk(tmp_path: Path) -> None:
+    results = Results({"date": "today"}, {"servers": ["a", "b"], "workloads": [PREDICT.key], "seconds": 1})
+    for number, (a, b) in enumerate([(100.0, 200.0), (10.0, 40.0), (50.0, 150.0)]):
+        for server, per_second in (("a", a), ("b", b)):
+            results.turns.append(Turn(number, server, cells={PREDICT.key: Cell(measured(per_second), 5.0, wrong=0)}))
+    results.turns.append(Turn(3, "b", error="it fell over"))
+    results.write(tmp_path / "results.json")
+    kept = Results.read(tmp_path / "results.json")
+    assert kept == results
+    assert kept.ratio("b", "a", PREDICT) == Spread(median=3.0, low=2.0, high=4.0)
+    assert kept.has(3, "b")
+    assert not kept.has(3, "a")
+    assert kept.faults() == ["round 4, b: 0 wrong answers, 0 unanswered; it fell over"]
