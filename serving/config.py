@@ -16,7 +16,11 @@ from serving.monitoring_config import MonitoringConfig
 from serving.recording.request_log import RequestLogConfig
 from serving.repository import Repository, VersionPolicy
 from serving.status import ServerError
+from serving.tls import Tls
 from serving.version_labels import LabelRules
+
+TRANSPORTS = ("grpcio", "asyncio")
+"""What can speak gRPC."""
 
 
 def _threads() -> int:
@@ -77,10 +81,12 @@ class ServerConfig:
     """0 for any free one."""
     grpc_socket_path: str | None = None
     """A UNIX socket to listen on too."""
+    transport: str = "grpcio"
+    """What speaks gRPC: `grpcio`, gRPC's own library, or `asyncio` (docs/transport.md)."""
     grpc_channel_arguments: Mapping[str, int | str] = field(default_factory=dict)
-    """Passed on to gRPC, where they win over what this server sets itself."""
-    credentials: grpc.ServerCredentials | None = None
-    """TLS, from `grpc.ssl_server_credentials`; None for plain text."""
+    """Options of gRPC's library, which win over what this server sets itself; `asyncio` knows some of them."""
+    credentials: Tls | grpc.ServerCredentials | None = None
+    """TLS: `serving.tls.Certificates(...).credentials()`, or with `grpcio` what `grpc.ssl_server_credentials` returns."""
     rest_api_port: int = 0
     """Where to answer over HTTP too; 0 for nowhere, -1 for any free port. Needs the extra `rest`."""
     rest_api_timeout_in_ms: int = 30_000
@@ -144,6 +150,8 @@ class ServerConfig:
             raise ServerError(
                 f"rest_api_port {self.rest_api_port}: expected 0 (none), -1 (any free one), or 1 to 65535"
             )
+        if self.transport not in TRANSPORTS:
+            raise ServerError(f"transport {self.transport!r}: expected one of {', '.join(TRANSPORTS)}")
         if self.admin_port is not None and not 0 <= self.admin_port <= 65535:
             raise ServerError(f"admin_port {self.admin_port}: expected 0 (any free one) to 65535")
         if self.port and self.port == self.rest_api_port:

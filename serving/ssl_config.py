@@ -5,15 +5,13 @@ Source: tensorflow_serving/config/ssl_config.proto.
 
 from pathlib import Path
 
-import grpc
-
 from serving.protos import config_pb2 as pb
 from serving.status import invalid
 from serving.text_proto import read_text_file
-from serving.tls import reread_credentials
+from serving.tls import KeyMaterial, Tls
 
 
-def read_credentials(path: str | Path) -> grpc.ServerCredentials:
+def read_credentials(path: str | Path) -> Tls:
     """Return what a `--ssl_config_file` says; with `client_verify`, clients must show a certificate of `custom_ca`'s.
 
     The file is looked at again for new connections; whether clients have to show one is settled by the first look.
@@ -22,7 +20,7 @@ def read_credentials(path: str | Path) -> grpc.ServerCredentials:
         StatusError: INVALID_ARGUMENT; the file cannot be read, or something is missing in it. No key is quoted.
     """
     require_client = _read(path).client_verify
-    return reread_credentials([Path(path)], lambda: _configuration(_read(path)), require_client=require_client)
+    return Tls([Path(path)], lambda: _key_material(_read(path)), require_client=require_client)
 
 
 def _read(path: str | Path) -> pb.SSLConfig:
@@ -37,6 +35,5 @@ def _read(path: str | Path) -> pb.SSLConfig:
     return config
 
 
-def _configuration(config: pb.SSLConfig) -> grpc.ServerCertificateConfiguration:
-    pair = (config.server_key.encode(), config.server_cert.encode())
-    return grpc.ssl_server_certificate_configuration([pair], root_certificates=config.custom_ca.encode() or None)
+def _key_material(config: pb.SSLConfig) -> KeyMaterial:
+    return KeyMaterial(config.server_key.encode(), config.server_cert.encode(), config.custom_ca.encode() or None)
