@@ -34,13 +34,20 @@ class Route:
 class Switchboard:
     """Knows where calls go. Lives in one event loop."""
 
-    def __init__(self, methods: Iterable[Unary | Stream], *, limits: Limits, max_message_bytes: int) -> None:
+    def __init__(
+        self,
+        methods: Iterable[Unary | Stream],
+        *,
+        loop: asyncio.AbstractEventLoop,
+        limits: Limits,
+        max_message_bytes: int,
+    ) -> None:
         self.limits = limits
         self.routes = {
             method.path: Route(method, min(method.max_bytes, max_message_bytes), max_message_bytes)
             for method in methods
         }
-        self.loop = asyncio.get_running_loop()
+        self.loop = loop
         self.offload = Offload()
         self.calls = 0
         """Streams that are open, of all connections."""

@@ -71,7 +71,12 @@ class AsyncioTransport:
         except BaseException:
             self._close_listeners()
             raise
-        self._board = Switchboard(self._methods, limits=self._limits, max_message_bytes=self._max_message_bytes)
+        self._board = Switchboard(
+            self._methods,
+            loop=asyncio.get_running_loop(),
+            limits=self._limits,
+            max_message_bytes=self._max_message_bytes,
+        )
         self._scratch = memoryview(bytearray(_SCRATCH_BYTES))
         self._accepting = [asyncio.create_task(accept(each, self._connect)) for each in self._listeners]
         self._pause_between_looks = max(0.01, min(1.0, self._limits.shortest() / 4))
