@@ -66,7 +66,8 @@ class Session:
         self.answered = 0
         self.idle_since = board.loop.time()
         self._wake = wake
-        self._held = 0
+        self.held = 0
+        """Bytes of requests that are kept."""
         self._final: int | None = None
         self._closed_first: dict[int, None] = {}
 
@@ -188,8 +189,8 @@ class Session:
 
     def hold(self, size: int) -> bool:
         """Count bytes of requests that are kept; tell whether they are not too many."""
-        self._held += size
-        return self._held <= self.limits.max_held_bytes
+        self.held += size
+        return self.held <= self.limits.max_held_bytes
 
     # How it ends.
 

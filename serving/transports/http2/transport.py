@@ -56,6 +56,7 @@ class AsyncioTransport:
         self._connections: dict[Connection, None] = {}
         self._connecting: set[asyncio.Task[None]] = set()
         self._listeners: list[socket.socket] = []
+        self._bound_path: Path | None = None
         self._accepting: list[asyncio.Task[None]] = []
         self._board: Switchboard | None = None
         self._empty = asyncio.Event()
@@ -68,6 +69,7 @@ class AsyncioTransport:
         try:
             if self._socket_path:
                 self._listeners.append(listen_on_path(self._socket_path))
+                self._bound_path = Path(self._socket_path)
         except BaseException:
             self._close_listeners()
             raise
@@ -113,13 +115,30 @@ class AsyncioTransport:
 
     def _connect(self, connected: socket.socket) -> None:
         """Take a connection, as long as there are not too many."""
-        if len(self._connections) + len(self._connecting) >= self._limits.max_connections:
-            self._make_room()
+        if not self._has_room():
             connected.close()
             return
         task = asyncio.create_task(self._shake_hands(connected))
         self._connecting.add(task)
         task.add_done_callback(self._connecting.discard)
+
+    def _has_room(self) -> bool:
+        """Tell whether one more connection may come; the one that has been idle for longest makes room for it."""
+        most = self._limits.max_connections
+        count = len(self._connections) + len(self._connecting)
+        if count < most:
+            return True
+        if count >= 2 * most:  # half of them have been told to end, and take their time
+            return False
+        open_ones = [each for each in self._connections if not each.session.is_over]
+        if len(open_ones) + len(self._connecting) < most:
+            return True
+        longest = min(filter(Connection.is_idle, open_ones), key=lambda each: each.session.idle_since, default=None)
+        if longest is None:
+            return False
+        longest.session.drain()
+        longest.session.take_last_call()
+        return True
 
     async def _shake_hands(self, connected: socket.socket) -> None:
         assert self._board is not None  # noqa: S101 - it listens
@@ -140,14 +159,6 @@ class AsyncioTransport:
         if not connection.is_lost:
             self._connections[connection] = None
             self._empty.clear()
-
-    def _make_room(self) -> None:
-        """Ask the connection to end that has been idle for longest: the next to come may then stay."""
-        idle = [each for each in self._connections if each.is_idle() and not each.session.is_draining]
-        if idle:
-            longest = min(idle, key=lambda each: each.session.idle_since)
-            longest.session.drain()
-            longest.session.take_last_call()
 
     def _forget(self, connection: Connection) -> None:
         self._connections.pop(connection, None)
@@ -175,6 +186,5 @@ class AsyncioTransport:
         for listener in self._listeners:
             listener.close()
         self._listeners.clear()
-        if self._socket_path and self._board is not None:
-            with contextlib.suppress(OSError):
-                Path(self._socket_path).unlink()
+        if self._bound_path is not None:
+            self._bound_path.unlink(missing_ok=True)

@@ -29,7 +29,7 @@ block = st.tuples(st.lists(resize, max_size=1), st.lists(indexed | literal | nam
 )
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(data=st.data(), pool=st.lists(block, min_size=1, max_size=5))
 def test_whatever_came_before_a_block_means_what_it_means_to_a_decoder_without_memory(
     data: st.DataObject, pool: list[bytes]
@@ -47,7 +47,7 @@ def test_whatever_came_before_a_block_means_what_it_means_to_a_decoder_without_m
         assert ours.decode(each) == expected
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(st.lists(st.tuples(st.sampled_from([0, 64, 200, 4096]), st.integers(0, 40)), min_size=1, max_size=30))
 def test_blocks_of_a_real_encoder_are_read_as_they_were_written(calls: list[tuple[int, int]]) -> None:
     encoder = hpack.Encoder()

@@ -5,6 +5,7 @@ import contextlib
 import socket
 import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from typing import Self
 
 import hpack
 import hyperframe.frame as hf
@@ -99,6 +100,11 @@ class Wire:
             self.loop.run_until_complete(asyncio.sleep(0))
         return self.session.outbox.take()
 
+    async def idle(self) -> None:
+        """Wait until no call is being answered."""
+        while self.board.tasks:
+            await asyncio.wait(set(self.board.tasks))
+
     def close(self) -> None:
         self.loop.call_soon(self.session.abandon)
         for _ in range(4):
@@ -107,6 +113,7 @@ class Wire:
             task.cancel()
         self.loop.run_until_complete(asyncio.sleep(0))
         self.loop.run_until_complete(self.loop.shutdown_asyncgens())
+        self.board.offload.close()
         self.loop.close()
 
 
@@ -144,8 +151,8 @@ def running(methods: Methods = ECHO, *, max_message_bytes: int = 1 << 30, **fiel
     try:
         served.port = served.run(transport.start())  # type: ignore[assignment]
         yield served
-        served.stop()
     finally:
+        served.stop()
         served.run(loop.shutdown_asyncgens())
         loop.call_soon_threadsafe(loop.stop)
         thread.join(30)
@@ -217,7 +224,7 @@ class RawClient:
         taken, self._received = self._received[:size], self._received[size:]
         return taken
 
-    def __enter__(self) -> "RawClient":
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *args: object) -> None:
