@@ -12,9 +12,11 @@ from google.protobuf.message import Message
 from google.protobuf.wrappers_pb2 import StringValue
 from grpc_health.v1 import health_pb2
 
-from serving.codec import CodecError, decode, encode
+from serving.codec import CodecError, decode
+from serving.payloads import read_tensors
 from serving.protos import prediction_pb2 as pb
 from serving.signature import DEFAULT_SIGNATURE, Signature, to_signatures
+from serving.tensor_map import write_tensors
 from serving.wire import (
     CONTENT_KEY,
     GET_MODEL_METADATA,
@@ -29,6 +31,7 @@ from zoo.errors import ZooError, did_you_mean
 
 _UNLIMITED = [("grpc.max_send_message_length", -1), ("grpc.max_receive_message_length", -1)]
 _METADATA = ((CONTENT_KEY, "1"),)
+_INPUTS = pb.PredictRequest.INPUTS_FIELD_NUMBER
 _MAX_REPLY = 1 << 40  # what a server answers was asked for
 
 M = TypeVar("M", bound=Message)
@@ -117,11 +120,14 @@ class Client:
             inputs if isinstance(inputs, Mapping) else {self._only_input(model, version, signature, timeout): inputs}
         )
         request = pb.PredictRequest(model_spec=_spec(model, version, signature), output_filter=outputs)
-        for name, array in arrays.items():
-            request.inputs[name].CopyFrom(encode(np.asarray(array)))
-        response = self.call(PREDICT, request, pb.PredictResponse, timeout)
+        tensors = {name: np.asarray(array) for name, array in arrays.items()}
+        reply = self._call(PREDICT, write_tensors(request.SerializeToString(), _INPUTS, tensors), timeout)
+        response, payloads = read_tensors(pb.PredictResponse, reply, "outputs")
         try:
-            return {name: decode(proto, max_bytes=_MAX_REPLY) for name, proto in sorted(response.outputs.items())}
+            return {
+                name: decode(proto, payloads.get(name), max_bytes=_MAX_REPLY)
+                for name, proto in sorted(response.outputs.items())
+            }
         except CodecError as error:
             raise CallError("INTERNAL", f"{self.target} answered with a tensor that cannot be read: {error}") from None
 
@@ -199,14 +205,15 @@ class Client:
 
     def call(self, path: str, request: Message, kind: type[M], timeout: float) -> M:
         """Call any unary method, `/package.Service/Method`, with a message of its. Raises CallError."""
+        return kind.FromString(self._call(path, request.SerializeToString(), timeout))
+
+    def _call(self, path: str, request: bytes, timeout: float) -> bytes:
         _check_timeout(timeout)
         try:
-            reply = self._channel.unary_unary(path)(
-                request.SerializeToString(), timeout=timeout, metadata=self._metadata
-            )
+            reply: bytes = self._channel.unary_unary(path)(request, timeout=timeout, metadata=self._metadata)
         except grpc.RpcError as error:
             raise self._to_call_error(error) from None
-        return kind.FromString(reply)
+        return reply
 
     def _to_call_error(self, error: Any) -> CallError:
         code, details = error.code().name, error.details() or ""

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 import ml_dtypes
 import numpy as np
 
-from serving.packed import put_numbers
+from serving.packed import is_packed_as_stored, put_numbers, put_packed
+from serving.payloads import Payload
 from serving.protos import tensor_pb2 as pb
 
 DEFAULT_MAX_BYTES = 256 << 20
@@ -51,6 +52,8 @@ _WIRE: dict[np.dtype, _Wire] = {
 }
 STRING_OVERHEAD = 32
 """Bytes that TensorFlow spends on a string beside its own."""
+_FIELDS = pb.TensorProto.DESCRIPTOR.fields_by_name
+_CONTENT = _FIELDS["tensor_content"].number
 _DTYPE_OF_CODE = {int(wire.code): dtype for dtype, wire in _WIRE.items()}
 
 
@@ -80,30 +83,45 @@ def encode(array: np.ndarray, *, as_content: bool = True) -> pb.TensorProto:
     Raises:
         CodecError: the array is of a dtype that TensorProto does not have.
     """
-    proto = pb.TensorProto()
-    proto.tensor_shape.dim.extend(pb.TensorShapeProto.Dim(size=size) for size in array.shape)
-    if array.dtype.kind in "OSU":
-        proto.dtype = pb.DT_STRING
+    proto = header(array.dtype, array.shape)
+    field = payload_field(array.dtype, as_content=as_content)
+    if proto.dtype == pb.DT_STRING:
         proto.string_val.extend(_bytes(item) for item in array.ravel().tolist())
-        return proto
-    wire = _WIRE.get(array.dtype.newbyteorder("="))
-    if wire is None:
-        raise CodecError(f"arrays of {array.dtype} cannot be sent; convert to one of {', '.join(map(str, _WIRE))}")
-    proto.dtype = wire.code
-    little = np.ascontiguousarray(array, dtype=array.dtype.newbyteorder("<"))
-    if as_content:
-        proto.tensor_content = little.tobytes()
+    elif field is not None:
+        put_packed(proto, field, payload_of(array))
     else:
-        _put_values(proto, little.reshape(-1), wire)
+        wire = _WIRE[array.dtype.newbyteorder("=")]
+        flat = np.ascontiguousarray(array, dtype=array.dtype.newbyteorder("<")).reshape(-1)
+        put_numbers(proto, wire.field, flat.view(wire.bits) if wire.bits else flat)
     return proto
 
 
-def _put_values(proto: pb.TensorProto, flat: np.ndarray, wire: _Wire) -> None:
-    if flat.dtype.kind == "c":
-        flat = flat.view(flat.real.dtype)
-    elif wire.bits:
-        flat = flat.view(wire.bits)
-    put_numbers(proto, wire.field, flat)
+def header(dtype: np.dtype, shape: tuple[int, ...]) -> pb.TensorProto:
+    """Write what an array is, without what it holds. Raises CodecError where its dtype cannot be sent."""
+    proto = pb.TensorProto()
+    proto.tensor_shape.dim.extend(pb.TensorShapeProto.Dim(size=size) for size in shape)
+    if dtype.kind in "OSU":
+        proto.dtype = pb.DT_STRING
+        return proto
+    wire = _WIRE.get(dtype.newbyteorder("="))
+    if wire is None:
+        raise CodecError(f"arrays of {dtype} cannot be sent; convert to one of {', '.join(map(str, _WIRE))}")
+    proto.dtype = wire.code
+    return proto
+
+
+def payload_field(dtype: np.dtype, *, as_content: bool) -> int | None:
+    """Return the number of the field that `payload_of` an array belongs in; None where it is written number by number."""
+    wire = _WIRE.get(dtype.newbyteorder("="))
+    if wire is None or as_content:
+        return None if wire is None else _CONTENT
+    return _FIELDS[wire.field].number if is_packed_as_stored(np.dtype(wire.bits or dtype)) else None
+
+
+def payload_of(array: np.ndarray) -> memoryview:
+    """Return the bytes of an array of numbers as they travel: not copied where they are so already."""
+    little = np.ascontiguousarray(array, dtype=array.dtype.newbyteorder("<"))
+    return little.reshape(-1).view(np.uint8).data
 
 
 def _bytes(item: object) -> bytes:
@@ -133,11 +151,12 @@ def decoded_size(proto: pb.TensorProto) -> int:
     return count * _dtype(proto).itemsize
 
 
-def decode(proto: pb.TensorProto, *, max_bytes: int = DEFAULT_MAX_BYTES) -> np.ndarray:
+def decode(proto: pb.TensorProto, payload: Payload | None = None, *, max_bytes: int = DEFAULT_MAX_BYTES) -> np.ndarray:
     """Read a message as an array; strings become an object array of bytes. The array may be read-only.
 
     Args:
         proto: as it came over the wire, from anyone.
+        payload: numbers of it that were left out of the message.
         max_bytes: refuse a tensor that would take more memory than this.
 
     Raises:
@@ -150,12 +169,20 @@ def decode(proto: pb.TensorProto, *, max_bytes: int = DEFAULT_MAX_BYTES) -> np.n
         raise CodecError(
             f"a tensor of shape {list(shape)} takes {size} bytes, the limit is {max_bytes}: send fewer rows"
         )
+    content = _bytes_of(_CONTENT, payload) or proto.tensor_content
     if proto.dtype == pb.DT_STRING:
+        if content:
+            raise CodecError("strings travel in string_val, not in tensor_content")
         return _decode_strings(proto, shape, count)
     dtype = _dtype(proto)
-    if proto.tensor_content:
-        return _decode_content(proto.tensor_content, dtype, shape, count)
-    return _decode_values(proto, dtype, shape, count)
+    if content:
+        return _decode_content(content, dtype, shape, count)
+    packed = _bytes_of(_FIELDS[_WIRE[dtype].field].number, payload)
+    return _decode_values(proto, packed, dtype, shape, count)
+
+
+def _bytes_of(field: int, payload: Payload | None) -> bytes | memoryview:
+    return payload.content if payload is not None and payload.field == field else b""
 
 
 def _dtype(proto: pb.TensorProto) -> np.dtype:
@@ -178,7 +205,7 @@ def _shape(proto: pb.TensorShapeProto) -> tuple[int, ...]:
     return shape
 
 
-def _decode_content(content: bytes, dtype: np.dtype, shape: tuple[int, ...], count: int) -> np.ndarray:
+def _decode_content(content: bytes | memoryview, dtype: np.dtype, shape: tuple[int, ...], count: int) -> np.ndarray:
     if len(content) != count * dtype.itemsize:
         raise CodecError(
             f"tensor_content has {len(content)} bytes, but shape {list(shape)} of {dtype} takes {count * dtype.itemsize}"
@@ -189,20 +216,23 @@ def _decode_content(content: bytes, dtype: np.dtype, shape: tuple[int, ...], cou
     return array.reshape(shape)
 
 
-def _decode_values(proto: pb.TensorProto, dtype: np.dtype, shape: tuple[int, ...], count: int) -> np.ndarray:
+def _decode_values(
+    proto: pb.TensorProto, packed: bytes | memoryview, dtype: np.dtype, shape: tuple[int, ...], count: int
+) -> np.ndarray:
     wire = _WIRE[dtype]
-    values = getattr(proto, wire.field)
+    stored = np.dtype(wire.bits or dtype)
+    values = np.frombuffer(packed, stored.newbyteorder("<")) if packed else getattr(proto, wire.field)
     if wire.bits and dtype.kind == "c":
-        flat = np.array(values, dtype=wire.bits)
+        flat = np.asarray(values, dtype=stored)
         if len(flat) % 2:
             raise CodecError(f"{wire.field} has {len(flat)} numbers, but a complex number takes two")
         flat = flat.view(dtype)
     elif wire.bits:
-        flat = _narrow(np.array(values, dtype=np.int64), np.dtype(wire.bits), wire.field).view(dtype)
+        flat = _narrow(np.array(values, dtype=np.int64), stored, wire.field).view(dtype)
     elif dtype.kind in "iu" and wire.field == "int_val":
         flat = _narrow(np.array(values, dtype=np.int64), dtype, wire.field)
     else:
-        flat = np.array(values, dtype=dtype)
+        flat = np.asarray(values, dtype=dtype)
     return _fill(flat, shape, count, wire.field)
 
 
@@ -215,8 +245,6 @@ def _narrow(wide: np.ndarray, dtype: np.dtype, field: str) -> np.ndarray:
 
 
 def _decode_strings(proto: pb.TensorProto, shape: tuple[int, ...], count: int) -> np.ndarray:
-    if proto.tensor_content:
-        raise CodecError("strings travel in string_val, not in tensor_content")
     flat = np.empty(len(proto.string_val), dtype=object)
     flat[:] = list(proto.string_val)
     return _fill(flat, shape, count, "string_val")

@@ -1,4 +1,4 @@
-"""Requests that have arrived together are submitted together.
+"""Requests that have arrived together are submitted together, and the shortest are computed where they arrive.
 
 An event loop hands over one request after the other, and a thread that starts on the first of them takes the processor
 and the interpreter from the loop, which reads the next. So jobs are held until the loop has gone round some times without
@@ -24,6 +24,10 @@ _WORTH = 0.1
 """Further jobs per submission that make holding worth its while."""
 _PROBE = 32
 """So many submissions at once, then holding is tried again."""
+_SHORT = 60e-6
+"""Seconds of compute that a loop always has: to join such jobs takes as long."""
+_SHORT_ALONE = 300e-6
+"""Seconds of compute that a loop has where holding brings no company; others may have to wait for so long."""
 
 
 class Gathering:
@@ -39,6 +43,17 @@ class Gathering:
         self._company = 0.0
         """Moving average of how many further jobs of a lane come while one is held."""
         self._at_once = 0
+
+    def at_once(self, job: Job) -> dict[str, np.ndarray] | None:
+        """Return the answer to a job that is so short that the loop may wait for it; None where it has to be submitted.
+
+        Raises what Scheduler.compute_at_once does.
+        """
+        if self._held:
+            return None
+        alone = self._company < _WORTH and self._at_once < _PROBE
+        self._at_once += alone
+        return self._scheduler.compute_at_once(job, seconds=_SHORT_ALONE if alone else _SHORT)
 
     def submit(self, job: Job) -> Future[dict[str, np.ndarray]]:
         """Return the answer to a job, which is queued soon; the future tells if it was refused. See Scheduler.submit."""

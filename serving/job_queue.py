@@ -12,7 +12,7 @@ from serving.batch import Batch
 from serving.batching import joint_shapes, size_of
 from serving.batching_rules import BatchingRules
 from serving.deadlines import Deadlines
-from serving.job import Ticket
+from serving.job import Job, Ticket
 from serving.lanes import Lane
 from serving.levels import Levels, Turn
 from serving.priority import level_of
@@ -146,6 +146,24 @@ class JobQueue:
             turn.lane.times.add(batch.computed_rows, len(batch.tickets), batch.seconds)
         for ticket in batch.tickets:
             self._count_down(ticket)
+
+    def may_go_first(self, job: Job, *, seconds: float) -> bool:
+        """Tell whether a job may be computed past the queue: nobody waits, and it is known to take no more than this.
+
+        A model whose other jobs are being computed may be busy: that is waited for in the queue.
+        """
+        rules = job.rules or self._rules
+        if self._waiting or job.model in self._pending_of_model or (rules.enabled and not rules.adaptive):
+            return False
+        lane = self._lanes.get(job.lane)
+        takes = None if lane is None else lane.times.at_once(job.rows)
+        return takes is not None and takes <= seconds
+
+    def went_first(self, job: Job, seconds: float) -> None:
+        """Tell what a job took that was computed past the queue."""
+        lane = self._lanes.get(job.lane)
+        if lane is not None:
+            lane.times.add_at_once(job.rows, seconds)
 
     def may_start(self, ticket: Ticket, now: float) -> bool:
         """Tell whether a job that waits could be computed now, if there were a thread."""

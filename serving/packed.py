@@ -3,7 +3,8 @@
 import numpy as np
 from google.protobuf.message import Message
 
-_LENGTH_DELIMITED = 2
+LENGTH_DELIMITED = 2
+"""The type of a field of bytes, text, a message or packed numbers."""
 _CHUNK = 1 << 16
 
 
@@ -15,18 +16,32 @@ def put_numbers(message: Message, field: str, flat: np.ndarray) -> None:
         field: one of its repeated fields of numbers or bools.
         flat: little-endian, of one axis, and of the field's dtype where that is float32, float64 or bool.
     """
-    if flat.dtype.kind in "bf" and len(flat):
-        # A packed field of such numbers is their bytes: lists of Python numbers would take ten times the memory.
-        payload = flat.tobytes()
-        number = message.DESCRIPTOR.fields_by_name[field].number
-        message.MergeFromString(_varint(number << 3 | _LENGTH_DELIMITED) + _varint(len(payload)) + payload)
+    if is_packed_as_stored(flat.dtype):
+        put_packed(message, message.DESCRIPTOR.fields_by_name[field].number, flat.view(np.uint8).data)
         return
     values = getattr(message, field)
     for start in range(0, len(flat), _CHUNK):
         values.extend(flat[start : start + _CHUNK].tolist())
 
 
-def _varint(value: int) -> bytes:
+def is_packed_as_stored(dtype: np.dtype) -> bool:
+    """Tell whether a packed field of such numbers is their bytes; lists of numbers would take ten times the memory."""
+    return dtype.kind in "bf"
+
+
+def put_packed(message: Message, field: int, content: bytes | memoryview) -> None:
+    """Append the bytes of a field, by its number, that is packed, or of bytes or text."""
+    if len(content):
+        message.MergeFromString(b"".join((start_of(field, len(content)), content)))
+
+
+def start_of(field: int, length: int) -> bytes:
+    """Write what stands before a field of so many bytes."""
+    return varint(field << 3 | LENGTH_DELIMITED) + varint(length)
+
+
+def varint(value: int) -> bytes:
+    """Write a number, 0 or more, as protobuf does."""
     parts = bytearray()
     while value > 0x7F:
         parts.append(value & 0x7F | 0x80)

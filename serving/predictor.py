@@ -1,6 +1,7 @@
 """The one way from a request to an answer, whatever the protocol: check, decode, queue, compute, check again."""
 
 import contextlib
+import weakref
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -63,6 +64,20 @@ class Query:
 
 
 @dataclass(frozen=True)
+class Checked:
+    """What a query was found to ask; it holds for all that differ from it in nothing but numbers."""
+
+    model: ModelRef
+    """As it was named: what that means may change."""
+    servable: "weakref.ref[Servable]"
+    """What it meant, and what the query was held against; a version must not stay in memory for this."""
+    signature: Signature
+    outputs: Sequence[str]
+    """Those that are wanted."""
+    rows: int
+
+
+@dataclass(frozen=True)
 class Answer:
     """What a servable answered."""
 
@@ -71,6 +86,8 @@ class Answer:
     signature: Signature
     outputs: Mapping[str, np.ndarray]
     """Those that were wanted."""
+    checked: Checked
+    """For the next query that differs in numbers alone."""
     class_names: Mapping[str, Sequence[str]] = field(default_factory=dict)
     """What the classes are called whose scores an output holds, by output."""
 
@@ -103,36 +120,80 @@ class Predictor:
                 wait, or the model refuses it.
         """
         with contextlib.ExitStack() as stack:
-            servable = stack.enter_context(self._manager.lease(query.model))
+            servable = self._lease(query.model, call, stack)
             record = call.record
-            record.model, record.version = servable.name, servable.version
             signature = servable.signature(query.signature)
             record.signature = signature.name
             wanted = signature.choose_outputs(list(query.outputs))
             with record.timed("decode"):
                 sources = query.inputs(signature) if callable(query.inputs) else query.inputs
-                inputs, record.rows = await self._read(signature, sources)
-            remaining = _shorter(call.time_remaining(), query.queue_seconds)
-            job = Job(
-                lane=(servable.name, servable.version, signature.name),
-                run=partial(_compute, servable, signature),
-                inputs=inputs,
-                record=record,
-                deadline=None if remaining is None else monotonic() + remaining,
-                priority=query.priority or read_priority(call.metadata.get(PRIORITY_KEY)),
-                rows=record.rows,
-                model=servable.name,
-                independence=servable.independence.get(signature.name),
-                rules=servable.batching,
-            )
+                inputs, rows = await self._read(signature, sources)
+            checked = Checked(query.model, weakref.ref(servable), signature, wanted, rows)
+            return await self._compute(checked, servable, inputs, call, stack, query.priority, query.queue_seconds)
+
+    async def answer_again(self, checked: Checked, inputs: Mapping[str, np.ndarray], call: Call) -> Answer | None:
+        """Answer what is, but for the numbers, a query that was answered before.
+
+        Args:
+            checked: what that one was found to ask.
+            inputs: of the same names, dtypes and shapes.
+            call: the call.
+
+        Returns:
+            None where another servable answers by now: it has to be checked once more.
+
+        Raises:
+            StatusError: as `answer`.
+        """
+        with contextlib.ExitStack() as stack:
+            servable = self._lease(checked.model, call, stack)
+            if checked.servable() is not servable:
+                return None
+            call.record.signature = checked.signature.name
+            call.record.seconds["decode"] = 0.0
+            return await self._compute(checked, servable, inputs, call, stack)
+
+    def _lease(self, model: ModelRef, call: Call, stack: contextlib.ExitStack) -> Servable:
+        servable = stack.enter_context(self._manager.lease(model))
+        call.record.model, call.record.version = servable.name, servable.version
+        return servable
+
+    async def _compute(
+        self,
+        checked: Checked,
+        servable: Servable,
+        inputs: Mapping[str, np.ndarray],
+        call: Call,
+        stack: contextlib.ExitStack,
+        priority: int = 0,
+        queue_seconds: float | None = None,
+    ) -> Answer:
+        """Have the engine answer; `stack` holds the lease."""
+        signature, record = checked.signature, call.record
+        record.rows = checked.rows
+        remaining = _shorter(call.time_remaining(), queue_seconds)
+        job = Job(
+            lane=(servable.name, servable.version, signature.name),
+            run=partial(_compute, servable, signature),
+            inputs=inputs,
+            record=record,
+            deadline=None if remaining is None else monotonic() + remaining,
+            priority=priority or read_priority(call.metadata.get(PRIORITY_KEY)),
+            rows=checked.rows,
+            model=servable.name,
+            independence=servable.independence.get(signature.name),
+            rules=servable.batching,
+        )
+        outputs = self._gathering.at_once(job)
+        if outputs is None:
             future = self._gathering.submit(job)
             # A call that is cancelled leaves at once; the version stays until the engine is done with it.
             held = stack.pop_all()
             future.add_done_callback(lambda _: held.close())
-        outputs = await self._mailbox.wait(future)
-        outputs = {name: outputs[name] for name in wanted}
+            outputs = await self._mailbox.wait(future)
+        outputs = {name: outputs[name] for name in checked.outputs}
         self._check_size(outputs)
-        return Answer(servable.name, servable.version, signature, outputs, servable.class_names)
+        return Answer(servable.name, servable.version, signature, outputs, checked, servable.class_names)
 
     async def _read(self, signature: Signature, sources: Inputs) -> tuple[dict[str, np.ndarray], int]:
         """Return the inputs, and how many rows they have."""

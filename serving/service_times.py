@@ -19,8 +19,18 @@ class _Size:
         self.per_row = per_row
         """Seconds."""
         self.seen = 1
+        self.least = per_row
+        """Seconds a row of the quickest batch: what it takes where nothing else wants the processor."""
+        self.at_once: float | None = None
+        """Seconds a row where the one who brought it computed it; None where that was not tried of late."""
+
+    def add_at_once(self, per_row: float) -> None:
+        self.at_once = per_row if self.at_once is None else self.at_once + _WEIGHT * (per_row - self.at_once)
 
     def add(self, per_row: float) -> None:
+        self.least = min(self.least, per_row)
+        if self.seen % _PROBE == 0:
+            self.at_once = None
         if self.seen < _FIRST:
             self.per_row = min(self.per_row, per_row)
         else:
@@ -63,6 +73,22 @@ class ServiceTimes:
             return 0.0
         exponent = _exponent(rows)
         return rows * self._sizes[min(self._sizes, key=lambda known: abs(known - exponent))].per_row
+
+    def add_at_once(self, rows: int, seconds: float) -> None:
+        """Learn what a job took in the thread that brought it."""
+        size = self._sizes.get(_exponent(rows))
+        if size is not None:
+            size.add_at_once(seconds / rows)
+
+    def at_once(self, rows: int) -> float | None:
+        """Return the seconds that a job would take in the thread that brings it; None where too few were seen to tell.
+
+        In another thread it takes longer, as it has to win the interpreter back: there the quickest tells what it is alone.
+        """
+        size = self._sizes.get(_exponent(rows))
+        if size is None or size.seen < _FIRST:
+            return None
+        return rows * (size.least if size.at_once is None else size.at_once)
 
     def _find_worthwhile(self) -> int:
         bound = _WORTH * self._least()

@@ -58,8 +58,11 @@ def dtype_policy() -> Iterator[Callable[[str], None]]:
 
 @pytest.fixture
 def op_determinism_undone() -> Iterator[None]:
-    """For a test that trains with `train.deterministic` in this process: what it sets stays set, and XLA then refuses
-    the gradient of pooling. TensorFlow has no public way back."""
+    """For a test that trains with `train.deterministic` in this process.
+
+    What it sets stays set, and XLA then refuses the gradient of pooling in every later test; TensorFlow has no public way
+    back.
+    """
     from tensorflow.python.framework import config
 
     yield

@@ -5,8 +5,9 @@ from typing import Protocol, TypeVar
 from google.protobuf.message import DecodeError, Message
 
 from serving.model_ref import ModelRef
+from serving.payloads import Payload, read_tensors
 from serving.protos import prediction_pb2 as pb
-from serving.status import invalid
+from serving.status import StatusError, invalid
 
 M = TypeVar("M", bound=Message)
 
@@ -16,7 +17,15 @@ def parse(kind: type[M], message: bytes) -> M:
     try:
         return kind.FromString(message)
     except DecodeError:
-        raise invalid(f"the request is not a {kind.DESCRIPTOR.name}: its bytes cannot be parsed") from None
+        raise _not_a(kind) from None
+
+
+def parse_tensors(kind: type[M], message: bytes, field: str) -> tuple[M, dict[str, Payload]]:
+    """Read a request with a map of tensors, large payloads apart. Raises StatusError where the bytes are none."""
+    try:
+        return read_tensors(kind, message, field)
+    except DecodeError:
+        raise _not_a(kind) from None
 
 
 class HasModelSpec(Protocol):
@@ -57,3 +66,7 @@ def fill_spec(spec: pb.ModelSpec, model: str, version: int, signature: str) -> N
     spec.name = model
     spec.version.value = version
     spec.signature_name = signature
+
+
+def _not_a(kind: type[Message]) -> StatusError:
+    return invalid(f"the request is not a {kind.DESCRIPTOR.name}: its bytes cannot be parsed")

@@ -4,23 +4,29 @@ import contextlib
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from google.protobuf.wrappers_pb2 import StringValue
 
-from serving.codec import CodecError, decode, decoded_size, encode, read_spec
+from serving.codec import CodecError, decode, decoded_size, read_spec
+from serving.known_requests import KnownRequests
 from serving.offload import Offload
+from serving.payloads import Payload
 from serving.permitted_models import PermittedModels
 from serving.predictor import Answer, Predictor, Query
 from serving.protos import prediction_pb2 as pb
 from serving.protos.tensor_pb2 import TensorProto
 from serving.servable import Servable
-from serving.services.messages import fill_spec, model_of, parse, spec_of
+from serving.services.messages import fill_spec, model_of, parse, parse_tensors, spec_of
 from serving.signature import TensorSpec
 from serving.status import Code, StatusError, invalid
+from serving.tensor_map import write_tensors
 from serving.transports.transport import Call
 from serving.unknown_signature import UnknownSignatureError
 from serving.wire import CONTENT_KEY, PASSPORT_FIELD, PASSPORT_TYPE, SIGNATURE_DEF_FIELD, SIGNATURE_DEF_TYPE
+
+_OUTPUTS = pb.PredictResponse.OUTPUTS_FIELD_NUMBER
 
 
 @dataclass(frozen=True)
@@ -29,6 +35,8 @@ class ProtoSource:
 
     name: str
     proto: TensorProto
+    payload: Payload | None = None
+    """Its numbers, where they were left out of the message."""
 
     @property
     def spec(self) -> TensorSpec:
@@ -45,7 +53,7 @@ class ProtoSource:
     def read(self, max_bytes: int) -> np.ndarray:
         """See Source."""
         with self._faults_in_its_words():
-            return decode(self.proto, max_bytes=max_bytes)
+            return decode(self.proto, self.payload, max_bytes=max_bytes)
 
     @contextlib.contextmanager
     def _faults_in_its_words(self) -> Iterator[None]:
@@ -74,15 +82,31 @@ class PredictService:
         self._predictor = predictor
         self._offload = offload
         self._always_as_content = always_as_content
+        self._known = KnownRequests()
 
     async def predict(self, message: bytes, call: Call) -> bytes:
         """Run a servable's signature on the inputs of a PredictRequest. Raises StatusError."""
-        request = await self._offload.run(len(message), lambda: parse(pb.PredictRequest, message))
+        known = self._known.find(message)
+        answer = None
+        if known is not None:
+            answer = await self._predictor.answer_again(known.checked, known.inputs(message), call)
+        if answer is None:
+            answer = await self._answer(message, call)
+        as_content = self._always_as_content or CONTENT_KEY in call.metadata
+        with call.record.timed("encode"):
+            size = sum(array.nbytes for array in answer.outputs.values())
+            return await self._offload.run(size, lambda: _response(answer, as_content=as_content))
+
+    async def _answer(self, message: bytes, call: Call) -> Answer:
+        """Answer a request that has to be read whole."""
+        request, payloads = await self._offload.run(
+            len(message), lambda: parse_tensors(pb.PredictRequest, message, "inputs")
+        )
         spec = spec_of(request)
         _check_distinct(request.output_filter)
         query = Query(
             model_of(spec),
-            {name: ProtoSource(name, proto) for name, proto in request.inputs.items()},
+            {name: ProtoSource(name, proto, payloads.get(name)) for name, proto in request.inputs.items()},
             spec.signature_name,
             request.output_filter,
         )
@@ -91,10 +115,8 @@ class PredictService:
         except UnknownSignatureError as error:
             start = f'Serving signature key "{error.wanted}" not found.'
             raise error.reworded(start, Code.FAILED_PRECONDITION) from None
-        as_content = self._always_as_content or CONTENT_KEY in call.metadata
-        with call.record.timed("encode"):
-            size = sum(array.nbytes for array in answer.outputs.values())
-            return await self._offload.run(size, lambda: _response(answer, as_content=as_content))
+        self._known.learn(message, request.inputs, answer.checked)
+        return answer
 
     async def get_model_metadata(self, message: bytes, call: Call) -> bytes:  # noqa: ARG002 - every handler takes both
         """Tell the signatures of a servable, and its passport where that is asked for. Raises StatusError."""
@@ -123,10 +145,14 @@ def _check_distinct(outputs: Sequence[str]) -> None:
 
 
 def _response(answer: Answer, *, as_content: bool) -> bytes:
+    start = _response_start(answer.model, answer.version, answer.signature.name)
+    return write_tensors(start, _OUTPUTS, answer.outputs, as_content=as_content)
+
+
+@lru_cache(1024)
+def _response_start(model: str, version: int, signature: str) -> bytes:
     response = pb.PredictResponse()
-    fill_spec(response.model_spec, answer.model, answer.version, answer.signature.name)
-    for name, array in answer.outputs.items():
-        response.outputs[name].CopyFrom(encode(array, as_content=as_content))
+    fill_spec(response.model_spec, model, version, signature)
     return response.SerializeToString()
 
 

@@ -104,3 +104,25 @@ def test_a_job_that_is_given_up_while_it_is_held_is_never_computed(loop: Loop) -
 
     asyncio.run(ask())
     assert loop.calls == [[1.0, 3.0]]
+
+
+def test_a_short_job_of_a_single_client_is_computed_in_the_loop() -> None:
+    mailbox = Mailbox()
+
+    async def ask() -> list[bool]:
+        scheduler = Scheduler(threads=1, max_pending=9)
+        gathering, found = Gathering(scheduler), []
+        for value in range(20):
+            job = Job("lane", double, {"x": np.array([value], np.float32)}, CallRecord("test"))
+            outputs = gathering.at_once(job)
+            found.append(outputs is not None)
+            if outputs is None:
+                outputs = await mailbox.wait(gathering.submit(job))
+            assert outputs["y"].tolist() == [2 * value]
+            scheduler.drain(30)
+        scheduler.close()
+        return found
+
+    found = asyncio.run(ask())
+    assert not any(found[:3])
+    assert any(found)

@@ -214,6 +214,81 @@ def test_threads_end_with_the_scheduler(make: Make) -> None:
     assert not any(thread.is_alive() for thread in started)
 
 
+FOREVER = float("inf")
+
+
+def seen(scheduler: Scheduler, engine: Engine, **fields: object) -> None:
+    """Have the scheduler learn what one row takes."""
+    for _ in range(3):
+        assert answer(scheduler.submit(engine.job(1, **fields))) == [2]
+    assert scheduler.drain(30)
+
+
+def test_what_is_known_to_be_short_is_computed_by_who_brings_it(make: Make) -> None:
+    engine, scheduler = Engine(), make()
+    assert scheduler.compute_at_once(engine.job(1), seconds=FOREVER) is None, "nothing is known of it"
+    seen(scheduler, engine)
+    threads = threading.active_count()
+    job = engine.job(4)
+    outputs = scheduler.compute_at_once(job, seconds=FOREVER)
+    assert outputs is not None
+    assert outputs["y"].tolist() == [8]
+    assert (job.record.batch_rows, job.record.seconds["queue"]) == (1, 0.0)
+    assert job.record.seconds["compute"] > 0
+    assert threading.active_count() == threads
+    assert scheduler.compute_at_once(engine.job(1), seconds=0) is None, "it takes longer than that"
+    assert scheduler.compute_at_once(engine.job(*range(40)), seconds=FOREVER) is None, "so many rows were not seen"
+    assert scheduler.compute_at_once(engine.job(1, lane="other"), seconds=FOREVER) is None
+    assert scheduler.drain(0)
+
+
+def test_nothing_goes_before_what_waits_or_beside_what_runs_of_its_model(make: Make) -> None:
+    engine, slow, scheduler = Engine(), Engine(gated=True), make()
+    seen(scheduler, engine, model="m")
+    running = scheduler.submit(slow.job(1, lane="slow", model="other"))
+    assert slow.began.acquire(timeout=30)
+    assert scheduler.compute_at_once(engine.job(1, model="m"), seconds=FOREVER) is not None, (
+        "a thread is busy with another"
+    )
+    waiting = scheduler.submit(slow.job(1, lane="slow", model="other"))
+    assert scheduler.compute_at_once(engine.job(1, model="m"), seconds=FOREVER) is None
+    slow.gate.release(2)
+    assert [answer(running), answer(waiting)] == [[2], [2]]
+    assert slow.began.acquire(timeout=30)
+    assert scheduler.drain(30)
+    running = scheduler.submit(slow.job(1, lane="slow", model="m"))
+    assert slow.began.acquire(timeout=30)
+    assert scheduler.compute_at_once(engine.job(1, model="m"), seconds=FOREVER) is None
+    slow.gate.release()
+    assert answer(running) == [2]
+
+
+def test_what_is_computed_at_once_fails_its_caller_and_nothing_else(make: Make) -> None:
+    engine, scheduler = Engine(), make()
+    seen(scheduler, engine)
+    with pytest.raises(ValueError, match="bad"):
+        scheduler.compute_at_once(engine.job(BAD), seconds=FOREVER)
+    calls = len(engine.calls)
+    with pytest.raises(StatusError, match="deadline passed") as refused:
+        scheduler.compute_at_once(engine.job(1, deadline=monotonic() - 1), seconds=FOREVER)
+    assert refused.value.code is Code.DEADLINE_EXCEEDED
+    assert len(engine.calls) == calls
+    assert scheduler.drain(0)
+    scheduler.close()
+    assert scheduler.compute_at_once(engine.job(1), seconds=FOREVER) is None
+
+
+@pytest.mark.parametrize(
+    ("rules", "is_computed"),
+    [(BatchingRules.off(), True), (BatchingRules(), True), (BatchingRules(adaptive=False), False)],
+    ids=["alone", "adaptive", "as TensorFlow Serving does"],
+)
+def test_batching_parameters_are_obeyed_by_short_jobs_too(make: Make, rules: BatchingRules, is_computed: bool) -> None:  # noqa: FBT001
+    engine, scheduler = Engine(), make(rules=rules)
+    seen(scheduler, engine)
+    assert (scheduler.compute_at_once(engine.job(1), seconds=FOREVER) is not None) is is_computed
+
+
 @dataclass(frozen=True)
 class Request:
     """What one call of one client is."""

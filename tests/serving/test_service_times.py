@@ -68,3 +68,28 @@ def test_a_size_that_did_not_pay_is_tried_again_now_and_then_and_forgiven() -> N
     assert times.worthwhile == 1
     times.add(2, 2, 1.0)
     assert times.worthwhile >= 2
+
+
+def test_what_a_job_takes_at_once_is_what_the_quickest_took_until_it_was_tried() -> None:
+    times = ServiceTimes()
+    assert times.at_once(1) is None
+    for seconds in (0.5, 0.001, 0.004):
+        times.add(1, 1, seconds)
+    assert times.at_once(1) == 0.001
+    assert times.at_once(2) is None
+    times.add_at_once(1, 0.2)
+    assert times.at_once(1) == 0.2
+    times.add_at_once(1, 0.1)
+    assert 0.1 < times.at_once(1) < 0.2
+    times.add_at_once(2, 0.1)
+    assert times.at_once(2) is None
+
+
+def test_what_took_long_at_once_is_tried_again_after_a_while() -> None:
+    times = ServiceTimes()
+    for _ in range(3):
+        times.add(1, 1, 0.001)
+    times.add_at_once(1, 0.2)
+    for _ in range(64):
+        times.add(1, 1, 0.002)
+    assert times.at_once(1) == 0.001

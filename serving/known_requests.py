@@ -1,0 +1,99 @@
+"""Requests for predictions that are recognised by their bytes: their numbers are read, and nothing else of them."""
+
+import math
+from collections import OrderedDict
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Self
+
+import numpy as np
+
+from serving.codec import CodecError, dtype_name, payload_field, read_spec
+from serving.payloads import Place
+from serving.predictor import Checked
+from serving.protos import prediction_pb2 as pb
+from serving.protos.tensor_pb2 import TensorProto
+from serving.templates import Known, Template
+
+_INPUTS = pb.PredictRequest.INPUTS_FIELD_NUMBER
+_MOST_SIZES = 1024
+"""Lengths of messages that are remembered."""
+
+
+@dataclass(frozen=True)
+class Numbers:
+    """Where the numbers of an input lie in a message."""
+
+    name: str
+    dtype: np.dtype
+    shape: tuple[int, ...]
+    start: int
+    count: int
+
+    @classmethod
+    def of(cls, place: Place, proto: TensorProto) -> Self | None:
+        """Return where; None where there are not just as many as the shape takes, or not all bytes of theirs are numbers."""
+        try:
+            dtype, shape = np.dtype(dtype_name(proto.dtype)).newbyteorder("<"), read_spec(proto)[1]
+        except (CodecError, TypeError):
+            return None
+        count, payload = math.prod(shape), place.payload
+        is_plain = payload.field in {payload_field(dtype, as_content=True), payload_field(dtype, as_content=False)}
+        if not is_plain or dtype.kind == "b" or payload.end - payload.start != count * dtype.itemsize:
+            return None
+        return cls(place.name, dtype, shape, payload.start, count)
+
+    def read(self, message: bytes) -> np.ndarray:
+        """Return them, a view of a message."""
+        return np.frombuffer(message, self.dtype, self.count, self.start).reshape(self.shape)
+
+
+@dataclass(frozen=True)
+class KnownRequest:
+    """What was found out about a request."""
+
+    checked: Checked
+    numbers: tuple[Numbers, ...]
+    defaults: Mapping[str, np.ndarray]
+    """Inputs that it leaves out."""
+
+    def inputs(self, message: bytes) -> dict[str, np.ndarray]:
+        """Return the inputs of another request that differs from it in numbers alone."""
+        return {**self.defaults, **{each.name: each.read(message) for each in self.numbers}}
+
+
+class KnownRequests:
+    """Recognises PredictRequests that are, but for their numbers, earlier ones. For one thread."""
+
+    def __init__(self) -> None:
+        self._known: Known[KnownRequest] = Known()
+        self._sizes: OrderedDict[int, None] = OrderedDict()
+        """Lengths of messages that came: what never comes again is not worth learning."""
+
+    def find(self, message: bytes) -> KnownRequest | None:
+        """Return what is known of a serialized request."""
+        found = self._known.find(message)
+        return None if found is None else found[1]
+
+    def learn(self, message: bytes, inputs: Mapping[str, TensorProto], checked: Checked) -> None:
+        """Remember a request that was answered, where others may come that differ in numbers alone.
+
+        Args:
+            message: it, serialized.
+            inputs: its inputs; large payloads may have been left out.
+            checked: what it was found to ask.
+        """
+        size = len(message)
+        if size not in self._sizes:
+            self._sizes[size] = None
+            if len(self._sizes) > _MOST_SIZES:
+                self._sizes.popitem(last=False)
+            return
+        template = Template.of(message, _INPUTS)
+        if template is None or {place.name for place in template.places} != inputs.keys():
+            return
+        numbers = [Numbers.of(place, inputs[place.name]) for place in template.places]
+        found = tuple(each for each in numbers if each is not None)
+        if len(found) == len(numbers):
+            defaults = {name: array for name, array in checked.signature.defaults.items() if name not in inputs}
+            self._known.learn(template, KnownRequest(checked, found, defaults))

@@ -1,0 +1,203 @@
+"""The numbers of large tensors, written into serialized messages and read from them in one copy and in none.
+
+A protobuf library copies a field of bytes into the message, from there into its serialized form, and on the other side out
+of both. Here the numbers go from the array into the serialized message, and are read where they lie in it.
+Source of the format: https://protobuf.dev/programming-guides/encoding/.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TypeVar
+
+from google.protobuf.message import Message
+
+from serving.packed import LENGTH_DELIMITED, start_of
+from serving.protos.tensor_pb2 import TensorProto
+
+LARGE = 1 << 12
+"""Bytes of a payload below which it is not worth while to look for it."""
+KEY, VALUE = 1, 2
+"""Fields of an entry of a map."""
+_SKIPPED = {1: 8, 5: 4}  # bytes of a number of fixed width, by wire type
+_MOST_FIELDS = 256  # of a message that is walked through in Python
+
+M = TypeVar("M", bound=Message)
+
+
+@dataclass(frozen=True)
+class Payload:
+    """The numbers of a tensor, apart from its message."""
+
+    field: int
+    """The number of the field of TensorProto that they belong in."""
+    content: bytes | memoryview
+    """As they stand in that field."""
+
+
+_WIDTHS = {
+    TensorProto.DESCRIPTOR.fields_by_name[name].number: width
+    for name, width in (
+        ("tensor_content", 1), ("float_val", 4), ("double_val", 8), ("scomplex_val", 4), ("dcomplex_val", 8)
+    )
+}  # fmt: skip
+"""By field whose bytes on the wire are those of an array: the bytes of a number, of which there are only whole ones."""
+
+
+def read_tensors(kind: type[M], data: bytes, field: str) -> tuple[M, dict[str, Payload]]:
+    """Parse a message, but for the large payloads of the tensors in one of its maps.
+
+    Args:
+        kind: the type of the message.
+        data: its serialized form, from anyone.
+        field: a map of tensors by name.
+
+    Returns:
+        The message without the payloads, and the payloads by name: views of `data`. What is written in any unusual way is in
+        the message, as it would be without this function.
+
+    Raises:
+        google.protobuf.message.DecodeError: the bytes are no such message.
+    """
+    number = kind.DESCRIPTOR.fields_by_name[field].number
+    found = find_payloads(data, number, at_least=LARGE) if len(data) >= LARGE else []
+    if not found:
+        return kind.FromString(data), {}
+    return kind.FromString(_without(data, found)), {place.name: place.of(data) for place in found}
+
+
+def find_payloads(data: bytes, field: int, *, at_least: int) -> "list[Place]":
+    """Return where the payloads of a serialized message lie.
+
+    Args:
+        data: the message, from anyone.
+        field: the number of a map of tensors by name.
+        at_least: bytes of a payload; smaller ones are left out.
+
+    Returns:
+        In the order of the message; empty where anything of it is written in an unusual way.
+    """
+    try:
+        return _find(memoryview(data), field, at_least)
+    except _UnusualError:
+        return []
+
+
+@dataclass(frozen=True)
+class Span:
+    """A field of a message: its number, and where it lies."""
+
+    field: int
+    is_bytes: bool
+    """Whether it is length-delimited: of bytes, text, a message or packed numbers."""
+    tag: int
+    """Where its tag starts."""
+    start: int
+    end: int
+    """Where what it holds starts, and ends."""
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a payload lies in a message, and what its length is part of."""
+
+    name: str
+    """Of the tensor."""
+    entry: Span
+    """Of the map."""
+    tensor: Span
+    payload: Span
+
+    def of(self, data: bytes) -> Payload:
+        """Return the payload, a view of a message."""
+        return Payload(self.payload.field, memoryview(data)[self.payload.start : self.payload.end])
+
+
+class _UnusualError(Exception):
+    """A message that is left to the library."""
+
+
+def _find(data: memoryview, number: int, at_least: int) -> list[Place]:
+    places, names = [], set()
+    for entry in _spans(data, 0, len(data)):
+        if entry.field != number:
+            continue
+        if not entry.is_bytes:
+            raise _UnusualError
+        name, tensor = _entry(data, entry)
+        if name in names:  # the last one counts
+            raise _UnusualError
+        names.add(name)
+        if tensor is not None and (payload := _payload(data, tensor, at_least)) is not None:
+            places.append(Place(name, entry, tensor, payload))
+    return places
+
+
+def _entry(data: memoryview, entry: Span) -> tuple[str, Span | None]:
+    spans = list(_spans(data, entry.start, entry.end))
+    if [span.field for span in spans] not in ([KEY, VALUE], [KEY]) or not all(span.is_bytes for span in spans):
+        raise _UnusualError
+    try:
+        name = str(data[spans[0].start : spans[0].end], "utf-8")
+    except UnicodeDecodeError:
+        raise _UnusualError from None
+    return name, spans[1] if len(spans) > 1 else None
+
+
+def _payload(data: memoryview, tensor: Span, at_least: int) -> Span | None:
+    """Return the one field that holds the numbers, where it is so large."""
+    if tensor.end - tensor.start < at_least:
+        return None
+    found = [span for span in _spans(data, tensor.start, tensor.end) if span.field in _WIDTHS]
+    if len(found) != 1 or not found[0].is_bytes:
+        return None
+    length = found[0].end - found[0].start
+    return found[0] if length >= at_least and length % _WIDTHS[found[0].field] == 0 else None
+
+
+def _spans(data: memoryview, start: int, end: int) -> Iterator[Span]:
+    position = start
+    for _ in range(_MOST_FIELDS):
+        if position == end:
+            return
+        tag, after = _read_varint(data, position, end)
+        field, wire = tag >> 3, tag & 7
+        if wire == LENGTH_DELIMITED:
+            length, after = _read_varint(data, after, end)
+            stop = after + length
+        elif wire == 0:
+            _, stop = _read_varint(data, after, end)
+        else:
+            stop = after + _SKIPPED.get(wire, end)
+        if not field or stop > end:
+            raise _UnusualError
+        yield Span(field, wire == LENGTH_DELIMITED, position, after, stop)
+        position = stop
+    if position != end:
+        raise _UnusualError
+
+
+def _read_varint(data: memoryview, position: int, end: int) -> tuple[int, int]:
+    value = shift = 0
+    while position < end and shift < 35:
+        byte = data[position]
+        position += 1
+        value |= (byte & 0x7F) << shift
+        if byte < 0x80:
+            return value, position
+        shift += 7
+    raise _UnusualError
+
+
+def _without(data: bytes, places: list[Place]) -> bytes:
+    """Return a message without these payloads."""
+    parts: list[bytes] = []
+    done = 0
+    for place in places:
+        cut = place.payload.end - place.payload.tag
+        entry, tensor, payload = place.entry, place.tensor, place.payload
+        tensor_start = start_of(VALUE, tensor.end - tensor.start - cut)
+        inner = data[entry.start : tensor.tag] + tensor_start
+        rest = data[tensor.start : payload.tag] + data[payload.end : tensor.end]
+        parts += (data[done : entry.tag], start_of(entry.field, len(inner) + len(rest)), inner, rest)
+        done = entry.end
+    return b"".join((*parts, data[done:]))

@@ -1,0 +1,54 @@
+"""Maps of tensors by name, written at the end of a serialized message: the numbers go there in one copy."""
+
+import math
+from collections.abc import Mapping
+from functools import lru_cache
+
+import numpy as np
+
+from serving.codec import encode, header, payload_field, payload_of
+from serving.packed import start_of
+from serving.payloads import KEY, VALUE
+
+_MOST = 4096
+"""Kinds of tensors of which it is remembered what stands before their numbers."""
+
+
+def write_tensors(message: bytes, field: int, tensors: Mapping[str, np.ndarray], *, as_content: bool = True) -> bytes:
+    """Add tensors to a message.
+
+    Args:
+        message: it, serialized.
+        field: the number of one of its maps of tensors.
+        tensors: arrays by name; see `serving.codec.encode`.
+        as_content: see there.
+
+    Raises:
+        CodecError: an array is of a dtype that cannot be sent.
+    """
+    parts: list[bytes | memoryview] = [message]
+    for name, array in tensors.items():
+        before = _before_payload(field, name, array.dtype, array.shape, as_content)
+        if before is not None:
+            parts += (before, payload_of(array))
+        else:
+            parts.append(_entry(field, name, encode(array, as_content=as_content).SerializeToString(), 0))
+    return b"".join(parts)
+
+
+@lru_cache(_MOST)
+def _before_payload(field: int, name: str, dtype: np.dtype, shape: tuple[int, ...], as_content: bool) -> bytes | None:  # noqa: FBT001
+    """Return all of an entry but the numbers; None where they are not written as they are stored."""
+    payload = payload_field(dtype, as_content=as_content)
+    if payload is None:
+        return None
+    size = math.prod(shape) * dtype.itemsize
+    start = header(dtype, shape).SerializeToString()
+    return _entry(field, name, start + start_of(payload, size) if size else start, size)
+
+
+def _entry(field: int, name: str, tensor: bytes, more: int) -> bytes:
+    """Return an entry of the map, which so many bytes of its tensor are yet to follow."""
+    key = name.encode()
+    entry = start_of(KEY, len(key)) + key + start_of(VALUE, len(tensor) + more) + tensor
+    return start_of(field, len(entry) + more) + entry
