@@ -28,13 +28,15 @@ class Exchange(ABC):
     It ends once: with an answer, an error that is told (`end`), or nobody left to be told (`cancel`).
     """
 
+    __slots__ = ("_board", "_head", "_held", "_is_over", "_route", "_session", "_stream", "_timer", "call", "reader")
+
     def __init__(self, session: "Session", stream: Stream, route: Route, head: RequestHead) -> None:
         self._session = session
         self._stream = stream
         self._route = route
         self._head = head
         self._board = session.board
-        self.call = Http2Call(head, session.peer, self._board.loop)
+        self.call = Http2Call(head, session.peer, session.board.loop)
         self.reader: MessageReader | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._held = 0
@@ -96,7 +98,8 @@ class Exchange(ABC):
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        self._release(self._held)
+        if self._held:
+            self._release(self._held)
 
     def _hold(self, size: int) -> bool:
         """Account for bytes that are kept; where they are too many, the call ends."""

@@ -32,10 +32,13 @@ class FrameReader:
             self._partial.clear()
             high, low, kind, flags, stream_id = HEADER.unpack_from(whole)
             yield kind, flags, stream_id & LAST_STREAM, whole[HEADER_BYTES:]
-        end = len(data)
+        end, most = len(data), self._max
         while end - position >= HEADER_BYTES:
             high, low, kind, flags, stream_id = HEADER.unpack_from(data, position)
-            stop = position + HEADER_BYTES + self._checked(high << 8 | low)
+            size = high << 8 | low
+            if size > most:
+                self._checked(size)
+            stop = position + HEADER_BYTES + size
             if stop > end:
                 break
             yield kind, flags, stream_id & LAST_STREAM, data[position + HEADER_BYTES : stop]

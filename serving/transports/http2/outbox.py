@@ -26,6 +26,7 @@ _HEAD_AND_PREFIX = struct.Struct(f">HBBBI{_SIZE}sHBBBIBI")
 """The HEADERS frame of an answer, the header of its DATA frame, and the prefix of its message: one piece."""
 _MAX_FRAME = 64 << 10
 """Largest frame sent, whatever the peer would take: other streams have their turn in between."""
+_END = END_HEADERS | END_STREAM
 _MAX_FRAMES = 10_000
 """Frames that wait while the peer reads nothing."""
 
@@ -67,7 +68,7 @@ class Outbox:
     def answer(self, stream: Stream, message: bytes, end: bytes) -> None:
         """Send a whole answer: head, message, and `end`, the frame of its trailers."""
         size = len(message) + PREFIX_BYTES
-        if self._fits(stream, size):
+        if not stream.head_sent and self._fits(stream, size):
             self.window -= size
             self._frames += (
                 _HEAD_AND_PREFIX.pack(
@@ -205,4 +206,5 @@ class Outbox:
 
 def last_frame(stream: Stream, block: bytes) -> bytes:
     """Return the frame that ends an answer."""
-    return frame(HEADERS, END_HEADERS | END_STREAM, stream.id, block)
+    size = len(block)
+    return HEADER.pack(size >> 8, size & 0xFF, HEADERS, _END, stream.id) + block

@@ -95,16 +95,19 @@ class Receiver:
                 if self._session.is_over:
                     return
                 self.frames += 1
+                if self._block is not None or not self.is_settled:
+                    self._check_expected(kind, flags, stream_id)
                 try:
-                    self._dispatch(kind, flags, stream_id, payload)
+                    self._handlers.get(kind, self._on_unknown)(flags, stream_id, payload)
                 except StreamFault as fault:
                     self._reset(fault)
         except ConnectionFault as fault:
             self._session.close(fault.code, fault.text)
-        for stream in self._fresh:
-            if stream.exchange is not None:
-                stream.exchange.arm()
-        self._fresh.clear()
+        if self._fresh:
+            for stream in self._fresh:
+                if stream.exchange is not None:
+                    stream.exchange.arm()
+            self._fresh.clear()
 
     def _strip_preface(self, data: bytes) -> bytes:
         expected, self._preface = self._preface[: len(data)], self._preface[len(data) :]
@@ -112,16 +115,14 @@ class Receiver:
             raise ConnectionFault(ErrorCode.PROTOCOL_ERROR, "this port speaks gRPC over HTTP/2, and nothing else")
         return data[len(expected) :]
 
-    def _dispatch(self, kind: int, flags: int, stream_id: int, payload: bytes) -> None:
+    def _check_expected(self, kind: int, flags: int, stream_id: int) -> None:
         if self._block is not None and (kind != CONTINUATION or stream_id != self._block.stream_id):
             raise ConnectionFault(ErrorCode.PROTOCOL_ERROR, "a header block is interrupted")
         if not self.is_settled and (kind != SETTINGS or flags & ACK):
             raise ConnectionFault(ErrorCode.PROTOCOL_ERROR, "the first frame has to be SETTINGS")
-        handler = self._handlers.get(kind)
-        if handler is None:
-            self._spend(1, "frames of unknown types")
-        else:
-            handler(flags, stream_id, payload)
+
+    def _on_unknown(self, flags: int, stream_id: int, payload: bytes) -> None:  # noqa: ARG002
+        self._spend(1, "frames of unknown types")
 
     def _on_data(self, flags: int, stream_id: int, payload: bytes) -> None:
         size = len(payload)
@@ -207,7 +208,8 @@ class Receiver:
         self._useless.earned += _USEFUL
         if ended:
             self._end(stream)
-        self._fresh.append(stream)
+        if head.timeout is not None:
+            self._fresh.append(stream)
         self._session.connect(stream, head)
         if ended and stream.exchange is not None:
             stream.exchange.receive(b"", ended=True)

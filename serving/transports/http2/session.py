@@ -28,10 +28,12 @@ from serving.transports.http2.stream import Stream
 from serving.transports.http2.streaming import StreamExchange
 from serving.transports.http2.switchboard import Switchboard
 from serving.transports.http2.unary import UnaryExchange
+from serving.transports.transport import Stream as StreamMethod
 from serving.transports.transport import Unary
 
 _MAX_REMEMBERED = 1000
 """Streams that this end closed first, so that what is still under way to them is no error."""
+_EXCHANGES: dict[type, type[Exchange]] = {Unary: UnaryExchange, StreamMethod: StreamExchange}
 LAST_CALL = b"lastcall"
 """The PING after a first GOAWAY: once it is answered, the client has seen that, and what it sent before has come."""
 _HTTP_TEXT = {
@@ -126,8 +128,7 @@ class Session:
         elif route is None:
             self._refuse(stream, StatusError(Code.UNIMPLEMENTED, "Method not found!"))
         else:
-            kind = UnaryExchange if isinstance(route.method, Unary) else StreamExchange
-            stream.exchange = kind(self, stream, route, head)
+            stream.exchange = _EXCHANGES[type(route.method)](self, stream, route, head)
 
     def reset(self, stream_id: int, code: ErrorCode) -> None:
         """Reset a stream for what the client did wrong on it."""
@@ -255,7 +256,8 @@ class Session:
     def _forget(self, stream: Stream) -> None:
         if self.streams.pop(stream.id, None) is None:
             return
-        self.outbox.forget(stream)
+        if stream.pending is not None:
+            self.outbox.forget(stream)
         self.board.calls -= 1
         if not self.streams:
             self.idle_since = self.board.loop.time()

@@ -23,6 +23,7 @@ _MAX_UNSENT = 64 << 10
 class StreamExchange(Exchange):
     """See Exchange. The handler begins with the call. The client may send again what the handler has read."""
 
+    __slots__ = ("_arrived", "_begun", "_ended", "_messages", "_owed", "_requests", "_task")
     is_stream = True
 
     def __init__(self, session: "Session", stream: Stream, route: Route, head: RequestHead) -> None:

@@ -14,7 +14,6 @@ from serving.transports.http2.messages import PREFIX_BYTES, MessageReader, cut_o
 from serving.transports.http2.request_head import RequestHead
 from serving.transports.http2.stream import Stream
 from serving.transports.http2.switchboard import Route
-from serving.transports.transport import Unary
 
 if TYPE_CHECKING:
     from serving.transports.http2.session import Session
@@ -25,12 +24,12 @@ _EMPTY: tuple[bool, bytes] = (False, b"")
 class UnaryExchange(Exchange):
     """See Exchange. The handler begins once the request is whole; a task is made only where it waits."""
 
+    __slots__ = ("_handler", "_request", "_step")
     is_stream = False
 
     def __init__(self, session: "Session", stream: Stream, route: Route, head: RequestHead) -> None:
         super().__init__(session, stream, route, head)
-        assert isinstance(route.method, Unary)  # noqa: S101 - the session chose by it
-        self._handler = route.method.handler
+        self._handler: Any = route.method.handler
         self._step: FirstStep | None = None
         self._request: tuple[bool, bytes] | None = None
 
@@ -44,7 +43,7 @@ class UnaryExchange(Exchange):
             and data[0] == 0
             and int.from_bytes(data[1:PREFIX_BYTES], "big") == size <= self._route.max_bytes
         ):
-            self._start(self._handler(data[PREFIX_BYTES:], self.call))  # type: ignore[arg-type]
+            self._start(self._handler(data[PREFIX_BYTES:], self.call))
         else:
             self._gather(data, ended=ended)
 
@@ -87,7 +86,7 @@ class UnaryExchange(Exchange):
         is_compressed, message = self._request or _EMPTY
         self._request = None
         self._release(self._held)
-        self._start(self._answer_compressed(message) if is_compressed else self._handler(message, self.call))  # type: ignore[arg-type]
+        self._start(self._answer_compressed(message) if is_compressed else self._handler(message, self.call))
 
     async def _answer_compressed(self, message: bytes) -> bytes:
         return await self._handler(await self._decompressed(message), self.call)
