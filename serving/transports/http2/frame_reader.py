@@ -21,8 +21,11 @@ class FrameReader:
         """Whether a frame has begun to come."""
         return bool(self._partial)
 
-    def read(self, data: bytes) -> Iterator[Frame]:
-        """Return the frames that are whole now. Raises ConnectionFault on one that is too large."""
+    def read(self, data: bytes | memoryview) -> Iterator[Frame]:
+        """Return the frames that are whole now. Raises ConnectionFault on one that is too large.
+
+        A memoryview has to stay as it is until the last frame was taken.
+        """
         position = 0
         if self._partial:
             position = self._extend(data)
@@ -41,12 +44,12 @@ class FrameReader:
             stop = position + HEADER_BYTES + size
             if stop > end:
                 break
-            yield kind, flags, stream_id & LAST_STREAM, data[position + HEADER_BYTES : stop]
+            yield kind, flags, stream_id & LAST_STREAM, bytes(data[position + HEADER_BYTES : stop])
             position = stop
         if position < end:
             self._partial += data[position:]
 
-    def _extend(self, data: bytes) -> int:
+    def _extend(self, data: bytes | memoryview) -> int:
         """Complete the partial frame; return how much of `data` went into it, or -1 where it is not whole yet."""
         taken = 0
         if len(self._partial) < HEADER_BYTES:

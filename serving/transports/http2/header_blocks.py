@@ -44,8 +44,8 @@ class HeaderBlocks(Generic[T]):
     """Decodes the blocks of one connection and makes something of each. Blocks have to come in the order of the wire.
 
     A client sends the same block again and again. What was made of it is remembered as long as the dynamic table is as it
-    was: a block that changes the table is itself never remembered, and makes all others be forgotten. The fields that a block
-    begins with are remembered too, for clients that send something else with every call, such as the id of a trace.
+    was: a block that changes the table is itself never remembered, and makes all others be forgotten. The fields that a
+    block begins with are remembered too, for clients that send something else with every call, such as the id of a trace.
     """
 
     def __init__(self, make: Callable[[Fields], T], *, max_list_bytes: int) -> None:

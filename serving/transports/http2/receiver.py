@@ -86,7 +86,7 @@ class Receiver:
         """Whether a header block is not whole."""
         return self._block is not None
 
-    def receive(self, data: bytes) -> None:
+    def receive(self, data: bytes | memoryview) -> None:
         """Take bytes as they come; whatever they are, nothing is raised."""
         try:
             if self._preface:
@@ -109,9 +109,9 @@ class Receiver:
                     stream.exchange.arm()
             self._fresh.clear()
 
-    def _strip_preface(self, data: bytes) -> bytes:
+    def _strip_preface(self, data: bytes | memoryview) -> bytes | memoryview:
         expected, self._preface = self._preface[: len(data)], self._preface[len(data) :]
-        if not data.startswith(expected):
+        if data[: len(expected)] != expected:
             raise ConnectionFault(ErrorCode.PROTOCOL_ERROR, "this port speaks gRPC over HTTP/2, and nothing else")
         return data[len(expected) :]
 
