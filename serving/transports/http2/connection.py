@@ -113,12 +113,13 @@ class Connection(asyncio.BufferedProtocol):
 
     def _flush(self) -> None:
         self._is_flush_due = False
-        while data := self._outbox.take():
-            if self.is_lost:
-                return
-            self._transport.write(data)
-            if self._outbox.is_paused:
+        if self._outbox.is_flooded():
+            self.abort()
+        while not self.is_lost and (not self._outbox.is_paused or self.session.is_over):
+            data = self._outbox.take()
+            if not data:
                 break
+            self._transport.write(data)
         if self.session.is_over:
             self._end()
 

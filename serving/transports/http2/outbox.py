@@ -4,7 +4,6 @@ import struct
 from collections import deque
 from collections.abc import Callable
 
-from serving.transports.http2.errors import ConnectionFault, ErrorCode
 from serving.transports.http2.frames import (
     DATA,
     DEFAULT_FRAME,
@@ -56,14 +55,12 @@ class Outbox:
         """How many were sent after waiting."""
 
     def put(self, whole: bytes) -> None:
-        """Send a frame that no window holds back. Raises ConnectionFault where the peer has it pile up."""
+        """Send a frame that no window holds back."""
         self._frames.append(whole)
-        if self.is_paused and len(self._frames) > _MAX_FRAMES:
-            raise ConnectionFault(ErrorCode.ENHANCE_YOUR_CALM, "frames are asked for and never read")
 
-    def put_last(self, whole: bytes) -> None:
-        """Send a frame after which nothing follows, however many wait."""
-        self._frames.append(whole)
+    def is_flooded(self) -> bool:
+        """Tell whether the peer has frames pile up that it asks for and does not read."""
+        return self.is_paused and len(self._frames) > _MAX_FRAMES
 
     def answer(self, stream: Stream, message: bytes, end: bytes) -> None:
         """Send a whole answer: head, message, and `end`, the frame of its trailers."""

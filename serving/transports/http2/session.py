@@ -228,7 +228,7 @@ class Session:
         if self.is_over:
             return
         self.is_over = True
-        self.outbox.put_last(goaway(self.last_stream, code, text))
+        self.outbox.put(goaway(self.last_stream, code, text))
         self.abandon()
         self._wake()
 

@@ -5,6 +5,7 @@ import zlib
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
+import hpack
 import hyperframe.frame as hf
 import pytest
 
@@ -238,6 +239,20 @@ def test_who_never_reads_answers_is_not_waited_for() -> None:
         taken = len(client.until(lambda frame: isinstance(frame, hf.DataFrame)).data)
         server.run(server.transport._until_empty(30))  # noqa: SLF001 - nobody tells of it; nothing is read meanwhile
         assert taken + sum(len(frame.data) for frame in client.frames() if isinstance(frame, hf.DataFrame)) < 32 << 20
+
+
+def test_who_asks_for_errors_and_reads_none_loses_the_connection() -> None:
+    """No window holds these answers back."""
+    encoder = hpack.Encoder()
+    first, again = (request_block((":path", "/zoo.Echo/Nothing"), encoder=encoder) for _ in range(2))
+    with running() as server, RawClient(server.port, receive_buffer=4096) as client:
+        client.send(headers_frame(1, first, "END_STREAM"))
+        client.status(1)
+        frame = headers_frame(3, again, "END_STREAM")
+        client.send(b"".join(frame[:5] + i.to_bytes(4, "big") + frame[9:] for i in range(3, 120_000, 2)))
+        server.run(server.transport._until_empty(30))  # noqa: SLF001
+        answered = sum(isinstance(frame, hf.HeadersFrame) for frame in client.frames())
+        assert answered < 59_000
 
 
 def test_new_calls_are_refused_while_answers_wait_to_be_read() -> None:

@@ -1,4 +1,4 @@
-"""TLS of the transport asyncio: who is let in, and as whom. That certificates are read anew is in tests/serving/test_tls.py."""
+"""TLS of the transport asyncio: who is let in, and as whom. tests/serving/test_tls.py has certificates that change."""
 
 import json
 import socket

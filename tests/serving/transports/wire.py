@@ -162,8 +162,12 @@ def running(methods: Methods = ECHO, *, max_message_bytes: int = 1 << 30, **fiel
 class RawClient:
     """A socket that says whatever it is told to."""
 
-    def __init__(self, port: int, *, opening: bytes = OPENING) -> None:
-        self.socket = socket.create_connection(("127.0.0.1", port), timeout=30)
+    def __init__(self, port: int, *, opening: bytes = OPENING, receive_buffer: int = 0) -> None:
+        self.socket = socket.socket()
+        self.socket.settimeout(30)
+        if receive_buffer:
+            self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
+        self.socket.connect(("127.0.0.1", port))
         self._received = b""
         self.socket.sendall(opening)
 
