@@ -52,6 +52,10 @@ class Exchange(ABC):
         """Take data of the request; `ended` says that it was the last."""
 
     @abstractmethod
+    def waits_for_client(self) -> bool:
+        """Tell whether nothing can be done before the client sends more of a request that it owes."""
+
+    @abstractmethod
     def _cancel_task(self) -> None:
         """Have the handler stop."""
 

@@ -7,7 +7,6 @@ from serving.status import Code, StatusError
 from serving.transports.http2.frames import PING, frame
 from serving.transports.http2.receiver import Receiver
 from serving.transports.http2.session import Session
-from serving.transports.http2.stream import Stream
 
 _KEEPALIVE = b"you here"
 _LAST_CALL_SECONDS = 2.0
@@ -84,16 +83,20 @@ class Patience:
             session.take_last_call()
 
     def _end_stalled(self) -> None:
-        """End the calls whose client neither sent nor took a byte since the last time."""
+        """End the calls whose client neither sent nor took a byte since the last time, and owes one.
+
+        Who takes long over the answers of a stream may: its handler waits, and what it holds is little.
+        """
         for stream in list(self._session.streams.values()):
+            exchange = stream.exchange
             mark = stream.received + stream.unsent
-            if mark == stream.stamp and _waits_for_client(stream):
-                assert stream.exchange is not None  # noqa: S101 - `_waits_for_client` looked
+            if exchange is None or mark != stream.stamp:
+                stream.stamp = mark
+            elif stream.unsent and not exchange.is_stream:
+                self._session.give_up(stream)
+            elif exchange.waits_for_client():
                 seconds = self._limits.stall_seconds
-                stream.exchange.end(
-                    StatusError(Code.DEADLINE_EXCEEDED, f"no byte of the request came for {seconds:g} s")
-                )
-            stream.stamp = mark
+                exchange.end(StatusError(Code.DEADLINE_EXCEEDED, f"no byte of the request came for {seconds:g} s"))
 
     def _keep_alive(self, now: float) -> bool:
         limits = self._limits
@@ -105,11 +108,6 @@ class Patience:
             self._pinged = now
             self._session.ping(frame(PING, 0, 0, _KEEPALIVE))
         return True
-
-
-def _waits_for_client(stream: Stream) -> bool:
-    exchange = stream.exchange
-    return exchange is not None and exchange.is_uploading()
 
 
 def _passed(since: float | None, seconds: float, now: float) -> bool:

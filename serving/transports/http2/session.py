@@ -138,6 +138,11 @@ class Session:
         if stream is not None:
             self.drop(stream)
 
+    def give_up(self, stream: Stream) -> None:
+        """Reset a stream whose client does not take the answer."""
+        self.reset(stream.id, ErrorCode.CANCEL)
+        self._wake()
+
     def drop(self, stream: Stream) -> None:
         """Forget a stream that was reset."""
         stream.remote_ended = True  # nothing is to be told

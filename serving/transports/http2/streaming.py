@@ -107,6 +107,10 @@ class StreamExchange(Exchange):
             self._stream.drained = self._board.loop.create_future()
             await self._stream.drained
 
+    def waits_for_client(self) -> bool:
+        """See Exchange."""
+        return self.is_uploading()
+
     def _cancel_task(self) -> None:
         if self._begun:
             self._task.cancel()

@@ -127,6 +127,10 @@ class UnaryExchange(Exchange):
             self._finish()
             self._session.answer(self._stream, response, self._ok_block())
 
+    def waits_for_client(self) -> bool:
+        """See Exchange."""
+        return not self._stream.remote_ended
+
     def _cancel_task(self) -> None:
         if self._step is not None:
             self._step.cancel()

@@ -190,11 +190,22 @@ def test_what_is_begun_and_not_gone_on_with_ends_the_connection(begun: bytes) ->
         assert client.is_closed()
 
 
-def test_a_request_that_stalls_ends_and_the_connection_stays() -> None:
+@pytest.mark.parametrize("begun", [b"", data_frame(1, grpc_message(bytes(100))[:50])], ids=["nothing", "half"])
+def test_a_request_that_stalls_ends_and_the_connection_stays(begun: bytes) -> None:
     with running(stall_seconds=0.1) as server, RawClient(server.port) as client:
-        client.send(headers_frame(1, request_block()) + data_frame(1, grpc_message(bytes(100))[:50]))
+        client.send(headers_frame(1, request_block()) + begun)
         trailers = client.status(1)
         assert (trailers["grpc-status"], "no byte of the request" in trailers["grpc-message"]) == ("4", True)
+        assert is_answered(client, 3)
+
+
+def test_an_answer_that_nobody_takes_is_given_up_and_the_connection_stays() -> None:
+    opening = OPENING + hf.SettingsFrame(0, {4: 10}).serialize()
+    with running(stall_seconds=0.1) as server, RawClient(server.port, opening=opening) as client:
+        client.send(call_bytes(1, bytes(100)))
+        reset = client.until(lambda frame: isinstance(frame, hf.RstStreamFrame))
+        assert (reset.stream_id, reset.error_code) == (1, 8)
+        client.send(hf.SettingsFrame(0, {4: 1000}).serialize())
         assert is_answered(client, 3)
 
 
