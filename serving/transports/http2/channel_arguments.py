@@ -38,6 +38,7 @@ class ChannelArguments:
     def read(cls, arguments: Mapping[str, int | str], *, max_message_bytes: int) -> "ChannelArguments":
         """Read options, and warn of those that do nothing here. Raises ServerError on a value that is no number."""
         changes: dict[str, float] = {}
+        default = Limits()
         reuse_port = False
         for name, value in arguments.items():
             if name in _MILLISECONDS:
@@ -52,7 +53,8 @@ class ChannelArguments:
                 reuse_port = bool(_number(name, value))
             else:
                 logger.warning("%s does nothing with the transport asyncio", name)
-        return cls(replace(Limits(), **changes), max_message_bytes, reuse_port)  # type: ignore[arg-type]
+        changes["max_held_bytes"] = max(default.max_held_bytes, 2 * max_message_bytes)
+        return cls(replace(default, **changes), max_message_bytes, reuse_port)  # type: ignore[arg-type]
 
 
 def _number(name: str, value: int | str) -> int:

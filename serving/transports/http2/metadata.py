@@ -7,7 +7,7 @@ import base64
 import binascii
 import re
 from collections.abc import Iterable
-from urllib.parse import quote
+from urllib.parse import quote, unquote_to_bytes
 
 BINARY = "-bin"
 _RESERVED = frozenset({"content-type", "te", "content-length"})
@@ -49,7 +49,8 @@ def encode_message(text: str) -> str:
     encoded = quote(text, safe=_PRINTABLE)
     if len(encoded) <= _MAX_TEXT_BYTES:
         return encoded
-    return re.sub(r"%[0-9A-F]?$", "", encoded[:_MAX_TEXT_BYTES])
+    cut = re.sub(r"%[0-9A-F]?$", "", encoded[:_MAX_TEXT_BYTES])
+    return quote(unquote_to_bytes(cut).decode("utf-8", "ignore"), safe=_PRINTABLE)  # without half a character
 
 
 def _from_base64(value: bytes) -> bytes:
