@@ -67,8 +67,7 @@ async def accept(listener: socket.socket, connect: Callable[[socket.socket], Non
         try:
             connected, _ = await loop.sock_accept(listener)
         except OSError as error:
-            if error.errno in _EXHAUSTED:
-                await asyncio.sleep(_REST)
+            await asyncio.sleep(_REST if error.errno in _EXHAUSTED else 0)
             continue
         connect(connected)
 
