@@ -10,7 +10,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
-from serving.authentication import OPEN, Authentication, watch_access
+from serving.authentication import Authentication, watch_access
 from serving.call_log import log_call
 from serving.config import ServerConfig
 from serving.control import DISABLED, ELSEWHERE, without_control, without_reflection
@@ -20,9 +20,12 @@ from serving.grpc_transport import grpc_transport
 from serving.interceptors import Drain, Interceptor, intercepted
 from serving.manager import Manager
 from serving.metrics import CallMetrics, LoadMetrics
+from serving.nan_policy import REFUSE
 from serving.offload import Offload
 from serving.permitted_models import PermittedModels
 from serving.predictor import Limits, Predictor
+from serving.recent_gate import RecentGate
+from serving.recent_requests import RecentRequests
 from serving.recorder import Listener, Recorder
 from serving.recording.request_log import RequestLog
 from serving.repository import ModelSource
@@ -105,11 +108,14 @@ class Server:
         self._stopping = threading.Event()
         self._ready = False
         self._config_file = ConfigFile(Path(self.config.model_config_file)) if self.config.model_config_file else None
+        rules = self.config.gate_rules()
+        self._recent = RecentRequests(rules.requests, rules.max_bytes)
         self.manager = Manager(
             self._source(),
             load_engine or self.config.engine_by_files(),
             loading=self.config.loading(),
             label_rules=self.config.label_rules(),
+            gate=RecentGate(rules, self._recent),
         )
         self._scheduler = Scheduler.of(self.config)
         self._offload = Offload()
@@ -125,16 +131,22 @@ class Server:
         self._interceptors: list[Interceptor] = [self._recorder, self._drain]
         self._access = watch_access(self.config.access_file)
         if self._access is not None:
-            self._interceptors.append(Authentication(self._access, open_paths=OPEN))
+            self._interceptors.append(Authentication(self._access))
         self._request_log: RequestLog | None = None
         if (recorded := self.config.request_log()) is not None:
             self._request_log = RequestLog(recorded, self.manager.recorded_share)
             self._interceptors.append(self._request_log)
         self._interceptors += interceptors
-        self._health = HealthService()
-        self._limits = Limits(self.config.max_message_bytes, self.config.max_batch_rows, self.config.allow_unknown_rank)
+        self._limits = Limits(
+            self.config.max_message_bytes,
+            self.config.max_batch_rows,
+            self.config.allow_unknown_rank,
+            refuse_nan=self.config.nan_inputs == REFUSE,
+        )
         self._models = PermittedModels(self.manager, tells_callers_apart=self._access is not None)
-        self._predictor = Predictor(self._models, self._scheduler, self._offload, self._limits)
+        self._health = HealthService(self._models.may_use)
+        counted = self._calls.nan_answers if self.config.rest_api_port else None  # nobody else shows them
+        self._predictor = Predictor(self._models, self._scheduler, self._offload, self._limits, self._recent, counted)
         every = self._methods()
         if self.config.disable_control_rpcs:
             every = without_control(every, DISABLED)
@@ -164,7 +176,11 @@ class Server:
                 self.admin_port = self._run(self._admin.start())
             if self._http is not None:
                 self.rest_api_port = self._run(self._http.start())
+            if self._access is not None and self.config.poll_seconds:
+                access, seconds = self._access, self.config.poll_seconds
+                self._start_thread("zoo-access", lambda: access.watch(seconds, self._stopping))
             self.manager.on_change(self._update_health)
+            self.manager.on_change(lambda: self._recent.keep_models(self.manager.models()))
             self.manager.refresh()
         except BaseException:
             self.stop(grace=0)
@@ -183,7 +199,6 @@ class Server:
             poll_seconds=self.config.poll_seconds,
             config_file=self._config_file,
             config_poll_seconds=self.config.model_config_file_poll_wait_seconds,
-            files=[] if self._access is None else [self._access],
         )
         self._start_thread("zoo-watcher", lambda: watcher.run(self._stopping))
         return self
@@ -289,8 +304,14 @@ class Server:
             ) from error
         handlers = {method.path: method.handler for method in methods if isinstance(method, Unary)}
         parts = Parts(
-            handlers, self._predictor, self._offload, self._calls, LoadMetrics(self.manager), self._recorder
-        )  # fmt: skip
+            handlers,
+            self._predictor,
+            self._offload,
+            self._calls,
+            LoadMetrics(self.manager),
+            self._recorder,
+            self._models.may_use,
+        )
         return assemble(self.config, parts, self._interceptors)
 
     async def _stop_transports(self, grace: float) -> None:

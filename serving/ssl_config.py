@@ -8,7 +8,7 @@ from pathlib import Path
 from serving.protos import config_pb2 as pb
 from serving.status import invalid
 from serving.text_proto import read_text_file
-from serving.tls import KeyMaterial, Tls
+from serving.tls import KeyMaterial, Names, Tls
 
 
 def read_credentials(path: str | Path) -> Tls:
@@ -18,9 +18,11 @@ def read_credentials(path: str | Path) -> Tls:
 
     Raises:
         StatusError: INVALID_ARGUMENT; the file cannot be read, or something is missing in it. No key is quoted.
+        ServerError: the key is not the certificate's.
     """
+    names = Names(*(f"{field} of {path}" for field in ("server_key", "server_cert", "custom_ca")))
     require_client = _read(path).client_verify
-    return Tls([Path(path)], lambda: _key_material(_read(path)), require_client=require_client)
+    return Tls([Path(path)], lambda: _key_material(_read(path), names), require_client=require_client)
 
 
 def _read(path: str | Path) -> pb.SSLConfig:
@@ -35,5 +37,6 @@ def _read(path: str | Path) -> pb.SSLConfig:
     return config
 
 
-def _key_material(config: pb.SSLConfig) -> KeyMaterial:
-    return KeyMaterial(config.server_key.encode(), config.server_cert.encode(), config.custom_ca.encode() or None)
+def _key_material(config: pb.SSLConfig, names: Names) -> KeyMaterial:
+    key, chain, roots = (each.encode() for each in (config.server_key, config.server_cert, config.custom_ca))
+    return KeyMaterial(key, chain, roots or None, names)

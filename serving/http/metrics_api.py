@@ -1,8 +1,8 @@
 """`/metrics`: what is counted, as Prometheus reads it, under names of ours and under those of TensorFlow Serving."""
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from itertools import accumulate
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import accumulate, chain
 from typing import TypeVar
 
 from prometheus_client import CollectorRegistry, PlatformCollector, ProcessCollector
@@ -12,7 +12,7 @@ from prometheus_client.registry import Collector
 
 from serving.http.call import HttpCall
 from serving.manager import State
-from serving.metrics import CallMetrics, Histogram, LoadMetrics
+from serving.metrics import OTHERS, CallMetrics, Histogram, LoadMetrics
 from serving.recorder import Recorder
 
 _APIS = {
@@ -32,9 +32,12 @@ T = TypeVar("T")
 class MetricsApi:
     """Answers scrapes. Lives in the event loop, whose numbers it shows."""
 
-    def __init__(self, calls: CallMetrics, loads: LoadMetrics, recorder: Recorder) -> None:
+    def __init__(
+        self, calls: CallMetrics, loads: LoadMetrics, recorder: Recorder, may_use: Callable[[str], bool]
+    ) -> None:
+        """Show what was counted, of the models that who calls may use."""
         self._registry = CollectorRegistry(auto_describe=False)
-        self._registry.register(_Collected(calls, loads, recorder))
+        self._registry.register(_Collected(calls, loads, recorder, may_use))
         ProcessCollector(registry=self._registry)
         PlatformCollector(registry=self._registry)
 
@@ -45,16 +48,23 @@ class MetricsApi:
 
 
 class _Collected(Collector):
-    def __init__(self, calls: CallMetrics, loads: LoadMetrics, recorder: Recorder) -> None:
+    def __init__(
+        self, calls: CallMetrics, loads: LoadMetrics, recorder: Recorder, may_use: Callable[[str], bool]
+    ) -> None:
         self._calls = calls
         self._loads = loads
         self._recorder = recorder
+        self._may_use = may_use
 
     def collect(self) -> Iterator[Metric]:
         """See Collector."""
-        yield from self._of_calls()
-        yield from self._of_models()
-        yield from self._as_tensorflow_serving()
+        for found in chain(self._of_calls(), self._of_models(), self._as_tensorflow_serving()):
+            found.samples = [sample for sample in found.samples if self._is_told(sample.labels)]
+            yield found
+
+    def _is_told(self, labels: Mapping[str, str]) -> bool:
+        model = labels.get("model", labels.get("model_name", ""))
+        return model in ("", OTHERS) or self._may_use(model)
 
     def _of_calls(self) -> Iterator[Metric]:
         calls, where = self._calls, ("method", "model")
@@ -78,6 +88,10 @@ class _Collected(Collector):
             "zoo_batch_rows", "Rows of the batches that were computed, padding counted.", ("model",),
             _one_label(calls.batch_rows),
         )  # fmt: skip
+        yield _counter(
+            "zoo_nan_answers", "Batches that were computed with NaN in an output.", ("model",),
+            _one_label(calls.nan_answers.counts.copy()),
+        )  # fmt: skip
         yield GaugeMetricFamily("zoo_requests_running", "Calls that are in the server now.", self._recorder.running)
 
     def _of_models(self) -> Iterator[Metric]:
@@ -86,6 +100,7 @@ class _Collected(Collector):
             (((model, "loaded" if done else "failed"), count) for (model, done), count in self._loads.loads.items()),
         )  # fmt: skip
         yield _counter("zoo_model_unloads", "Versions that were unloaded.", ("model",), _one_label(self._loads.unloads))
+        yield from self._of_memory()
         live = GaugeMetricFamily(
             "zoo_model_version_live",
             "1 for a version that answers, 0 for one that does not.",
@@ -94,6 +109,17 @@ class _Collected(Collector):
         for (model, version), state in self._loads.states().items():
             live.add_metric((model, str(version)), float(state is State.AVAILABLE))
         yield live
+
+    def _of_memory(self) -> Iterator[Metric]:
+        use = self._loads.memory_use()
+        if use is None:
+            return
+        yield _counter(
+            "zoo_model_evictions", "Versions that were unloaded to make room for others.", ("model",),
+            _one_label(self._loads.evictions),
+        )  # fmt: skip
+        yield GaugeMetricFamily("zoo_memory_budget_bytes", "What loaded models may take in all.", use.limit)
+        yield GaugeMetricFamily("zoo_memory_held_bytes", "What loaded models take, as their files tell.", use.held)
 
     def _as_tensorflow_serving(self) -> Iterator[Metric]:
         """Yield what dashboards of TensorFlow Serving show (servables/tensorflow/util.cc)."""
