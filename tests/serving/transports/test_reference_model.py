@@ -166,4 +166,5 @@ def is_deliberate(sent: list[bytes], theirs: str, ours: str) -> bool:
         return is_even or has_length
     if kind == 3:
         return "nobody opened" in ours  # an idle stream cannot be reset (6.4)
-    return kind == 4 and "at most" in ours  # each value counts, not the last alone (6.5.3)
+    codes = [sent[-1][at : at + 2] for at in range(9, len(sent[-1]), 6)]
+    return kind == 4 and len(set(codes)) < len(codes)  # each value counts, not the last alone (6.5.3)
