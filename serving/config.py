@@ -100,7 +100,7 @@ class ServerConfig:
     grpc_channel_arguments: Mapping[str, int | str] = field(default_factory=dict)
     """Options of gRPC's library, which win over what this server sets itself; `asyncio` knows some of them."""
     credentials: Tls | grpc.ServerCredentials | None = None
-    """TLS: `serving.tls.Certificates(...).credentials()`, or with `grpcio` what `grpc.ssl_server_credentials` returns."""
+    """TLS: `serving.tls.Certificates(...).credentials()`, or for `grpcio` what `grpc.ssl_server_credentials` returns."""
     rest_api_port: int = 0
     """Where to answer over HTTP too; 0 for nowhere, -1 for any free port. Needs the extra `rest`."""
     rest_api_timeout_in_ms: int = 30_000
@@ -141,6 +141,9 @@ class ServerConfig:
     request_log_redact: str = ""
     """Inputs and outputs whose contents are never written, separated by commas."""
 
+    opentelemetry: bool = False
+    """Whether every call makes a span for OpenTelemetry (docs/serving.md). Needs the extra `otel`."""
+
     # Who may ask.
     access_file: str | Path | None = None
     """Who may use which models (docs/security.md); None lets everyone do everything."""
@@ -167,6 +170,11 @@ class ServerConfig:
             value = getattr(self, name)
             if value is not None and not value >= smallest:
                 raise ServerError(f"{name} {value}: expected " + (f"at least {smallest}" if smallest else "0 or more"))
+        if self.rest_api_port and self.credentials is not None and not isinstance(self.credentials, Tls):
+            raise ServerError(
+                "these credentials are of gRPC's library, which HTTP cannot use, and plain text beside them an open door: "
+                "give serving.tls.Certificates(...).credentials() for both, or no rest_api_port"
+            )
         if self.batching_parameters is not None and not self.enable_batching:
             raise ServerError("batching_parameters are set without setting enable_batching to true")
         if not self.tags():

@@ -128,15 +128,13 @@ class Server:
             *([self._calls] if self.config.rest_api_port else []),
         ]
         self._recorder = Recorder(listeners)
-        self._interceptors: list[Interceptor] = [self._recorder, self._drain]
+        self._interceptors: list[Interceptor] = [*self._tracing(), self._recorder, self._drain]
         self._access = watch_access(self.config.access_file)
         if self._access is not None:
             self._interceptors.append(Authentication(self._access))
-        self._request_log: RequestLog | None = None
-        if (recorded := self.config.request_log()) is not None:
-            self._request_log = RequestLog(recorded, self.manager.recorded_share)
-            self._interceptors.append(self._request_log)
         self._interceptors += interceptors
+        recorded = self.config.request_log()
+        self._request_log = None if recorded is None else RequestLog(recorded, self.manager.recorded_share)
         self._limits = Limits(
             self.config.max_message_bytes,
             self.config.max_batch_rows,
@@ -147,7 +145,7 @@ class Server:
         self._health = HealthService(self._models.may_use)
         counted = self._calls.nan_answers if self.config.rest_api_port else None  # nobody else shows them
         self._predictor = Predictor(self._models, self._scheduler, self._offload, self._limits, self._recent, counted)
-        every = self._methods()
+        every = intercepted(self._methods(), self._recording)
         if self.config.disable_control_rpcs:
             every = without_control(every, DISABLED)
         public = every if self.config.admin_port is None else without_control(every, ELSEWHERE)
@@ -283,9 +281,26 @@ class Server:
                 statistics=self._statistics,
                 limits=self._limits,
                 is_serving=lambda: self._ready and not self._stopping.is_set(),
-                interceptors=self._interceptors,
+                interceptors=[*self._interceptors, *self._recording],
             ),
         ]
+
+    def _tracing(self) -> Sequence[Interceptor]:
+        """Return what stands outside of all else, where it is asked for."""
+        if not self.config.opentelemetry:
+            return []
+        try:
+            from serving.tracing import Tracing
+        except ModuleNotFoundError as error:
+            raise ServerError(
+                f"opentelemetry: spans need {error.name}, which is not installed: pip install 'keras-zoo[otel]'"
+            ) from error
+        return [Tracing()]
+
+    @property
+    def _recording(self) -> Sequence[Interceptor]:
+        """What stands around every handler, inside of all interceptors."""
+        return [] if self._request_log is None else [self._request_log]
 
     def _grpc_transport(
         self, methods: list[Unary | Stream], host: str, port: int, *, socket_path: str | None = None
@@ -312,7 +327,7 @@ class Server:
             self._recorder,
             self._models.may_use,
         )
-        return assemble(self.config, parts, self._interceptors)
+        return assemble(self.config, parts, [*self._interceptors, *self._recording])
 
     async def _stop_transports(self, grace: float) -> None:
         transports = (self._transport, self._admin, self._http)

@@ -1,11 +1,12 @@
 """Certificates that are read anew while the server runs: they expire, and a server should not have to stop for that."""
 
+import contextlib
 import os
 import ssl
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple, Self
 
 import grpc
 
@@ -33,7 +34,7 @@ class Certificates:
             )
 
     def credentials(self) -> "Tls":
-        """Return TLS for the ports of a server; the files are looked at again for new connections.
+        """Return TLS for a server; the files are looked at again for new connections.
 
         Raises:
             ServerError: a file cannot be read, or the key is not the certificate's.
@@ -47,8 +48,7 @@ class Certificates:
             key, chain = Path(self.key).read_bytes(), Path(self.chain).read_bytes()
         except OSError as error:
             raise ServerError(f"cannot read the certificate file {error.filename}: {error.strerror}") from None
-        names = Names(str(self.key), str(self.chain), str(self.client_roots))
-        return KeyMaterial(key, chain, roots, names)
+        return KeyMaterial(key, chain, roots, Names(str(self.key), str(self.chain), str(self.client_roots)))
 
 
 class Names(NamedTuple):
@@ -61,19 +61,28 @@ class Names(NamedTuple):
 
 @dataclass(frozen=True)
 class KeyMaterial:
-    """Keys and certificates, all of it PEM."""
+    """Keys and certificates in PEM form."""
 
     key: bytes = field(repr=False)
     chain: bytes
-    roots: bytes | None
+    client_roots: bytes | None
     names: Names
 
     def configuration(self) -> grpc.ServerCertificateConfiguration:
-        """Return it as gRPC's library wants it, which takes anything, and fails at the first connection."""
-        return grpc.ssl_server_certificate_configuration([(self.key, self.chain)], root_certificates=self.roots)
+        """Return it as gRPC's library wants it, which takes anything, and fails at the first connection.
 
-    def context(self, *, require_client: bool) -> ssl.SSLContext:
-        """Return it as the standard library wants it, for HTTP/2.
+        Raises:
+            ServerError: as `context`.
+        """
+        self.context(require_client=False)
+        return grpc.ssl_server_certificate_configuration([(self.key, self.chain)], root_certificates=self.client_roots)
+
+    def context(self, *, require_client: bool, protocol: str = "h2") -> ssl.SSLContext:
+        """Return it as the standard library wants it.
+
+        Args:
+            require_client: whether clients have to show a certificate.
+            protocol: what is spoken, by its name of ALPN.
 
         Raises:
             ServerError: the key is not the certificate's, or has a passphrase; or there is no certificate where one is
@@ -82,11 +91,17 @@ class KeyMaterial:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.minimum_version = ssl.TLSVersion.TLSv1_2
         context.options |= ssl.OP_NO_RENEGOTIATION
-        context.set_alpn_protocols(["h2"])
-        self._load_pair(context)
-        if self.roots is not None:
+        context.set_alpn_protocols([protocol])
+        try:
+            with _in_memory(self.chain + b"\n" + self.key) as path:
+                context.load_cert_chain(path, password=lambda: "")  # else the terminal would be asked
+        except (ssl.SSLError, ValueError) as error:
+            raise ServerError(
+                f"{self.names.chain} and {self.names.key} are no certificate and its key, without a passphrase: {error}"
+            ) from None
+        if self.client_roots is not None:
             try:
-                context.load_verify_locations(cadata=self.roots.decode())
+                context.load_verify_locations(cadata=self.client_roots.decode())
             except (ssl.SSLError, ValueError) as error:
                 raise ServerError(
                     f"{self.names.roots} holds no certificates that could sign those of clients: {error}"
@@ -95,55 +110,75 @@ class KeyMaterial:
             context.verify_mode = ssl.CERT_REQUIRED
         return context
 
-    def _load_pair(self, context: ssl.SSLContext) -> None:
-        descriptor = os.memfd_create("pem", os.MFD_CLOEXEC)  # the library reads files only; a key belongs on no disk
-        try:
-            with os.fdopen(descriptor, "wb", closefd=False) as file:
-                file.write(self.chain + b"\n" + self.key)
-            # A password, or the terminal would be asked.
-            context.load_cert_chain(f"/proc/self/fd/{descriptor}", password=lambda: "")
-        except (ssl.SSLError, ValueError) as error:
-            raise ServerError(
-                f"{self.names.chain} and {self.names.key} are no certificate and its key, without a passphrase: {error}"
-            ) from None
-        finally:
-            os.close(descriptor)
-
 
 class Tls:
     """TLS whose files are looked at again for new connections. Whether clients show a certificate is settled at once."""
 
     def __init__(self, paths: Sequence[Path], read: Callable[[], KeyMaterial], *, require_client: bool) -> None:
-        """Read the files. Raises what `read` does, and ServerError where they cannot be used."""
+        """Read the files. Raises what `read` does, a ZooError where they cannot be used."""
         self._paths = paths
         self._read = read
         self._require_client = require_client
-        self._usable()
+        read().configuration()
 
     def grpc_credentials(self) -> grpc.ServerCredentials:
         """Return credentials for ports of gRPC's library."""
-        files = WatchedFile(self._paths, self._usable)
+        files = WatchedFile(self._paths, lambda: self._read().configuration())
 
         def current() -> grpc.ServerCertificateConfiguration:
             # Not only where it changed: every port has to be told, and gRPC does not say which of them asks.
             files.refresh()
-            return files.value.configuration()
+            return files.value
 
         return grpc.dynamic_ssl_server_credentials(
-            files.value.configuration(), current, require_client_authentication=self._require_client
+            files.value, current, require_client_authentication=self._require_client
         )
 
-    def contexts(self) -> Callable[[], ssl.SSLContext]:
-        """Return what gives the context for every new connection."""
-        files = WatchedFile(self._paths, lambda: self._read().context(require_client=self._require_client))
+    def contexts(self, protocol: str = "h2") -> Callable[[], ssl.SSLContext]:
+        """Return what gives the context for every new connection of one port, which speaks a protocol of this ALPN name."""
+        files = WatchedFile(
+            self._paths, lambda: self._read().context(require_client=self._require_client, protocol=protocol)
+        )
 
-        def current() -> ssl.SSLContext:
+        def context() -> ssl.SSLContext:
+            """Return what is right now."""
             files.refresh()
             return files.value
 
-        return current
+        return context
 
-    def _usable(self) -> KeyMaterial:
-        found = self._read()
-        found.context(require_client=self._require_client)
-        return found
+
+class CurrentContext(ssl.SSLContext):
+    """A context for servers that take one: every new connection has another one's, as it is then."""
+
+    contexts: Callable[[], ssl.SSLContext]
+
+    @classmethod
+    def of(cls, contexts: Callable[[], ssl.SSLContext]) -> Self:
+        """Make one of what gives the context for every new connection."""
+        made = cls(ssl.PROTOCOL_TLS_SERVER)
+        made.contexts = contexts
+        return made
+
+    def wrap_bio(self, *args: Any, **kwargs: Any) -> ssl.SSLObject:
+        """See ssl.SSLContext; asyncio calls it for every connection."""
+        return self.contexts().wrap_bio(*args, **kwargs)
+
+
+def names_in(certificate: Mapping[str, Any]) -> Sequence[str]:
+    """Return the names in a client's certificate, as ssl.SSLObject.getpeercert has it: as gRPC's library takes them.
+
+    The subject alternative names where there are any, else the common name.
+    """
+    others = [value for _, value in certificate.get("subjectAltName", ())]
+    common = [value for part in certificate.get("subject", ()) for key, value in part if key == "commonName"]
+    return others or common
+
+
+@contextlib.contextmanager
+def _in_memory(pem: bytes) -> Iterator[str]:
+    """Give keys and certificates the path that OpenSSL asks for: a key belongs on no disk."""
+    with os.fdopen(os.memfd_create("certificate", os.MFD_CLOEXEC), "wb") as file:
+        file.write(pem)
+        file.flush()
+        yield f"/proc/self/fd/{file.fileno()}"

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-_SUBJECT, _NAMES = "subject", "subjectAltName"
+from serving.tls import names_in
 
 
 @dataclass(frozen=True)
@@ -20,7 +20,7 @@ class Peer:
     def of(cls, transport: asyncio.BaseTransport) -> "Peer":
         """Read it off a connection."""
         certificate = transport.get_extra_info("peercert")
-        return cls(_address(transport.get_extra_info("peername")), _identities(certificate or {}))
+        return cls(_address(transport.get_extra_info("peername")), names_in(certificate or {}))
 
 
 def _address(name: Any) -> str:
@@ -28,11 +28,3 @@ def _address(name: Any) -> str:
         return "unix:"
     host, port = name[:2]
     return f"ipv6:[{host}]:{port}" if ":" in host else f"ipv4:{host}:{port}"
-
-
-def _identities(certificate: dict[str, Any]) -> Sequence[str]:
-    """Return the subject's alternative names, or where there is none, its common name: as gRPC does."""
-    names = [str(value) for _, value in certificate.get(_NAMES, ())]
-    if names:
-        return names
-    return [value for part in certificate.get(_SUBJECT, ()) for kind, value in part if kind == "commonName"]
