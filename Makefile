@@ -6,8 +6,11 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 # In the order of the files: the longest modules, which have few tests, would otherwise come last, and one process wait.
 PYTEST := $(BIN)/python -m pytest --numprocesses=auto --dist=loadscope --no-loadscope-reorder
 
+# What is most about the wire: run over the second transport too.
+OVER_BOTH := tests/serving/test_server.py tests/serving/test_tls.py tests/serving/test_client.py tests/serving/inference/test_infer_stream.py
+
 .DEFAULT_GOAL := help
-.PHONY: help quickstart data test test-ci test-all test-exhaustive test-gpu lint format bench bench-serving bench-peers load-generator release smoke protos lock clean
+.PHONY: help quickstart data test test-ci test-all test-exhaustive test-gpu fuzz lint format bench bench-serving bench-peers load-generator release smoke protos lock clean
 
 help:  ## Say what there is.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -39,9 +42,11 @@ test: $(VENV)/.dev  ## Run the test suite, but for what is slow or needs fetched
 
 test-ci: $(VENV)/.dev data  ## Run what CI runs: every test, the slow ones too, but for the exhaustive ones.
 	$(PYTEST) -m "not exhaustive and not gpu" --durations=30
+	$(PYTEST) --transport asyncio $(OVER_BOTH)
 
 test-all: $(VENV)/.dev data  ## Run every test, also every feature alone on every strategy: about an hour.
 	$(PYTEST) -m "not gpu"
+	$(PYTEST) --transport asyncio tests/serving --ignore tests/serving/transports
 
 test-exhaustive: $(VENV)/.dev  ## Run what `test-ci` leaves out: every feature alone on every strategy; about half an hour.
 	$(PYTEST) -m exhaustive
@@ -49,6 +54,9 @@ test-exhaustive: $(VENV)/.dev  ## Run what `test-ci` leaves out: every feature a
 test-gpu: $(VENV)/.dev  ## Run the tests that need a GPU; installs NVIDIA's libraries for TensorFlow.
 	@$(PIP) --editable '.[cuda]'
 	$(PYTEST) -m gpu
+
+fuzz: $(VENV)/.dev  ## Send nonsense to the transport asyncio; FUZZ_SECONDS of each kind, 120 if not said.
+	ZOO_FUZZ_SECONDS=$(or $(FUZZ_SECONDS),120) $(BIN)/python -m pytest --numprocesses=0 --timeout=0 tests/serving/transports/test_fuzz.py
 
 lint: $(VENV)/.dev  ## Check format, lint, types and import rules.
 	$(BIN)/ruff format --check .
@@ -64,10 +72,10 @@ bench: bench-serving  ## Measure training, serving and generation against their 
 	$(BIN)/python benchmarks/training_speed.py
 	$(BIN)/python benchmarks/strategy_overhead.py
 	$(BIN)/python benchmarks/call_overhead.py
+	$(BIN)/python -m benchmarks.transport_speed
 	$(BIN)/python benchmarks/generation_speed.py
 
 bench-serving: $(VENV)/.dev  ## Measure serving against other servers, 20 minutes; ARGS=--quick takes two.
-	@$(PIP) --editable '.[litert]'
 	$(BIN)/python -m benchmarks.serving_speed $(ARGS)
 
 bench-peers: $(VENV)/.dev  ## Install the other servers that bench-serving knows, into ~/.cache/keras-zoo.

@@ -77,6 +77,9 @@ def serve_command(parser: argparse.ArgumentParser) -> None:
         metavar="PORT",
         help="answer calls that say what is served, and reflection, on this port alone",
     )
+    network.add_argument(
+        "--transport", choices=("grpcio", "asyncio"), help="what speaks gRPC: docs/transport.md (default: grpcio)"
+    )
     network.add_argument("--admin_host", metavar="HOST", help="address of that port (default: 127.0.0.1)")
     network.add_argument(
         "--disable_reflection", action="store_true", default=None, help="callers may not ask which methods there are"
@@ -171,6 +174,7 @@ _OWN_FIELDS = (
     "threads",
     "max_pending",
     "max_pending_per_model",
+    "transport",
     "adaptive_batching",
     "max_batch_rows",
     "max_message_bytes",

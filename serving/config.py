@@ -24,6 +24,9 @@ from serving.status import ServerError
 from serving.tls import Tls
 from serving.version_labels import LabelRules
 
+TRANSPORTS = ("grpcio", "asyncio")
+"""What can speak gRPC."""
+
 
 def _threads() -> int:
     return max(4, os.cpu_count() or 1)
@@ -98,10 +101,12 @@ class ServerConfig:
     """0 for any free one."""
     grpc_socket_path: str | None = None
     """A UNIX socket to listen on too."""
+    transport: str = "grpcio"
+    """What speaks gRPC: `grpcio`, gRPC's own library, or `asyncio` (docs/transport.md)."""
     grpc_channel_arguments: Mapping[str, int | str] = field(default_factory=dict)
-    """Passed on to gRPC, where they win over what this server sets itself."""
+    """Options of gRPC's library, which win over what this server sets itself; `asyncio` knows some of them."""
     credentials: Tls | grpc.ServerCredentials | None = None
-    """TLS: `serving.tls.Certificates(...).credentials()`, or for gRPC alone what `grpc.ssl_server_credentials` returns."""
+    """TLS: `serving.tls.Certificates(...).credentials()`, or for `grpcio` what `grpc.ssl_server_credentials` returns."""
     rest_api_port: int = 0
     """Where to answer over HTTP too; 0 for nowhere, -1 for any free port. Needs the extra `rest`."""
     rest_api_timeout_in_ms: int = 30_000
@@ -164,6 +169,8 @@ class ServerConfig:
     """Whether versions bring their own, with `enable_batching`."""
 
     def __post_init__(self) -> None:
+        if self.transport not in TRANSPORTS:
+            raise ServerError(f"transport {self.transport!r}: expected one of {', '.join(TRANSPORTS)}")
         self._check_ports()
         self._check_fields()
         if self.batching_parameters is not None and not self.enable_batching:

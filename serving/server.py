@@ -16,6 +16,7 @@ from serving.config import ServerConfig
 from serving.control import DISABLED, ELSEWHERE, without_control, without_reflection
 from serving.engines.engine import EngineLoader
 from serving.engines.tensorflow_runtime import set_parallelism
+from serving.grpc_transport import grpc_transport
 from serving.interceptors import Drain, Interceptor, intercepted
 from serving.manager import Manager
 from serving.metrics import CallMetrics, LoadMetrics
@@ -38,8 +39,6 @@ from serving.services.reflection_service import ReflectionService
 from serving.statistics import Statistics
 from serving.status import ServerError
 from serving.tasks.runner import TaskRunner
-from serving.tls import Tls
-from serving.transports.grpcio import GrpcioTransport
 from serving.transports.transport import Stream, Transport, Unary
 from serving.watcher import ConfigFile, Watcher
 from serving.wire import (
@@ -155,7 +154,7 @@ class Server:
         self._transport = self._grpc_transport(
             public, self.config.host, self.config.port, socket_path=self.config.grpc_socket_path
         )
-        self._admin: GrpcioTransport | None = None
+        self._admin: Transport | None = None
         if self.config.admin_port is not None:
             self._admin = self._grpc_transport(every, self.config.admin_host, self.config.admin_port)
         self._http = self._http_transport(public) if self.config.rest_api_port else None
@@ -305,16 +304,9 @@ class Server:
 
     def _grpc_transport(
         self, methods: list[Unary | Stream], host: str, port: int, *, socket_path: str | None = None
-    ) -> GrpcioTransport:
-        credentials = self.config.credentials
-        return GrpcioTransport(
-            intercepted(methods, self._interceptors),
-            host=host,
-            port=port,
-            socket_path=socket_path,
-            arguments=self.config.grpc_channel_arguments,
-            max_message_bytes=self.config.max_message_bytes,
-            credentials=credentials.grpc_credentials() if isinstance(credentials, Tls) else credentials,
+    ) -> Transport:
+        return grpc_transport(
+            self.config, intercepted(methods, self._interceptors), host=host, port=port, socket_path=socket_path
         )
 
     def _http_transport(self, methods: list[Unary | Stream]) -> Transport:

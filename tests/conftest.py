@@ -22,6 +22,10 @@ os.environ.update(
 )
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--transport", choices=("grpcio", "asyncio"), default="grpcio", help="of servers in tests/serving")
+
+
 def pytest_unconfigure() -> None:
     _scratch.cleanup()
 

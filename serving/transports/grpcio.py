@@ -11,7 +11,8 @@ import grpc
 
 from serving.call_record import CallRecord
 from serving.error_details import KEY, details_of
-from serving.status import Code, ServerError, StatusError
+from serving.status import ServerError, StatusError
+from serving.transports.endings import short_text, shutting_down, status_of, too_large_for_method
 from serving.transports.transport import Stream, Unary
 
 logger = logging.getLogger(__name__)
@@ -19,7 +20,6 @@ logger = logging.getLogger(__name__)
 _STATUS = {code.value[0]: code for code in grpc.StatusCode}
 _MAX_UNSEEN = 100_000
 _LAST_WORDS = 0.5  # seconds
-_MAX_DETAILS = 2000  # details travel in a header, and clients limit headers to 8 kB
 
 
 class GrpcioTransport:
@@ -172,9 +172,7 @@ async def _close(generator: Any) -> None:
 
 def _small(request: bytes, max_bytes: int) -> bytes:
     if len(request) > max_bytes:
-        raise StatusError(
-            Code.RESOURCE_EXHAUSTED, f"a request of {len(request)} bytes; this method takes {max_bytes} at most"
-        )
+        raise too_large_for_method(len(request), max_bytes)
     return request
 
 
@@ -182,11 +180,8 @@ def _small(request: bytes, max_bytes: int) -> bytes:
 async def _errors_become_status(call: _Call, context: Any) -> AsyncIterator[None]:
     try:
         yield
-    except StatusError as error:
-        await _abort(call, context, error)
-    except Exception:
-        logger.exception("%s failed", call.record.method)
-        await _abort(call, context, StatusError(Code.INTERNAL, "internal error; the server's log tells more"))
+    except Exception as error:  # noqa: BLE001 - whatever it is, the caller is told something
+        await _abort(call, context, status_of(error, call.record.method))
 
 
 async def _until(draining: asyncio.Event, responses: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
@@ -204,7 +199,7 @@ async def _until(draining: asyncio.Event, responses: AsyncIterator[bytes]) -> As
             if not following.done():
                 await asyncio.wait({following}, timeout=_LAST_WORDS)
             if not following.done():
-                raise StatusError(Code.UNAVAILABLE, "the server is shutting down")
+                raise shutting_down()
             try:
                 yield following.result()
             except StopAsyncIteration:
@@ -215,7 +210,7 @@ async def _until(draining: asyncio.Event, responses: AsyncIterator[bytes]) -> As
 
 
 async def _abort(call: _Call, context: Any, error: StatusError) -> NoReturn:
-    details = error.message if len(error.message) <= _MAX_DETAILS else error.message[:_MAX_DETAILS] + " ..."
+    details = short_text(error)
     packed = details_of(error)
     trailing = {**call.trailing, **({KEY: packed} if packed is not None else {})}
     try:

@@ -4,12 +4,32 @@ import gc
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import grpc
 import pytest
 import tensorflow as tf
 
 import serving
+
+TRANSPORT_OPTION = "--transport"
+
+
+@pytest.fixture(scope="session", autouse=True)
+def transport(request: pytest.FixtureRequest) -> Iterator[str]:
+    """What speaks gRPC in every server of these tests that does not say so itself."""
+    chosen = request.config.getoption(TRANSPORT_OPTION)
+    make = serving.Server.__init__
+
+    def make_with_transport(self: serving.Server, *args: Any, **fields: Any) -> None:
+        if "config" not in fields:
+            fields.setdefault("transport", chosen)
+        make(self, *args, **fields)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(serving.Server, "__init__", make_with_transport)
+        yield chosen
+
 
 Saver = Callable[[Path], None]
 

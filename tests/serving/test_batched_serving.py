@@ -54,7 +54,9 @@ class Watched:
         {},
         {
             "enable_batching": True,
-            "batching_parameters": BatchingParameters(8, 2000, allowed_batch_sizes=(4, 8), num_batch_threads=2),
+            "batching_parameters": BatchingParameters(
+                8, 2000, max_enqueued_batches=64, allowed_batch_sizes=(4, 8), num_batch_threads=2
+            ),
         },
         {"adaptive_batching": False},
     ],

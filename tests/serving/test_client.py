@@ -11,6 +11,7 @@ import trustme
 
 import serving
 from serving.signature import TensorSpec
+from serving.tls import Certificates
 
 
 def test_predict_takes_and_gives_arrays(client: serving.Client) -> None:
@@ -86,7 +87,9 @@ def test_tls(install: Callable[[str, str, int], Path], tmp_path: Path) -> None:
     install("affine2", "affine", 1)
     authority = trustme.CA()
     issued = authority.issue_cert("localhost")
-    credentials = grpc.ssl_server_credentials([(issued.private_key_pem.bytes(), issued.cert_chain_pems[0].bytes())])
+    issued.private_key_pem.write_to_path(tmp_path / "key.pem")
+    issued.cert_chain_pems[0].write_to_path(tmp_path / "chain.pem")
+    credentials = Certificates(tmp_path / "key.pem", tmp_path / "chain.pem").credentials()
     with serving.Server(tmp_path / "models", port=0, poll_seconds=0, credentials=credentials) as server:
         target = f"localhost:{server.port}"
         trusted = grpc.ssl_channel_credentials(authority.cert_pem.bytes())

@@ -1,0 +1,56 @@
+"""Makes the transport of gRPC that a config asks for."""
+
+from collections.abc import Sequence
+
+from serving.config import ServerConfig
+from serving.status import ServerError
+from serving.tls import Tls
+from serving.transports.transport import Stream, Transport, Unary
+
+
+def grpc_transport(
+    config: ServerConfig, methods: Sequence[Unary | Stream], *, host: str, port: int, socket_path: str | None
+) -> Transport:
+    """Return a transport that answers the methods.
+
+    Raises:
+        ServerError: the config's credentials are not for its transport.
+    """
+    if config.transport == "asyncio":
+        return _asyncio_transport(config, methods, host=host, port=port, socket_path=socket_path)
+    from serving.transports.grpcio import GrpcioTransport
+
+    credentials = config.credentials
+    return GrpcioTransport(
+        methods,
+        host=host,
+        port=port,
+        socket_path=socket_path,
+        arguments=config.grpc_channel_arguments,
+        max_message_bytes=config.max_message_bytes,
+        credentials=credentials.grpc_credentials() if isinstance(credentials, Tls) else credentials,
+    )
+
+
+def _asyncio_transport(
+    config: ServerConfig, methods: Sequence[Unary | Stream], *, host: str, port: int, socket_path: str | None
+) -> Transport:
+    from serving.transports.http2.channel_arguments import ChannelArguments
+    from serving.transports.http2.transport import AsyncioTransport
+
+    credentials = config.credentials
+    if credentials is not None and not isinstance(credentials, Tls):
+        raise ServerError(
+            "the transport asyncio cannot use credentials of gRPC's library: give those of serving.tls.Certificates"
+        )
+    arguments = ChannelArguments.read(config.grpc_channel_arguments, max_message_bytes=config.max_message_bytes)
+    return AsyncioTransport(
+        methods,
+        host=host,
+        port=port,
+        socket_path=socket_path,
+        max_message_bytes=arguments.max_message_bytes,
+        reuse_port=arguments.reuse_port,
+        limits=arguments.limits,
+        tls=None if credentials is None else credentials.contexts(),
+    )

@@ -1,0 +1,32 @@
+"""How a call ends badly, in the same words whatever the transport."""
+
+import logging
+
+from serving.status import Code, StatusError
+
+logger = logging.getLogger(__name__)
+
+_MAX_DETAILS = 2000  # details travel in a header, and clients limit headers to 8 kB
+
+
+def status_of(error: Exception, path: str) -> StatusError:
+    """Return what a caller is told of what a handler raised; what is no StatusError is the log's to tell."""
+    if isinstance(error, StatusError):
+        return error
+    logger.error("%s failed", path, exc_info=error)
+    return StatusError(Code.INTERNAL, "internal error; the server's log tells more")
+
+
+def short_text(error: StatusError) -> str:
+    """Return a message that fits into a header."""
+    return error.message if len(error.message) <= _MAX_DETAILS else error.message[:_MAX_DETAILS] + " ..."
+
+
+def too_large_for_method(size: int, max_bytes: int) -> StatusError:
+    """Return the error for a request that is larger than its method takes."""
+    return StatusError(Code.RESOURCE_EXHAUSTED, f"a request of {size} bytes; this method takes {max_bytes} at most")
+
+
+def shutting_down() -> StatusError:
+    """Return the error for a call that the end of the server cuts off."""
+    return StatusError(Code.UNAVAILABLE, "the server is shutting down")

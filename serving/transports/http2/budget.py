@@ -1,0 +1,20 @@
+"""How much of what is of no use a peer may send."""
+
+
+class Budget:
+    """Tokens that are spent, earned by what is of use, and come back with time. Never more than there were at first."""
+
+    def __init__(self, tokens: int, per_second: float) -> None:
+        self._most = tokens
+        self._per_second = per_second
+        self._tokens = float(tokens)
+        self._looked: float | None = None
+        self.earned = 0
+        """Tokens to give back, added to by whoever sees something of use."""
+
+    def spend(self, tokens: int, now: float) -> bool:
+        """Take tokens; tell whether there were as many. `now` never goes back."""
+        back = 0.0 if self._looked is None else (now - self._looked) * self._per_second
+        self._tokens = min(self._most, self._tokens + self.earned + back) - tokens
+        self._looked, self.earned = now, 0
+        return self._tokens >= 0

@@ -1,0 +1,131 @@
+"""One call over one stream: what both kinds of methods have in common."""
+
+import asyncio
+from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING
+
+from serving.error_details import KEY, details_of
+from serving.offload import SMALL
+from serving.status import Code, StatusError
+from serving.transports.endings import short_text
+from serving.transports.http2.call import Http2Call
+from serving.transports.http2.literals import field, fields
+from serving.transports.http2.messages import MessageReader, decompress
+from serving.transports.http2.metadata import encode_message, encode_metadata
+from serving.transports.http2.request_head import RequestHead
+from serving.transports.http2.stream import Stream
+from serving.transports.http2.switchboard import Route
+
+if TYPE_CHECKING:
+    from serving.transports.http2.session import Session
+
+_OK = field("grpc-status", "0")
+
+
+class Exchange(ABC):
+    """Turns the data of a stream into requests, and answers into frames. Lives in the event loop.
+
+    It ends once: with an answer, an error that is told (`end`), or nobody left to be told (`cancel`).
+    """
+
+    __slots__ = ("_board", "_head", "_held", "_is_over", "_route", "_session", "_stream", "_timer", "call", "reader")
+
+    def __init__(self, session: "Session", stream: Stream, route: Route, head: RequestHead) -> None:
+        self._session = session
+        self._stream = stream
+        self._route = route
+        self._head = head
+        self._board = session.board
+        self.call = Http2Call(head, session.peer, session.board.loop)
+        self.reader: MessageReader | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._held = 0
+        self._is_over = False
+
+    @property
+    @abstractmethod
+    def is_stream(self) -> bool:
+        """Whether the call may go on for ever, so that the end of the server ends it."""
+
+    @abstractmethod
+    def receive(self, data: bytes, *, ended: bool) -> None:
+        """Take data of the request; `ended` says that it was the last."""
+
+    @abstractmethod
+    def waits_for_client(self) -> bool:
+        """Tell whether nothing can be done before the client sends more of a request that it owes."""
+
+    @abstractmethod
+    def _cancel_task(self) -> None:
+        """Have the handler stop."""
+
+    def arm(self) -> None:
+        """Have the deadline end the call, where that was not arranged yet."""
+        if self.call.deadline is not None and self._timer is None and not self._is_over:
+            self._timer = self._board.loop.call_at(self.call.deadline, self._expire)
+
+    def end(self, error: StatusError) -> None:
+        """End the call with an error, and have its handler stop."""
+        if not self._is_over:
+            self._fail(error)
+            self._cancel_task()
+
+    def cancel(self) -> None:
+        """End the call: nobody waits for its answer any more."""
+        if not self._is_over:
+            self._finish()
+            self._cancel_task()
+
+    def is_uploading(self) -> bool:
+        """Tell whether a message of the request has begun and is not whole."""
+        return not self._stream.remote_ended and self.reader is not None and self.reader.is_amid_message
+
+    def _fail(self, error: StatusError) -> None:
+        """Answer with an error."""
+        if self._is_over:
+            return
+        self._finish()
+        trailing = dict(self.call.trailing)
+        packed = details_of(error)
+        if packed is not None:
+            trailing[KEY] = packed
+        pairs = [("grpc-status", str(int(error.code))), ("grpc-message", encode_message(short_text(error)))]
+        self._session.end_answer(self._stream, fields(pairs + encode_metadata(trailing.items())))
+
+    def _ok_block(self) -> bytes:
+        if not self.call.has_trailing():
+            return _OK
+        return _OK + fields(encode_metadata(self.call.trailing.items()))
+
+    def _finish(self) -> None:
+        self._is_over = True
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if self._held:
+            self._release(self._held)
+
+    def _hold(self, size: int) -> bool:
+        """Account for bytes that are kept; where they are too many, the call ends."""
+        self._held += size
+        if self._session.hold(size):
+            return True
+        most = self._board.limits.max_held_bytes
+        self.end(StatusError(Code.RESOURCE_EXHAUSTED, f"requests of this connection take over {most} bytes already"))
+        return False
+
+    def _release(self, size: int) -> None:
+        self._held -= size
+        self._session.hold(-size)
+
+    async def _decompressed(self, message: bytes) -> bytes:
+        # Small ones too: what they become may be large.
+        size = SMALL + 1
+        return await self._board.offload.run(
+            size, lambda: decompress(message, self._head.encoding, self._route.max_bytes)
+        )
+
+    def _expire(self) -> None:
+        self._timer = None
+        self.call.is_expired = True
+        self.end(StatusError(Code.DEADLINE_EXCEEDED, "Deadline Exceeded"))

@@ -1,0 +1,140 @@
+"""Calls of one request and one response."""
+
+import asyncio
+from collections.abc import Coroutine
+from contextvars import copy_context
+from types import CoroutineType
+from typing import TYPE_CHECKING, Any
+
+from serving.status import Code, StatusError
+from serving.transports.endings import status_of
+from serving.transports.http2.exchange import Exchange
+from serving.transports.http2.first_step import WAITS, FirstStep
+from serving.transports.http2.messages import PREFIX_BYTES, MessageReader, cut_off
+from serving.transports.http2.request_head import RequestHead
+from serving.transports.http2.stream import Stream
+from serving.transports.http2.switchboard import Route
+
+if TYPE_CHECKING:
+    from serving.transports.http2.session import Session
+
+_EMPTY: tuple[bool, bytes] = (False, b"")
+
+
+class UnaryExchange(Exchange):
+    """See Exchange. The handler begins once the request is whole; a task is made only where it waits."""
+
+    __slots__ = ("_handler", "_request", "_step")
+    is_stream = False
+
+    def __init__(self, session: "Session", stream: Stream, route: Route, head: RequestHead) -> None:
+        super().__init__(session, stream, route, head)
+        self._handler: Any = route.method.handler
+        self._step: FirstStep | None = None
+        self._request: tuple[bool, bytes] | None = None
+
+    def receive(self, data: bytes, *, ended: bool) -> None:
+        """See Exchange."""
+        size = len(data) - PREFIX_BYTES
+        if (
+            ended
+            and self.reader is None
+            and size >= 0
+            and data[0] == 0
+            and int.from_bytes(data[1:PREFIX_BYTES], "big") == size <= self._route.max_bytes
+        ):
+            self._start(self._handler(data[PREFIX_BYTES:], self.call))
+        else:
+            self._gather(data, ended=ended)
+
+    def _gather(self, data: bytes, *, ended: bool) -> None:
+        """Take a request that comes in parts, or is not as it should be."""
+        if self._is_over:
+            return
+        if self.reader is None:
+            self.reader = MessageReader(self._route.check)
+        try:
+            messages = self.reader.feed(data)
+        except StatusError as error:
+            self.end(error)
+            return
+        wrong = self._wrong_with(messages, ended=ended)
+        if wrong is not None:
+            self.end(wrong)
+            return
+        self._request = messages[0] if messages else self._request
+        if not self._hold(len(data)):
+            return
+        if ended:
+            self._start_held()
+        else:
+            self._session.credit(self._stream, len(data))
+
+    def _wrong_with(self, messages: list[tuple[bool, bytes]], *, ended: bool) -> StatusError | None:
+        """Tell what is wrong with the request, given what came now."""
+        assert self.reader is not None  # noqa: S101 - it has read
+        count = len(messages) + (self._request is not None)
+        if count > 1:
+            return StatusError(Code.UNIMPLEMENTED, "more than one request, for a method that takes one")
+        if ended and self.reader.is_amid_message:
+            return cut_off()
+        if ended and not count:
+            return StatusError(Code.UNIMPLEMENTED, "no request, for a method that takes one")
+        return None
+
+    def _start_held(self) -> None:
+        is_compressed, message = self._request or _EMPTY
+        self._request = None
+        self._release(self._held)
+        self._start(self._answer_compressed(message) if is_compressed else self._handler(message, self.call))
+
+    async def _answer_compressed(self, message: bytes) -> bytes:
+        return await self._handler(await self._decompressed(message), self.call)
+
+    def _start(self, work: Coroutine[Any, Any, bytes]) -> None:
+        if type(work) is not CoroutineType:
+            work = _as_coroutine(work)
+        context = copy_context()
+        step = FirstStep(work, self._board.loop)
+        try:
+            response = step.run(context)
+        except Exception as error:  # noqa: BLE001 - whatever it is, the caller is told something
+            self._fail(status_of(error, self._head.path))
+            return
+        except asyncio.CancelledError:
+            self._fail(StatusError(Code.CANCELLED, "the call was cancelled by the server"))
+            return
+        if response is not WAITS:
+            self._answer(response)
+            return
+        self._step = step
+        step.become(self._board.task(self._go_on(step), context))
+        self.arm()
+
+    async def _go_on(self, step: FirstStep) -> None:
+        try:
+            self._answer(await step.rest())
+        except asyncio.CancelledError:
+            self._fail(StatusError(Code.CANCELLED, "the call was cancelled by the server"))
+        except Exception as error:  # noqa: BLE001
+            if not self._is_over:
+                self._fail(status_of(error, self._head.path))
+        finally:
+            self._board.forget()
+
+    def _answer(self, response: bytes) -> None:
+        if not self._is_over:
+            self._finish()
+            self._session.answer(self._stream, response, self._ok_block())
+
+    def waits_for_client(self) -> bool:
+        """See Exchange."""
+        return not self._stream.remote_ended
+
+    def _cancel_task(self) -> None:
+        if self._step is not None:
+            self._step.cancel()
+
+
+async def _as_coroutine(awaitable: Any) -> bytes:
+    return await awaitable
