@@ -1,6 +1,5 @@
 """What a person chooses about a server."""
 
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,6 +9,7 @@ import grpc
 from serving.batching_parameters import BatchingParameters
 from serving.batching_rules import BatchingRules
 from serving.codec import DEFAULT_MAX_BYTES
+from serving.cores import available_cores
 from serving.engines.by_files import EngineByFiles
 from serving.loader import Loading
 from serving.monitoring_config import MonitoringConfig
@@ -20,7 +20,7 @@ from serving.version_labels import LabelRules
 
 
 def _threads() -> int:
-    return max(4, os.cpu_count() or 1)
+    return max(4, available_cores())
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ class ServerConfig:
     """Tags of the graph to load, with commas between them."""
     prefer_tflite_model: bool = False
     """Whether a version that has a model.tflite beside its SavedModel is served by that."""
-    num_tflite_pools: int = field(default_factory=lambda: os.cpu_count() or 1)
+    num_tflite_pools: int = field(default_factory=available_cores)
     """How many requests to a model.tflite are computed at once."""
     num_tflite_interpreters_per_pool: int = 1
     enable_model_warmup: bool = True
@@ -90,6 +90,8 @@ class ServerConfig:
     monitoring: MonitoringConfig = field(default_factory=MonitoringConfig)
 
     # How it computes and answers.
+    workers: int | None = None
+    """Processes that serve, of `zoo serve` (docs/workers.md); None for the one that this config is given to."""
     threads: int = field(default_factory=_threads)
     """How many requests are computed at once."""
     tensorflow_intra_op_parallelism: int = 0
@@ -152,6 +154,8 @@ class ServerConfig:
             value = getattr(self, name)
             if value is not None and not value >= smallest:
                 raise ServerError(f"{name} {value}: expected " + (f"at least {smallest}" if smallest else "0 or more"))
+        if self.workers is not None and self.grpc_channel_arguments.get("grpc.so_reuseport") == 0:
+            raise ServerError("workers share a port: leave grpc.so_reuseport=0 out of grpc_channel_arguments")
         if self.batching_parameters is not None and not self.enable_batching:
             raise ServerError("batching_parameters are set without setting enable_batching to true")
         if not self.tags():
@@ -217,6 +221,7 @@ class ServerConfig:
 
 
 _SMALLEST = {
+    "workers": 1,
     "threads": 1,
     "max_pending": 1,
     "max_pending_per_model": 1,

@@ -15,6 +15,7 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from time import monotonic
 
+from serving.choices import Choices
 from serving.engines.engine import EngineLoader
 from serving.live_versions import Listener, LiveVersions
 from serving.loader import Loader, Loading
@@ -159,6 +160,18 @@ class Manager:
             self._loader.plan_no_retry(name)
             self._retire(name)
             self._loader.close_idle()
+
+    def choices(self) -> Choices:
+        """Return what it was told to serve; waits for a load that is under way."""
+        with self._refreshing:
+            return Choices(self._source, frozenset(self._unloaded), dict(self._policies))
+
+    def adopt(self, choices: Choices) -> None:
+        """Be told to serve what another manager was; `refresh` loads it."""
+        with self._refreshing:
+            self._source = choices.source
+            self._unloaded = set(choices.unloaded)
+            self._policies = dict(choices.policies)
 
     def policy(self, name: str) -> VersionPolicy:
         """Return which versions of a model should be live; the default of one that is not wanted."""

@@ -21,6 +21,7 @@ from serving.predictor import Predictor
 from serving.recorder import Recorder
 from serving.transports.transport import Unary, UnaryHandler
 from serving.wire import CLASSIFY, GET_MODEL_METADATA, GET_MODEL_STATUS, INFERENCE_SERVICE, REGRESS
+from serving.workers.peers import Peers
 
 logger = logging.getLogger(__name__)
 
@@ -38,6 +39,8 @@ class Parts:
     calls: CallMetrics
     loads: LoadMetrics
     recorder: Recorder
+    peers: Peers | None = None
+    """The other workers, where there are several."""
 
 
 def assemble(config: ServerConfig, parts: Parts, interceptors: Sequence[Interceptor]) -> HttpTransport:
@@ -50,13 +53,13 @@ def assemble(config: ServerConfig, parts: Parts, interceptors: Sequence[Intercep
     seconds = config.rest_api_timeout_in_ms / 1000
     application = Application(routes, parts.offload, seconds=seconds or None, cors=config.rest_api_enable_cors_support)
     port = 0 if config.rest_api_port == ANY_PORT else config.rest_api_port
-    return HttpTransport(application, host=config.host, port=port)
+    return HttpTransport(application, host=config.host, port=port, reuse_port=parts.peers is not None)
 
 
 def _routes(config: ServerConfig, parts: Parts) -> Sequence[Route]:
     predict = PredictApi(parts.predictor, parts.offload, max_bytes=config.max_message_bytes)
     models = ModelApi(parts.handlers[GET_MODEL_STATUS], parts.handlers[GET_MODEL_METADATA])
-    metrics = MetricsApi(parts.calls, parts.loads, parts.recorder)
+    metrics = MetricsApi(parts.calls, parts.loads, parts.recorder, parts.peers)
     tasks = TaskApi(
         parts.handlers[CLASSIFY], parts.handlers[REGRESS], parts.offload, max_bytes=config.max_message_bytes
     )

@@ -17,8 +17,10 @@ _BACKLOG = 2048
 class HttpTransport:
     """An HTTP server; see `serving.transports.transport.Transport`. Lives in the event loop that `start` is awaited in."""
 
-    def __init__(self, application: Application, *, host: str, port: int) -> None:
+    def __init__(self, application: Application, *, host: str, port: int, reuse_port: bool = False) -> None:
+        """Prepare; with `reuse_port`, other processes of this user may listen on the port too."""
         self._address = (host, port)
+        self._reuse_port = reuse_port
         self._server = uvicorn.Server(
             uvicorn.Config(
                 heads_in_time(application),
@@ -38,7 +40,7 @@ class HttpTransport:
 
     async def start(self) -> int:
         """See Transport."""
-        listener = _listen(*self._address)
+        listener = _listen(*self._address, reuse_port=self._reuse_port)
         self._serving = asyncio.create_task(self._server.serve(sockets=[listener]))
         while not self._server.started and not self._serving.done():
             await asyncio.sleep(0)
@@ -57,7 +59,7 @@ class HttpTransport:
             await self._serving
 
 
-def _listen(host: str, port: int) -> socket.socket:
+def _listen(host: str, port: int, *, reuse_port: bool) -> socket.socket:
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(
             host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
@@ -68,6 +70,8 @@ def _listen(host: str, port: int) -> socket.socket:
         raise _cannot_listen(host, port, error) from error
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # those of the last server may linger
+        if reuse_port:
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         listener.bind(address)
         listener.listen(_BACKLOG)
     except OSError as error:
