@@ -137,7 +137,7 @@ class Server:
             log_call,
             *([self._calls] if self.config.rest_api_port else []),
         ]
-        self._recorder = Recorder(listeners)
+        self._recorder = Recorder(listeners, worker=None if self._peers is None else self._peers.worker)
         self._interceptors: list[Interceptor] = [self._recorder, self._drain]
         self._access = watch_access(self.config.access_file)
         if self._access is not None:

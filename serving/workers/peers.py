@@ -73,7 +73,7 @@ class Peers:
         future = self._asked[number] = asyncio.get_running_loop().create_future()
         try:
             self._link.send(Request(number, path, message, current_caller.get(None), peer))
-            return _unanimous(await future)
+            return unanimous(await future)
         finally:
             del self._asked[number]
 
@@ -173,8 +173,8 @@ def _first(answers: Mapping[int, bytes]) -> bytes:
     return next(iter(answers.values()))
 
 
-def _unanimous(outcomes: Mapping[int, Outcome]) -> Mapping[int, bytes]:
-    """Return the answers. Raises StatusError where there is one that is none, and says whose."""
+def unanimous(outcomes: Mapping[int, Outcome]) -> Mapping[int, bytes]:
+    """Return the answers by worker. Raises StatusError where one failed, and says which where others did not."""
     failures = {worker: outcome for worker, outcome in outcomes.items() if isinstance(outcome, Failure)}
     answers = {worker: outcome for worker, outcome in outcomes.items() if isinstance(outcome, bytes)}
     if not failures:

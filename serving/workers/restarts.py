@@ -1,6 +1,6 @@
 """When a worker that ended is started again."""
 
-PAUSES = (0.0, 1.0, 2.0, 5.0, 10.0)
+PAUSES = (0.0, 0.5, 1.0, 2.0, 5.0, 10.0)
 """Seconds before the first, second, ... start after it ended soon after the last."""
 SOON = 60.0
 """Seconds; a worker that served for longer is started again at once."""
