@@ -172,6 +172,8 @@ class Manager:
             self._source = choices.source
             self._unloaded = set(choices.unloaded)
             self._policies = dict(choices.policies)
+            for name in self._unloaded:
+                self._versions.keep_model(name, ())  # known, though nothing of it is live
 
     def policy(self, name: str) -> VersionPolicy:
         """Return which versions of a model should be live; the default of one that is not wanted."""
