@@ -1,11 +1,14 @@
 """The connection between a supervisor and one of its workers, as either end has it."""
 
 import contextlib
+import logging
 import threading
 from collections.abc import Callable
 from multiprocessing.connection import Connection
 from queue import SimpleQueue
 from typing import Any
+
+logger = logging.getLogger(__name__)
 
 
 class Link:
@@ -40,10 +43,12 @@ class Link:
                 self._connection.send(message)
 
     def _receive_all(self, received: Callable[[Any], None], ended: Callable[[], None]) -> None:
-        while True:
-            try:
-                message = self._connection.recv()
-            except (EOFError, OSError):
-                break
-            received(message)
-        ended()
+        try:
+            with contextlib.suppress(EOFError, OSError):
+                while True:
+                    received(self._connection.recv())
+        except Exception:
+            logger.exception("what the other end says cannot be understood: was the program changed meanwhile?")
+        finally:
+            self._connection.close()
+            ended()
