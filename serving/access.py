@@ -14,17 +14,29 @@ anonymous:                         # who shows neither; left out, nobody else ge
 
 import hashlib
 import hmac
+import re
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Self
 
-import yaml
 from pydantic import BaseModel, ConfigDict, StringConstraints, ValidationError, model_validator
 
 from serving.caller import Caller
 from serving.status import Code, ServerError, StatusError
+from zoo.errors import ConfigError
+from zoo.yaml_text import parse_yaml, read_text
 
 _SCHEME = "bearer "
+_OF_NOTHING = hashlib.sha256(b"").hexdigest()
+_PLACE = re.compile(r"line \d+, column \d+")
+_EXPECTED = {
+    "extra_forbidden": "there is no such field",
+    "model_type": "expected a mapping",
+    "string_pattern_mismatch": "expected 64 hexadecimal digits, lower case, as sha256sum writes them",
+    "tuple_type": "expected a list",
+}
+"""What an entry should be, by pydantic's name of what is wrong with it."""
 
 
 class _Strict(BaseModel):
@@ -42,6 +54,8 @@ class _Client(_Strict):
     def _known_by_one(self) -> Self:
         if (self.token_sha256 is None) == (self.certificate is None):
             raise ValueError("give either token_sha256 (sha256sum of the token) or certificate (a name in it)")
+        if self.token_sha256 == _OF_NOTHING:
+            raise ValueError("token_sha256 is that of no token at all: was the variable empty that was hashed?")
         return self
 
 
@@ -52,6 +66,14 @@ class _Anonymous(_Strict):
 class _File(_Strict):
     clients: tuple[_Client, ...] = ()
     anonymous: _Anonymous | None = None
+
+    @model_validator(mode="after")
+    def _each_known_apart(self) -> Self:
+        for field in ("token_sha256", "certificate"):
+            shown = Counter(getattr(client, field) for client in self.clients)
+            if again := [client.name for client in self.clients if shown[getattr(client, field) or ""] > 1]:
+                raise ValueError(f"clients {' and '.join(again)} have the same {field}: which of them is it?")
+        return self
 
 
 class AccessPolicy:
@@ -68,23 +90,28 @@ class AccessPolicy:
     def read(cls, path: Path) -> Self:
         """Read an access file. Raises ServerError where it cannot be read, or says what it should not."""
         try:
-            found = yaml.safe_load(path.read_text(encoding="utf-8"))
+            found = parse_yaml(read_text(path))
             return cls(_File.model_validate({} if found is None else found))
         except OSError as error:
             raise ServerError(f"cannot read {path}: {error.strerror}") from None
-        except (yaml.YAMLError, UnicodeDecodeError) as error:
-            raise ServerError(f"{path} is not YAML: {' '.join(str(error).split())[:300]}") from None
+        except ConfigError as error:
+            places = _PLACE.findall(str(error))
+            where = f", at {places[-1]}" if places else ""
+            raise ServerError(
+                f"{path} is not YAML that names everything once{where} (it is not shown: it may be a secret)"
+            ) from None
         except ValidationError as error:
             first = error.errors(include_input=False)[0]  # what was written there may be a secret
             place = ".".join(map(str, first["loc"])) or "the file"
-            raise ServerError(f"{path}: {place}: {first['msg']}") from None
+            raise ServerError(f"{path}: {place}: {_EXPECTED.get(first['type'], first['msg'])}") from None
 
-    def caller(self, authorization: str | bytes, identities: Sequence[str]) -> Caller:
+    def caller(self, authorization: str | bytes, identities: Sequence[str], *, needs_name: bool = False) -> Caller:
         """Return who calls.
 
         Args:
             authorization: the metadata of that name, `Bearer TOKEN`; empty where there is none.
             identities: the names in the client's certificate, where TLS verified one.
+            needs_name: whether nobody may be anonymous here.
 
         Raises:
             StatusError: UNAUTHENTICATED; a token that nobody has, or none where one is needed.
@@ -96,7 +123,7 @@ class AccessPolicy:
         for name in identities:
             if name in self._by_certificate:
                 return self._by_certificate[name]
-        if self._anonymous is None:
+        if self._anonymous is None or needs_name:
             raise StatusError(
                 Code.UNAUTHENTICATED,
                 "who are you? send the metadata 'authorization: Bearer TOKEN', or a known certificate",

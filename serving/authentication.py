@@ -1,36 +1,44 @@
 """The interceptor that finds out who calls, before anything else is done for a call."""
 
-from collections.abc import AsyncIterator, Collection
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from serving.caller import ANYONE, current_caller
+from serving.caller import ANYONE, NOBODY, Caller, current_caller
 from serving.interceptors import Interceptor
+from serving.status import StatusError
 from serving.transports.transport import Call, StreamHandler, UnaryHandler
 from serving.watched_file import WatchedFile
-from serving.wire import HEALTH_CHECK, HEALTH_WATCH, HTTP_LIVE, HTTP_READY, SERVER_LIVE, SERVER_READY
+from serving.wire import (
+    HEALTH_CHECK,
+    HEALTH_WATCH,
+    HTTP_LIVE,
+    HTTP_READY,
+    METRICS,
+    REFLECTION_INFO,
+    SERVER_LIVE,
+    SERVER_READY,
+)
 
 if TYPE_CHECKING:
     from serving.access import AccessPolicy
 
 AUTHORIZATION = "authorization"
 
-OPEN = frozenset({HEALTH_CHECK, HEALTH_WATCH, SERVER_LIVE, SERVER_READY, HTTP_LIVE, HTTP_READY})
-"""Methods that anyone may call: health, which tells little and has to answer load balancers."""
+OPEN = frozenset({SERVER_LIVE, SERVER_READY, HTTP_LIVE, HTTP_READY})
+"""Methods that anyone may call: they say one word of the server as a whole, and have to answer load balancers."""
+HEALTH = frozenset({HEALTH_CHECK, HEALTH_WATCH})
+"""Methods that do the same, and tell of single models those who may use them."""
+OF_CLIENTS = frozenset({REFLECTION_INFO, METRICS})
+"""Methods that tell of the server itself: answered to clients with a name, not to anonymous callers."""
 
 
 class Authentication(Interceptor):
     """Refuses callers that are not known, and says who the others are; `PermittedModels` then asks what they may."""
 
-    def __init__(self, policy: "WatchedFile[AccessPolicy]", *, open_paths: Collection[str] = ()) -> None:
-        """Prepare.
-
-        Args:
-            policy: who may do what, as its file says at the time.
-            open_paths: methods that anyone may call.
-        """
+    def __init__(self, policy: "WatchedFile[AccessPolicy]") -> None:
+        """Ask for what a policy wants, as its file says at the time."""
         self._policy = policy
-        self._open = frozenset(open_paths)
 
     def unary(self, path: str, handler: UnaryHandler) -> UnaryHandler:
         """See Interceptor."""
@@ -52,11 +60,16 @@ class Authentication(Interceptor):
         return answer
 
     def _identify(self, path: str, call: Call) -> None:
-        if path in self._open:
-            caller = ANYONE
-        else:
-            caller = self._policy.value.caller(call.metadata.get(AUTHORIZATION, ""), call.identities)
-        current_caller.set(caller)
+        current_caller.set(ANYONE if path in OPEN else self._caller(path, call))
+
+    def _caller(self, path: str, call: Call) -> Caller:
+        authorization = call.metadata.get(AUTHORIZATION, "")
+        try:
+            return self._policy.value.caller(authorization, call.identities, needs_name=path in OF_CLIENTS)
+        except StatusError:
+            if path in HEALTH:
+                return NOBODY
+            raise
 
 
 def watch_access(path: str | Path | None) -> "WatchedFile[AccessPolicy] | None":

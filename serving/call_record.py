@@ -31,7 +31,7 @@ class CallRecord:
     wrong: str = ""
     """The part of the request that was wrong, as `inputs` or `model_spec`; never what the client wrote there."""
     seconds: dict[str, float] = field(default_factory=dict)
-    """By phase: `decode`, `queue`, `compute`, `encode`, and `total`."""
+    """By phase: `load`, of a version on its first use, `decode`, `queue`, `compute`, `encode`, and `total`."""
 
     @contextmanager
     def timed(self, phase: str) -> Iterator[None]:

@@ -2,12 +2,13 @@
 
 import argparse
 import json
-import os
-from importlib.metadata import version
+from importlib.metadata import version as installed_version
 from pathlib import Path
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any
 
+from serving.arguments import seconds, version, version_or_label
+from serving.connecting import TOKEN_HINT, add_connection_arguments, connect
 from serving.flags import add_flags
 from serving.tensorflow_flags import Group
 
@@ -19,9 +20,7 @@ if TYPE_CHECKING:
     from serving.config import ServerConfig
     from serving.signature import Signature
 
-DEFAULT_PORT = 8500
 MOST_WORKERS = 256
-TOKEN_VARIABLE = "ZOO_TOKEN"  # noqa: S105 - the name of the variable
 
 
 def serve_command(parser: argparse.ArgumentParser) -> None:
@@ -44,16 +43,21 @@ def serve_command(parser: argparse.ArgumentParser) -> None:
     parser.usage = "%(prog)s [repository] [--flag=value ...]"  # argparse would name them all
     parser.add_argument("repository", nargs="?", type=Path, help="folder of models (default: saved_models)")
     parser.add_argument(
-        "--version", action="version", version=f"keras-zoo {version('keras-zoo')}", help="say which version this is"
+        "--version",
+        action="version",
+        version=f"keras-zoo {installed_version('keras-zoo')}",
+        help="say which version this is",
     )
     parser.add_argument("--log_level", default="info", choices=["debug", "info", "warning", "error"])
     parser.add_argument("--log_format", default="text", choices=["text", "json"], help="json: a JSON line each")
     parser.add_argument(
-        "--grace", type=_seconds, default=30.0, metavar="SECONDS",
+        "--grace", type=seconds, default=30.0, metavar="SECONDS",
         help="how long running requests may take to finish at the end (default: %(default)s)",
     )  # fmt: skip
     groups = add_flags(parser)
-    models, network, computing = (groups[group] for group in (Group.MODELS, Group.NETWORK, Group.COMPUTING))
+    models, network, loading, computing = (
+        groups[group] for group in (Group.MODELS, Group.NETWORK, Group.LOADING, Group.COMPUTING)
+    )
     models.add_argument(
         "--versions", help="latest, latest:N, all, or numbers such as 3,5, of a repository's models (default: latest)"
     )
@@ -98,6 +102,27 @@ def serve_command(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="processes that serve on one port, each on its part of the cores; auto: one a core (docs/workers.md)",
     )
+    loading.add_argument(
+        "--gate_requests", type=int, metavar="COUNT",
+        help="recent requests of a model that a new version answers before it goes live; 0 for none (default: 32)",
+    )  # fmt: skip
+    loading.add_argument("--gate_max_bytes", type=int, metavar="BYTES", help="of all that are kept (default: 64 MiB)")
+    loading.add_argument(
+        "--gate_max_difference", type=float, metavar="NUMBER",
+        help="refuse a version one of whose numbers lies further from the one before (default: any distance)",
+    )  # fmt: skip
+    loading.add_argument(
+        "--gate_max_flips", type=float, metavar="SHARE",
+        help="refuse a version that gives a larger share of rows another class (default: any share)",
+    )  # fmt: skip
+    loading.add_argument(
+        "--load_on_first_use", action="store_true", default=None, help="load a model when it is first asked for"
+    )
+    loading.add_argument(
+        "--memory_budget_mb", type=int, metavar="MIB",
+        help="memory that loaded models may take in all; each is loaded on first use, and those that were not used for "
+             "longest go where there is no room (default: no bound)",
+    )  # fmt: skip
     computing.add_argument("--threads", type=int, help="requests computed at once (default: the cores, at least 4)")
     computing.add_argument("--max_pending", type=int, help="requests that are computed or wait (default: 1000)")
     computing.add_argument(
@@ -113,6 +138,9 @@ def serve_command(parser: argparse.ArgumentParser) -> None:
         "--allow_unknown_rank", action="store_true", default=None,
         help="serve models that do not tell the rank of an input, though wrong requests may then end the process",
     )  # fmt: skip
+    computing.add_argument(
+        "--nan_inputs", choices=["accept", "refuse"], help="requests with NaN in an input (default: accept)"
+    )
     parser.set_defaults(run=_serve)
 
 
@@ -121,12 +149,18 @@ _OWN_FIELDS = (
     "admin_host",
     "admin_port",
     "disable_reflection",
+    "gate_max_bytes",
+    "gate_max_difference",
+    "gate_max_flips",
+    "gate_requests",
     "request_log_dir",
     "request_log_keep",
     "request_log_max_bytes",
     "request_log_rate",
     "request_log_redact",
     "host",
+    "load_on_first_use",
+    "memory_budget_mb",
     "versions",
     "disable_control_rpcs",
     "threads",
@@ -136,20 +170,10 @@ _OWN_FIELDS = (
     "max_batch_rows",
     "max_message_bytes",
     "workers",
+    "nan_inputs",
     "allow_unknown_rank",
 )
 """Fields of ServerConfig that flags of this server's own set."""
-
-
-def _seconds(text: str) -> float:
-    """Read a duration from the command line."""
-    try:
-        seconds = float(text)
-    except ValueError:
-        seconds = -1.0
-    if not 0 <= seconds < float("inf"):
-        raise argparse.ArgumentTypeError(f"expected seconds, 0 or more, got {text!r}")
-    return seconds
 
 
 def _workers(text: str) -> int:
@@ -160,17 +184,6 @@ def _workers(text: str) -> int:
     if not text.isdecimal() or not 1 <= int(text) <= MOST_WORKERS:
         raise argparse.ArgumentTypeError(f"expected auto, or a number from 1 to {MOST_WORKERS}, got {text!r}")
     return int(text)
-
-
-def _version(text: str) -> int | str:
-    return int(text) if text.isascii() and text.isdigit() else text
-
-
-def _positive_seconds(text: str) -> float:
-    seconds = _seconds(text)
-    if seconds == 0:
-        raise argparse.ArgumentTypeError(f"expected seconds, more than 0, got {text!r}")
-    return seconds
 
 
 def _serve(args: argparse.Namespace) -> int:
@@ -241,34 +254,27 @@ def predict_command(parser: argparse.ArgumentParser) -> None:
         "files:\n"
         "  .npy   one array; .npz one array per input\n"
         "  .json  an array as nested lists, or a mapping of them by input name\n"
-        "  .png   one image (also .jpg, .bmp); made grey or coloured as the model wants, not resized"
+        "  .png   one image (also .jpg, .bmp); made grey or coloured as the model wants, not resized\n\n"
+        f"{TOKEN_HINT}"
     )
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.add_argument("model", help="the model's name")
     parser.add_argument(
         "--input", required=True, type=Path, metavar="FILE", help="what to send: .npy, .npz, .json or .png"
     )
-    parser.add_argument("--target", default=f"localhost:{DEFAULT_PORT}", help="host:port (default: %(default)s)")
     parser.add_argument(
-        "--version", type=_version, help="a certain version, by its number or its label (default: the newest)"
+        "--version", type=version_or_label, help="a certain version, by its number or its label (default: the newest)"
     )
     parser.add_argument("--signature", default="", help="a certain signature (default: serving_default)")
-    parser.add_argument(
-        "--timeout",
-        type=_positive_seconds,
-        default=30.0,
-        metavar="SECONDS",
-        help="give up after (default: %(default)s)",
-    )
+    add_connection_arguments(parser, timeout=30.0)
     parser.set_defaults(run=_predict)
 
 
 def _predict(args: argparse.Namespace) -> int:
-    from serving.client import Client
     from serving.inputs import read_inputs
     from serving.signature import DEFAULT_SIGNATURE
 
-    with Client(args.target, token=os.environ.get(TOKEN_VARIABLE)) as client:
+    with connect(args) as client:
         known = client.signatures(args.model, timeout=args.timeout, version=args.version)
         inputs = read_inputs(args.input, known, args.signature)
         outputs = client.predict(
@@ -318,25 +324,17 @@ def models_command(parser: argparse.ArgumentParser) -> None:
         "  zoo models load digits                  the version that the server's own policy says\n"
         "  zoo models promote digits --to 7        serve version 7; without --to, the newest\n"
         "  zoo models rollback digits              serve the version before the one that answers\n\n"
-        f"Where the server asks for a token, put it into the environment variable {TOKEN_VARIABLE}."
+        f"{TOKEN_HINT}"
     )
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.add_argument("action", choices=["list", "load", "unload", "promote", "rollback"])
     parser.add_argument("model", nargs="?", help="the model's name")
-    parser.add_argument("--to", type=int, metavar="VERSION", help="the version to promote (default: the newest)")
-    parser.add_argument("--target", default=f"localhost:{DEFAULT_PORT}", help="host:port (default: %(default)s)")
-    parser.add_argument(
-        "--timeout",
-        type=_positive_seconds,
-        default=300.0,
-        metavar="SECONDS",
-        help="give up after (default: %(default)s)",
-    )
+    parser.add_argument("--to", type=version, metavar="VERSION", help="the version to promote (default: the newest)")
+    add_connection_arguments(parser, timeout=300.0)
     parser.set_defaults(run=_models)
 
 
 def _models(args: argparse.Namespace) -> int:
-    from serving.client import Client
     from serving.remote_control import RemoteControl
     from serving.status import ServerError
 
@@ -344,7 +342,7 @@ def _models(args: argparse.Namespace) -> int:
         raise ServerError(f"zoo models {args.action} takes {'no model' if args.model else 'the name of a model'}")
     if args.to is not None and args.action != "promote":
         raise ServerError("--to goes with promote")
-    with Client(args.target, token=os.environ.get(TOKEN_VARIABLE)) as client:
+    with connect(args) as client:
         control = RemoteControl(client)
         if args.action == "promote":
             print(f"{args.model}: version {control.promote(args.model, args.to, timeout=args.timeout)} answers")

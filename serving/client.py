@@ -78,7 +78,12 @@ class Client:
             target: `host:port`.
             credentials: TLS, from `grpc.ssl_channel_credentials`; None for plain text.
             token: sent with every call, where the server asks for one. Without TLS, others can read it on the way.
+
+        Raises:
+            CallError: the token cannot be sent.
         """
+        if token is not None and not (token.isascii() and token.isprintable()):
+            raise CallError("UNAUTHENTICATED", "the token holds a line end, or what is no ASCII: it cannot be sent")
         self.target = target
         self._metadata = (*_METADATA, *((("authorization", f"Bearer {token}"),) if token is not None else ()))
         if credentials is None:
@@ -171,7 +176,7 @@ class Client:
         watch = self._channel.unary_stream(HEALTH_WATCH)
         request = health_pb2.HealthCheckRequest(service=model).SerializeToString()
         try:
-            for message in watch(request, timeout=timeout, wait_for_ready=True):
+            for message in watch(request, timeout=timeout, wait_for_ready=True, metadata=self._metadata):
                 if health_pb2.HealthCheckResponse.FromString(message).status == health_pb2.HealthCheckResponse.SERVING:
                     return
         except grpc.RpcError as error:

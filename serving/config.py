@@ -11,8 +11,10 @@ from serving.batching_rules import BatchingRules
 from serving.codec import DEFAULT_MAX_BYTES
 from serving.cores import available_cores
 from serving.engines.by_files import EngineByFiles
+from serving.gate_rules import GateRules
 from serving.loader import Loading
 from serving.monitoring_config import MonitoringConfig
+from serving.nan_policy import ACCEPT, REFUSE
 from serving.recording.request_log import RequestLogConfig
 from serving.repository import Repository, VersionPolicy
 from serving.status import ServerError
@@ -67,8 +69,20 @@ class ServerConfig:
     num_tflite_pools: int = field(default_factory=available_cores)
     """How many requests to a model.tflite are computed at once."""
     num_tflite_interpreters_per_pool: int = 1
+    load_on_first_use: bool = False
+    """Whether versions are loaded when they are asked for, rather than at the start."""
+    memory_budget_mb: int | None = None
+    """What loaded versions may take in all, in MiB; then each is loaded on first use. None and 0 set no bound."""
     enable_model_warmup: bool = True
     """Whether a version answers the requests in its assets.extra/tf_serving_warmup_requests before it goes live."""
+    gate_requests: int = 32
+    """How many recent requests are kept of a model, in memory alone, for a new version to answer before it goes live."""
+    gate_max_bytes: int = 64 << 20
+    """That those of all models take together."""
+    gate_max_difference: float | None = None
+    """Refuses a version one of whose numbers lies further from the one before; None refuses what is broken alone."""
+    gate_max_flips: float | None = None
+    """Refuses a version that gives a larger share of rows another class."""
 
     # Where it listens.
     host: str = "127.0.0.1"
@@ -108,6 +122,8 @@ class ServerConfig:
     """Largest batch: it bounds the memory that one request can take."""
     allow_unknown_rank: bool = False
     """Whether to serve inputs whose rank the model does not tell, though TensorFlow ends the process on some wrong ones."""
+    nan_inputs: str = ACCEPT
+    """What becomes of requests with NaN in an input: `accept`, as with TensorFlow Serving, or `refuse`."""
 
     # What is recorded of requests.
     request_log_dir: str | Path | None = None
@@ -140,16 +156,7 @@ class ServerConfig:
     """Whether versions bring their own, with `enable_batching`."""
 
     def __post_init__(self) -> None:
-        if not 0 <= self.port <= 65535:
-            raise ServerError(f"port {self.port}: expected 0 (any free one) to 65535")
-        if not -1 <= self.rest_api_port <= 65535:
-            raise ServerError(
-                f"rest_api_port {self.rest_api_port}: expected 0 (none), -1 (any free one), or 1 to 65535"
-            )
-        if self.admin_port is not None and not 0 <= self.admin_port <= 65535:
-            raise ServerError(f"admin_port {self.admin_port}: expected 0 (any free one) to 65535")
-        if self.port and self.port == self.rest_api_port:
-            raise ServerError(f"rest_api_port {self.rest_api_port} cannot be same as port: choose another for HTTP")
+        self._check_ports()
         for name, smallest in _SMALLEST.items():
             value = getattr(self, name)
             if value is not None and not value >= smallest:
@@ -160,8 +167,29 @@ class ServerConfig:
             raise ServerError("batching_parameters are set without setting enable_batching to true")
         if not self.tags():
             raise ServerError(f"saved_model_tags {self.saved_model_tags!r}: expected at least one, such as 'serve'")
+        if self.nan_inputs not in (ACCEPT, REFUSE):
+            raise ServerError(f"nan_inputs {self.nan_inputs!r}: expected {ACCEPT!r} or {REFUSE!r}")
         self.version_policy()
         self.request_log()
+        self.gate_rules()
+
+    def _check_ports(self) -> None:
+        if not 0 <= self.port <= 65535:
+            raise ServerError(f"port {self.port}: expected 0 (any free one) to 65535")
+        if not -1 <= self.rest_api_port <= 65535:
+            raise ServerError(
+                f"rest_api_port {self.rest_api_port}: expected 0 (none), -1 (any free one), or 1 to 65535"
+            )
+        if self.admin_port is not None and not 0 <= self.admin_port <= 65535:
+            raise ServerError(f"admin_port {self.admin_port}: expected 0 (any free one) to 65535")
+        if self.admin_port and self.admin_port in (self.port, self.rest_api_port):
+            raise ServerError(f"admin_port {self.admin_port}: everybody's port is the same, choose another")
+        if self.port and self.port == self.rest_api_port:
+            raise ServerError(f"rest_api_port {self.rest_api_port} cannot be same as port: choose another for HTTP")
+
+    def gate_rules(self) -> GateRules:
+        """Return what a new version has to do with recent requests. Raises ServerError on a bad value."""
+        return GateRules(self.gate_requests, self.gate_max_bytes, self.gate_max_difference, self.gate_max_flips)
 
     def request_log(self) -> RequestLogConfig | None:
         """Return what is recorded of requests; None where nothing is. Raises ServerError on a bad value."""
@@ -172,7 +200,7 @@ class ServerConfig:
             rate=self.request_log_rate,
             max_bytes=self.request_log_max_bytes,
             keep=self.request_log_keep,
-            redacted=frozenset(name for name in self.request_log_redact.split(",") if name),
+            redacted=frozenset(name for each in self.request_log_redact.split(",") if (name := each.strip())),
         )
 
     def tags(self) -> frozenset[str]:
@@ -210,6 +238,9 @@ class ServerConfig:
             retry_seconds=self.load_retry_interval_micros / 1e6,
             enable_warm_up=self.enable_model_warmup,
             own_batching=own_batching,
+            on_first_use=self.load_on_first_use or bool(self.memory_budget_mb),
+            memory_bytes=self.memory_budget_mb << 20 if self.memory_budget_mb else None,
+            most_waiting=self.max_pending,
         )
 
     def label_rules(self) -> LabelRules:
@@ -229,6 +260,7 @@ _SMALLEST = {
     "max_batch_rows": 1,
     "poll_seconds": 0,
     "model_config_file_poll_wait_seconds": 0,
+    "memory_budget_mb": 0,
     "num_load_threads": 0,
     "num_unload_threads": 0,
     "max_num_load_retries": 0,

@@ -79,8 +79,8 @@ def _read_image(path: Path, spec: TensorSpec) -> np.ndarray:
 
 def _fit(name: str, value: Any, spec: TensorSpec) -> np.ndarray:
     array = _to_array(name, value)
-    if spec.is_batched and spec.row_fits(array.shape):
-        array = array[np.newaxis]
+    if spec.is_batched and spec.shape is not None and array.ndim == len(spec.shape) - 1:
+        array = array[np.newaxis]  # also of one row that does not fit: the server then says which axis is wrong
     if spec.dtype == STRING:
         return _fit_strings(name, array)
     try:

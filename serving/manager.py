@@ -6,37 +6,43 @@ START -> LOADING -> AVAILABLE -> UNLOADING -> END         a version's life, in T
 
 A live version whose files change is loaded anew, though versions should be immutable: a repository may be made afresh. One
 that is wanted again before its last request returned it goes back from UNLOADING to AVAILABLE.
+
+Where versions are loaded on first use (Loading.on_first_use), one that is wanted is *dormant*: it rests in START until a
+request asks for it, answers that once it is loaded, and goes back to START where others need its memory.
 """
 
-import logging
 import threading
-from collections.abc import Collection, Mapping
-from contextlib import AbstractContextManager
-from pathlib import Path
+from collections.abc import Mapping
+from concurrent.futures import Future
 from time import monotonic
 
 from serving.choices import Choices
+from serving.description import Description
 from serving.engines.engine import EngineLoader
+from serving.first_use import FirstUse
+from serving.lease import DormantError, Lease
 from serving.live_versions import Listener, LiveVersions
 from serving.loader import Loader, Loading
+from serving.memory_budget import MemoryUse, NoRoomError
 from serving.model_ref import ModelRef
+from serving.recent_gate import RecentGate
 from serving.repository import ModelEntry, ModelSource, VersionPolicy
-from serving.servable import Servable
 from serving.status import Code, StatusError, invalid
+from serving.unloader import Unloader
+from serving.upkeep import Upkeep
 from serving.version_labels import LabelRules
 from serving.version_record import State, VersionStatus
-from zoo.errors import did_you_mean
+from zoo.errors import ZooError, did_you_mean
 
 __all__ = ["Loading", "Manager", "State", "VersionStatus"]
-
-logger = logging.getLogger(__name__)
 
 
 class Manager:
     """Keeps the right versions live.
 
-    `refresh` and `reload` do all loading and unloading; they may be called from any thread, one at a time goes through.
-    Everything else may be called from any thread at any time and never waits for a load.
+    `refresh`, `reload`, `load`, `unload` and `close` load and unload; they may be called from any thread, one at a time goes
+    through. What requests have loaded is loaded beside them, a model by one thread at a time. Everything else may be called
+    from any thread at any time and never waits for a load.
     """
 
     def __init__(
@@ -46,6 +52,7 @@ class Manager:
         *,
         loading: Loading | None = None,
         label_rules: LabelRules | None = None,
+        gate: RecentGate | None = None,
     ) -> None:
         """Prepare; nothing is loaded before `refresh`.
 
@@ -54,18 +61,23 @@ class Manager:
             load_engine: what executes a version.
             loading: how versions are loaded and unloaded.
             label_rules: which labels may point at versions that do not answer.
+            gate: whether a new version may take the place of the one that answers; None where it always may.
         """
+        self._loading = loading = loading or Loading()
         self._source = source
-        self._label_rules = label_rules or LabelRules()
+        self._load_engine = load_engine
         self._versions = LiveVersions()
-        self._loader = Loader(self._versions, load_engine, loading or Loading())
+        self._unloader = Unloader(self._versions, threads=loading.unload_threads)
+        self._loader = Loader(self._versions, self._unloader, load_engine, loading, gate)
+        self._upkeep = Upkeep(
+            self._versions, self._loader, label_rules or LabelRules(), on_first_use=loading.on_first_use
+        )
+        self._first_use = FirstUse(self._awaken, threads=loading.threads, most_waiting=loading.most_waiting)
         self._refreshing = threading.Lock()
         self._entries: Mapping[str, ModelEntry] = {}
-        self._faults: dict[str, StatusError] = {}
         self._unloaded: set[str] = set()
         self._policies: dict[str, VersionPolicy] = {}
         """Of models whose policy a caller set, in place of the source's."""
-        self._found: dict[str, tuple[int, ...]] = {}
         self._closed = False
 
     def on_change(self, listener: Listener) -> None:
@@ -89,12 +101,12 @@ class Manager:
         """
         with self._refreshing:
             if self._closed:
-                raise StatusError(Code.UNAVAILABLE, "the server is shutting down")
+                raise _shutting_down()
             self._source = source
             self._unloaded.clear()
             self._policies.clear()
             entries = self._refresh()
-            faults = [self._faults[name] for name in entries if name in self._faults]
+            faults = [fault for name in entries if (fault := self._upkeep.fault(name)) is not None]
         if faults:
             raise faults[0]
 
@@ -112,30 +124,27 @@ class Manager:
         """
         with self._refreshing:
             entries = self._entries = self._source.models()
-            if self._closed or name not in entries or not _look(entries[name])[0]:
+            if self._closed or name not in entries or not _has_versions(entries[name]):
                 raise StatusError(
                     Code.NOT_FOUND,
                     f"failed to load '{name}', failed to poll from model repository: {did_you_mean(name, entries)}",
                     field="model_name",
                 )
-            self._unloaded.discard(name)
-            self._versions.try_again(name)
-            before = self._policies.pop(name, None)
-            if policy is not None:
-                self._policies[name] = policy
-            self._loader.for_each(self._refresh_model, [entries[name]])
-            live = self._versions.live(name)
-            fault = self._faults.get(name)
-            refused = policy is not None and (not live or not live.issuperset(policy.specific or ()))
-            if refused:  # back to what it was
-                self._policies.pop(name)
-                if before is not None:
-                    self._policies[name] = before
-                self._loader.for_each(self._refresh_model, [entries[name]])
-            self._loader.close_idle()
-            if refused:
-                why = "no version of it is wanted" if fault is None else fault.message
-                raise invalid(f"load failed for model '{name}': {why}", field="model_name")
+            with self._upkeep.turn(name):
+                self._unloaded.discard(name)
+                self._versions.try_again(name)
+                before = self._policies.pop(name, None)
+                if policy is not None:
+                    self._policies[name] = policy
+                refusal = self._load(entries[name], policy)
+                if refusal is not None:  # back to what it was
+                    self._policies.pop(name, None)
+                    if before is not None:
+                        self._policies[name] = before
+                    self._upkeep.obey(entries[name], self.policy(name))
+            self._unloader.close_idle()
+            if refusal is not None:
+                raise refusal
         if not self.models()[name]:
             reasons = [
                 f"version {s.version} is at UNAVAILABLE state: {s.error}" for s in self.statuses(name) if s.error
@@ -157,9 +166,10 @@ class Manager:
                     field="model_name",
                 )
             self._unloaded.add(name)
-            self._loader.plan_no_retry(name)
-            self._retire(name)
-            self._loader.close_idle()
+            with self._upkeep.turn(name):
+                self._loader.plan_no_retry(name)
+                self._upkeep.retire(name)
+            self._unloader.close_idle()
 
     def choices(self) -> Choices:
         """Return what it was told to serve; waits for a load that is under way."""
@@ -187,7 +197,7 @@ class Manager:
 
     def found(self, name: str) -> tuple[int, ...]:
         """Return the versions that there were when a model's files were last looked at, served or not."""
-        return self._found.get(name, ())
+        return self._upkeep.found(name)
 
     def retry_in(self) -> float | None:
         """Return the seconds until a version should be tried again, which `refresh` does; None where none should."""
@@ -203,25 +213,58 @@ class Manager:
         Returns:
             Whether it could be done: False where a load did not end in time.
         """
+        self._first_use.close()
+        until = None if timeout < 0 else monotonic() + timeout
         if not self._refreshing.acquire(timeout=timeout):
             return False
         try:
             self._closed = True
+            done = True
             for name in self._versions.models():
-                self._retire(name)
-            self._loader.close_idle()
+                with self._upkeep.turn(name, until) as has_it:
+                    done &= has_it
+                    if has_it:
+                        self._upkeep.retire(name)
+            self._unloader.close_idle()
+            self._unloader.close()
             self._loader.close()
         finally:
             self._refreshing.release()
-        return True
+        return done
 
-    def lease(self, model: ModelRef) -> AbstractContextManager[Servable]:
-        """Give a servable, the newest live version or a certain one, that stays loaded until the block ends.
+    def lease(self, model: ModelRef) -> Lease:
+        """Give a servable, the newest live version or a certain one, that stays loaded until the lease is closed.
 
         Raises:
-            StatusError: NOT_FOUND; no such model or version is live. INVALID_ARGUMENT; the model has no such label.
+            DormantError: the version is loaded on its first use; see `lease_loaded`.
+            StatusError: NOT_FOUND; no such model or version answers. INVALID_ARGUMENT; the model has no such label.
         """
         return self._versions.lease(model)
+
+    def lease_loaded(self, model: ModelRef) -> "Future[Lease]":
+        """Have a version loaded that is loaded on its first use, and lease it; see FirstUse.
+
+        The future raises StatusError as `lease` does, or RESOURCE_EXHAUSTED: there is no room in the memory.
+        """
+        return self._first_use.lease(self._versions.resolve(model))
+
+    def describe(self, model: ModelRef) -> Description:
+        """Tell what a version takes and gives; of one that is dormant, by its files. Raises StatusError as `lease` does."""
+        try:
+            return Description.of(self._versions.look(model))
+        except DormantError as error:
+            dormant = error.record
+        try:
+            return Description.read(dormant.name, dormant.version, dormant.path, self._load_engine)
+        except (OSError, ZooError) as error:
+            raise StatusError(
+                Code.NOT_FOUND,
+                f"Servable not found for request: {model}; version {dormant.version} of it cannot be read: {error}",
+            ) from None
+
+    def memory_use(self) -> MemoryUse | None:
+        """Return how much of the memory budget is held; None where there is none."""
+        return None if self._loader.budget is None else self._loader.budget.use()
 
     def resolve(self, model: ModelRef) -> ModelRef:
         """Return the same with a version's number in place of its label.
@@ -236,7 +279,7 @@ class Manager:
         return self._versions.statuses(name)
 
     def models(self) -> dict[str, bool]:
-        """Return whether each known model has a live version."""
+        """Return whether each known model has a version that answers: a live one, or one that is loaded on its first use."""
         return self._versions.models()
 
     def labels(self, name: str) -> dict[str, int]:
@@ -245,84 +288,46 @@ class Manager:
 
     def _refresh(self) -> Mapping[str, ModelEntry]:
         entries = self._entries = self._source.models()
-        known = self._versions.models() if self._source.is_complete else {}
-        left = [name for name in known if name not in entries]
-        for name in left:
+        is_complete = self._source.is_complete
+        gone = [name for name in self._versions.models() if name not in entries]
+        for name in gone if is_complete else ():
             self._versions.forget_model(name)
         wanted = [entry for name, entry in entries.items() if name not in self._unloaded]
-        self._loader.for_each(self._refresh_model, wanted)
-        for name in left:
-            self._versions.move_labels(name, {}, (), self._label_rules)
-            self._loader.plan_no_retry(name)
-            self._retire(name)
-            self._faults.pop(name, None)
-        self._loader.close_idle()
+        self._loader.for_each(lambda entry: self._upkeep.obey(entry, self.policy(entry.name)), wanted)
+        for name in gone:
+            if is_complete:
+                self._upkeep.take_down(name)
+            else:
+                self._upkeep.miss(name)
+        self._unloader.close_idle()
         return entries
 
-    def _refresh_model(self, entry: ModelEntry) -> None:
-        """Make one model what its entry says; what is up stays up until something else of the model is."""
+    def _load(self, entry: ModelEntry, policy: VersionPolicy | None) -> StatusError | None:
+        """Load a model whose policy was set. Returns why it cannot be done, in which case it is to be undone."""
         name = entry.name
-        self._loader.plan_no_retry(name)
-        found, fault = _look(entry)
-        self._found[name] = tuple(sorted(found))
-        self._versions.keep_model(name, found)
-        policy = self._policies.get(name, entry.policy)
-        candidates = policy.candidates(found)
-        limit = policy.limit(len(candidates))
-        keep: set[int] = set()
-        for version in candidates:
-            if len(keep) >= limit:
-                break
-            error = self._loader.ensure_live(name, version, found[version])
-            if error is not None:
-                fault = fault or _not_available(name, version, error)
-            if error is None or version in self._versions.live(name):
-                keep.add(version)
-        if not keep:
-            fault = fault or _nothing_there(entry, policy)
-        lasting = keep or self._versions.live(name)
-        wrong = self._versions.move_labels(name, entry.labels, lasting, self._label_rules)
-        self._note(name, fault or wrong)
-        if keep:
-            self._retire(name, keep=keep)
+        try:
+            self._upkeep.obey(entry, self.policy(name), load_by=monotonic() + self._loading.room_seconds)
+        except NoRoomError as error:
+            return error
+        answering = self._versions.answering(name)
+        if policy is None or (answering and answering.issuperset(policy.specific or ())):
+            return None
+        fault = self._upkeep.fault(name)
+        why = "no version of it is wanted" if fault is None else fault.message
+        return invalid(f"load failed for model '{name}': {why}", field="model_name")
 
-    def _retire(self, name: str, *, keep: Collection[int] = ()) -> None:
-        for version in self._versions.retire(name, keep=keep):
-            logger.info("unloading %s version %d", name, version)
-
-    def _note(self, name: str, fault: StatusError | None) -> None:
-        """Remember what is wrong with a model, and log it when it is new."""
-        before = self._faults.pop(name, None)
-        self._versions.explain(name, "" if fault is None else fault.message)
-        if fault is None:
-            return
-        self._faults[name] = fault
-        was_logged = fault.code is Code.UNKNOWN  # by the loader
-        if not was_logged and (before is None or before.message != fault.message):
-            logger.error("model %s: %s", name, fault.message)
+    def _awaken(self, model: ModelRef, since: float) -> Lease:
+        if self._closed:
+            raise _shutting_down()
+        return self._upkeep.awaken(model, room_by=since + self._loading.room_seconds)
 
 
-def _look(entry: ModelEntry) -> tuple[dict[int, Path], StatusError | None]:
-    """Return the versions that there are of a model, and why there are none where they cannot be seen."""
+def _has_versions(entry: ModelEntry) -> bool:
     try:
-        return entry.versions(), None
-    except StatusError as error:
-        return {}, error
-    except OSError as error:
-        reason = error.strerror or str(error)
-        return {}, invalid(f"base path {entry.base_path} of model {entry.name} cannot be read: {reason}")
+        return bool(entry.versions())
+    except (OSError, StatusError):
+        return False
 
 
-def _not_available(name: str, version: int, error: str) -> StatusError:
-    what = f"{{{{name: {name} version: {version}}} due to error: {error}}}"
-    return StatusError(Code.UNKNOWN, f"1 model(s) did not become available: {what}")
-
-
-def _nothing_there(entry: ModelEntry, policy: VersionPolicy) -> StatusError:
-    wanted = "a numerical version path"
-    if policy.specific is not None:
-        numbers = ", ".join(map(str, sorted(policy.specific)))
-        wanted = f"any of the versions {numbers}, which its policy names,"
-    return StatusError(
-        Code.NOT_FOUND, f"Unable to find {wanted} for servable {entry.name} at: {entry.base_path}", field="base_path"
-    )
+def _shutting_down() -> StatusError:
+    return StatusError(Code.UNAVAILABLE, "the server is shutting down")

@@ -11,6 +11,8 @@ from collections.abc import Mapping, Sequence
 
 from serving.call_record import CallRecord
 from serving.manager import Manager, State
+from serving.memory_budget import MemoryUse
+from serving.nan_policy import NanAnswers
 from serving.status import Code
 
 SECONDS = (
@@ -74,6 +76,8 @@ class CallMetrics:
         """By method and model."""
         self.bytes_out: Counter[tuple[str, str]] = Counter()
         """By method and model."""
+        self.nan_answers = NanAnswers()
+        """Told by whoever computes."""
         self._models: set[str] = set()
 
     def __call__(self, record: CallRecord) -> None:
@@ -114,6 +118,8 @@ class LoadMetrics:
         """By model, and whether it was loaded."""
         self.unloads: Counter[str] = Counter()
         """By model."""
+        self.evictions: Counter[str] = Counter()
+        """By model: unloads that made room for others."""
         self._manager = manager
         self._known: dict[tuple[str, int], State] = {}
         self._lock = threading.Lock()
@@ -127,6 +133,10 @@ class LoadMetrics:
             for status in self._manager.statuses(name)
         }
 
+    def memory_use(self) -> MemoryUse | None:
+        """Return how much of the memory budget is held; None where there is none."""
+        return self._manager.memory_use()
+
     def _look(self) -> None:
         with self._lock:
             states = self.states()
@@ -136,6 +146,7 @@ class LoadMetrics:
                     continue
                 if before is State.LOADING:
                     self.loads[(name, state is State.AVAILABLE)] += 1
-                elif before is State.UNLOADING and state is State.END:
+                elif before is State.UNLOADING and state in (State.START, State.END):
                     self.unloads[name] += 1
+                    self.evictions[name] += state is State.START
             self._known = dict(states)

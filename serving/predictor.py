@@ -10,14 +10,19 @@ from typing import Protocol
 
 import numpy as np
 
+from serving.asking import answer
+from serving.batching import size_of
 from serving.codec import CodecError
 from serving.gathering import Gathering
+from serving.leases import Leases, deadline_of
 from serving.mailbox import Mailbox
 from serving.model_ref import ModelRef
+from serving.nan_policy import NanAnswers, refuse_nan
 from serving.offload import Offload
 from serving.permitted_models import PermittedModels
 from serving.priority import KEY as PRIORITY_KEY
 from serving.priority import read_priority
+from serving.recent_requests import RecentRequests
 from serving.scheduler import Job, Scheduler
 from serving.servable import Servable
 from serving.signature import Signature, TensorSpec, input_field
@@ -100,13 +105,34 @@ class Limits:
     """Of its inputs once decoded, and of its outputs."""
     max_batch_rows: int
     allow_unknown_rank: bool = False
+    refuse_nan: bool = False
 
 
 class Predictor:
     """Answers queries. Lives in one event loop."""
 
-    def __init__(self, manager: PermittedModels, scheduler: Scheduler, offload: Offload, limits: Limits) -> None:
-        self._manager = manager
+    def __init__(
+        self,
+        manager: PermittedModels,
+        scheduler: Scheduler,
+        offload: Offload,
+        limits: Limits,
+        recent: RecentRequests | None = None,
+        nan_answers: NanAnswers | None = None,
+    ) -> None:
+        """Answer from a manager's models.
+
+        Args:
+            manager: the models, as each caller may see them.
+            scheduler: computes.
+            offload: decodes what is large.
+            limits: what one request may take.
+            recent: is offered what was answered, but for requests that name a version: these stay with it.
+            nan_answers: is shown what was computed.
+        """
+        self._leases = Leases(manager)
+        self._recent = recent
+        self._nan_answers = nan_answers
         self._offload = offload
         self._limits = limits
         self._mailbox = Mailbox()
@@ -120,7 +146,8 @@ class Predictor:
                 wait, or the model refuses it.
         """
         with contextlib.ExitStack() as stack:
-            servable = self._lease(query.model, call, stack)
+            turn_by = None if query.queue_seconds is None else monotonic() + query.queue_seconds
+            servable = await self._lease(query.model, call, stack, turn_by)
             record = call.record
             signature = servable.signature(query.signature)
             record.signature = signature.name
@@ -129,7 +156,7 @@ class Predictor:
                 sources = query.inputs(signature) if callable(query.inputs) else query.inputs
                 inputs, rows = await self._read(signature, sources)
             checked = Checked(query.model, weakref.ref(servable), signature, wanted, rows)
-            return await self._compute(checked, servable, inputs, call, stack, query.priority, query.queue_seconds)
+            return await self._compute(checked, servable, inputs, call, stack, query.priority, turn_by)
 
     async def answer_again(self, checked: Checked, inputs: Mapping[str, np.ndarray], call: Call) -> Answer | None:
         """Answer what is, but for the numbers, a query that was answered before.
@@ -146,15 +173,17 @@ class Predictor:
             StatusError: as `answer`.
         """
         with contextlib.ExitStack() as stack:
-            servable = self._lease(checked.model, call, stack)
+            servable = await self._lease(checked.model, call, stack)
             if checked.servable() is not servable:
                 return None
             call.record.signature = checked.signature.name
             call.record.seconds["decode"] = 0.0
             return await self._compute(checked, servable, inputs, call, stack)
 
-    def _lease(self, model: ModelRef, call: Call, stack: contextlib.ExitStack) -> Servable:
-        servable = stack.enter_context(self._manager.lease(model))
+    async def _lease(
+        self, model: ModelRef, call: Call, stack: contextlib.ExitStack, turn_by: float | None = None
+    ) -> Servable:
+        servable = stack.enter_context(await self._leases.get(model, call, turn_by))
         call.record.model, call.record.version = servable.name, servable.version
         return servable
 
@@ -166,18 +195,20 @@ class Predictor:
         call: Call,
         stack: contextlib.ExitStack,
         priority: int = 0,
-        queue_seconds: float | None = None,
+        turn_by: float | None = None,
     ) -> Answer:
         """Have the engine answer; `stack` holds the lease."""
         signature, record = checked.signature, call.record
+        if self._limits.refuse_nan:
+            with record.timed("decode"):
+                await self._offload.run(size_of(inputs), lambda: refuse_nan(inputs))
         record.rows = checked.rows
-        remaining = _shorter(call.time_remaining(), queue_seconds)
         job = Job(
             lane=(servable.name, servable.version, signature.name),
-            run=partial(_compute, servable, signature),
+            run=partial(self._run, servable, signature),
             inputs=inputs,
             record=record,
-            deadline=None if remaining is None else monotonic() + remaining,
+            deadline=deadline_of(call, turn_by),
             priority=priority or read_priority(call.metadata.get(PRIORITY_KEY)),
             rows=checked.rows,
             model=servable.name,
@@ -193,7 +224,15 @@ class Predictor:
             outputs = await self._mailbox.wait(future)
         outputs = {name: outputs[name] for name in checked.outputs}
         self._check_size(outputs)
+        if self._recent is not None and checked.model.version is None and checked.model.label is None:
+            self._recent.offer(servable.name, signature, inputs)
         return Answer(servable.name, servable.version, signature, outputs, checked, servable.class_names)
+
+    def _run(self, servable: Servable, signature: Signature, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        outputs = answer(servable.engine, signature, inputs)
+        if self._nan_answers is not None:
+            self._nan_answers.look(servable.name, outputs)
+        return outputs
 
     async def _read(self, signature: Signature, sources: Inputs) -> tuple[dict[str, np.ndarray], int]:
         """Return the inputs, and how many rows they have."""
@@ -227,16 +266,6 @@ class Predictor:
                 f"the answer takes {size} bytes, this server's limit is {limit}: send fewer rows, ask for fewer outputs, "
                 "or start the server with a larger --max_message_bytes",
             )
-
-
-def _shorter(one: float | None, other: float | None) -> float | None:
-    return min((seconds for seconds in (one, other) if seconds is not None), default=None)
-
-
-def _compute(servable: Servable, signature: Signature, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-    outputs = signature.run(servable.engine, inputs)
-    signature.check_outputs({name: TensorSpec.of(array) for name, array in outputs.items()})
-    return outputs
 
 
 @contextlib.contextmanager

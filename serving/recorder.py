@@ -28,7 +28,7 @@ Listener = Callable[[CallRecord], None]
 
 _SAFE_ID = re.compile(r"[A-Za-z0-9._:/+=@-]{1,128}")
 _FIRST_NAME = re.compile(r"[a-z_]+")
-_PHASES = ("decode", "queue", "compute", "encode", "total")
+_PHASES = ("load", "decode", "queue", "compute", "encode", "total")
 
 
 class Recorder(Interceptor):

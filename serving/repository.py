@@ -119,6 +119,10 @@ class Repository:
         """Raise ServerError unless the folder can be a repository."""
         if not self.root.is_dir():
             what = "does not exist" if not self.root.exists() else "is not a folder"
+            if self.model_name is not None:
+                raise ServerError(
+                    f"{self.root} {what}: give the folder of the model {self.model_name!r}, <version>/saved_model.pb in it"
+                )
             raise ServerError(
                 f"{self.root} {what}: give a folder of models (<model>/<version>/saved_model.pb), "
                 "or make one: zoo train digits_cnn"

@@ -13,12 +13,14 @@ import numpy as np
 from serving.signature import Signature, TensorSpec
 from serving.trial_rows import TrialRows
 from zoo.passport import Tolerance
+from zoo.tensors import differences
 
 logger = logging.getLogger(__name__)
 
 Arrays = Mapping[str, np.ndarray]
 _LARGE = 32
 """Rows of the largest batch that is tried."""
+_EXACT = Tolerance(absolute=0.0, relative=0.0)
 
 
 class RowIndependence:
@@ -111,7 +113,7 @@ def fault(run: Callable[[Arrays], Arrays], inputs: Arrays, tolerance: Tolerance)
         for name, array in answer.items():
             if not array.ndim or len(array) != 1:
                 return f"output {name!r} has the shape {list(array.shape)} for one row"
-    if not any(_differ(alone[0], other, Tolerance(0.0, 0.0, 0.0)) for other in alone[1:]):
+    if not any(differences(other, alone[0], _EXACT, same_dtypes=True) for other in alone[1:]):
         return _ALL_ALIKE
     for title, order in _companies(count):
         answers = run(_pick(inputs, order))
@@ -119,9 +121,8 @@ def fault(run: Callable[[Arrays], Arrays], inputs: Arrays, tolerance: Tolerance)
             if not array.ndim or len(array) != len(order):
                 return f"output {name!r} has the shape {list(array.shape)} for {len(order)} rows"
         for place, row in enumerate(order):
-            other = _differ(_pick(answers, [place]), alone[row], tolerance)
-            if other is not None:
-                return f"output {other!r} of a row is another {title} than alone"
+            if faults := differences(_pick(answers, [place]), alone[row], tolerance, same_dtypes=True):
+                return f"a row is answered otherwise {title} than alone: {faults[0]}"
     return None
 
 
@@ -139,21 +140,3 @@ def _companies(count: int) -> list[tuple[str, list[int]]]:
 
 def _pick(arrays: Arrays, rows: list[int]) -> dict[str, np.ndarray]:
     return {name: array[rows] for name, array in arrays.items()}
-
-
-def _differ(got: Arrays, expected: Arrays, tolerance: Tolerance) -> str | None:
-    """Return the name of an output that is not the same."""
-    if got.keys() != expected.keys():
-        return ", ".join(sorted(got.keys() ^ expected.keys()))
-    return next((name for name in sorted(got) if not _same(got[name], expected[name], tolerance)), None)
-
-
-def _same(got: np.ndarray, expected: np.ndarray, tolerance: Tolerance) -> bool:
-    if got.shape != expected.shape or got.dtype != expected.dtype:
-        return False
-    if got.dtype == object or np.issubdtype(got.dtype, np.integer) or got.dtype == bool:
-        return bool((got == expected).all())
-    if np.issubdtype(got.dtype, np.complexfloating):
-        return bool(np.isclose(got, expected, tolerance.relative, tolerance.absolute, equal_nan=True).all())
-    got, expected = got.astype(np.float64), expected.astype(np.float64)  # bfloat16 has no comparisons of its own
-    return bool(np.isclose(got, expected, tolerance.relative, tolerance.absolute, equal_nan=True).all())

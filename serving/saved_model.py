@@ -1,6 +1,6 @@
 """Reads the signatures of a SavedModel from its file alone, so that no engine is needed to know what it takes."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable
 from collections.abc import Set as AbstractSet
 from pathlib import Path
 
@@ -8,7 +8,6 @@ from google.protobuf.message import DecodeError
 
 from serving.protos import prediction_pb2, tensor_pb2
 from serving.status import ServerError
-from zoo.artifact import PASSPORT, read_passport, refuse_faults
 
 SERVE_TAG = "serve"
 SAVED_MODEL_FILE = "saved_model.pb"
@@ -66,28 +65,3 @@ def read_graph(version: Path, tags: AbstractSet[str] = frozenset({SERVE_TAG})) -
 
 def _show(tags: Iterable[str]) -> str:
     return f"{{ {' '.join(sorted(tags))} }}"
-
-
-def check_files(version: Path) -> None:
-    """Hold the files of an artifact against the hashes in its passport; a SavedModel without one passes.
-
-    Raises:
-        ArtifactError: a file is missing, was changed or was not there; or the passport cannot be read.
-    """
-    if (version / PASSPORT).exists():
-        refuse_faults(version, read_passport(version))
-
-
-def read_passport_text(version: Path) -> str | None:
-    """Return the text of a version's passport.json; None where there is none."""
-    path = version / PASSPORT
-    return path.read_text(encoding="utf-8") if path.exists() else None
-
-
-def read_class_names(version: Path) -> Mapping[str, Sequence[str]]:
-    """Return what a version's passport calls the classes whose scores an output holds, by output; empty without one.
-
-    Raises:
-        ArtifactError: the passport cannot be read.
-    """
-    return read_passport(version).class_names if (version / PASSPORT).exists() else {}

@@ -12,11 +12,13 @@ from serving.engines.engine import Engine, EngineLoader, SignatureReader
 from serving.joint_signature import JointSignature
 from serving.protos import prediction_pb2
 from serving.row_independence import RowIndependence, may_be_batched
-from serving.saved_model import check_files, read_class_names, read_passport_text, read_signature_defs
+from serving.saved_model import read_signature_defs
 from serving.signature import DEFAULT_SIGNATURE, Signature, to_signatures
+from serving.stored_passport import StoredPassport
 from serving.trial_rows import TrialRows
 from serving.unknown_signature import UnknownSignatureError
 from serving.warm_up import warm_up
+from zoo.artifact import refuse_faults
 
 
 @dataclass(frozen=True)
@@ -76,15 +78,18 @@ def load_servable(
         ZooError: it is half-written, corrupt or no model, does not answer as it did at export, or refuses its own warm-up
             requests; the message says which.
     """
-    check_files(path)
+    stored = StoredPassport.of(path)
+    passport = None if stored is None else stored.facts
+    if passport is not None:
+        refuse_faults(path, passport)
     read = load_engine.read_signature_defs if isinstance(load_engine, SignatureReader) else read_signature_defs
     definitions = read(path)
-    passport, class_names = read_passport_text(path), read_class_names(path)
     batching = _own_rules(path, own_batching)
     signatures = to_signatures(definitions)
     engine = load_engine(path)
     try:
-        check_golden_answers(path, engine, signatures)
+        if passport is not None:
+            check_golden_answers(path, passport, engine, signatures)
         if enable_warm_up:
             warm_up(path, engine, signatures)
     except BaseException:
@@ -94,7 +99,7 @@ def load_servable(
         key: RowIndependence(
             f"{name} version {version}, signature {key!r}",
             partial(engine.run, key),
-            TrialRows(signature, lambda: passport),
+            TrialRows(signature, passport),
         )
         for key, signature in signatures.items()
         if may_be_batched(signature)
@@ -105,8 +110,8 @@ def load_servable(
         engine=engine,
         signatures=signatures,
         signature_defs=definitions,
-        passport=passport,
-        class_names=class_names,
+        passport=None if stored is None else stored.text,
+        class_names={} if passport is None else passport.class_names,
         independence=independence,
         batching=batching,
     )

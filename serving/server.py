@@ -10,7 +10,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
-from serving.authentication import OPEN, Authentication, watch_access
+from serving.authentication import Authentication, watch_access
 from serving.call_log import log_call
 from serving.config import ServerConfig
 from serving.control import DISABLED, ELSEWHERE, without_control, without_reflection
@@ -20,9 +20,12 @@ from serving.interceptors import Drain, Interceptor, intercepted
 from serving.manager import Manager
 from serving.methods import Foundation, all_methods
 from serving.metrics import CallMetrics, LoadMetrics
+from serving.nan_policy import REFUSE
 from serving.offload import Offload
 from serving.permitted_models import PermittedModels
 from serving.predictor import Limits, Predictor
+from serving.recent_gate import RecentGate
+from serving.recent_requests import RecentRequests
 from serving.recorder import Listener, Recorder
 from serving.recording.request_log import RequestLog
 from serving.repository import ModelSource
@@ -98,11 +101,14 @@ class Server:
         if self.config.model_config_file:
             taken = None if peers is None else peers.tell_state
             self._config_file = ConfigFile(Path(self.config.model_config_file), taken=taken)
+        rules = self.config.gate_rules()
+        self._recent = RecentRequests(rules.requests, rules.max_bytes)
         self.manager = Manager(
             self._source(),
             load_engine or self.config.engine_by_files(),
             loading=self.config.loading(),
             label_rules=self.config.label_rules(),
+            gate=RecentGate(rules, self._recent),
         )
         if peers is not None and peers.state is not None:
             self.manager.adopt(peers.state.choices)
@@ -112,10 +118,16 @@ class Server:
         self._statistics = Statistics()
         self._calls = CallMetrics()
         self._stand_around_calls(interceptors)
-        self._health = HealthService()
-        self._limits = Limits(self.config.max_message_bytes, self.config.max_batch_rows, self.config.allow_unknown_rank)
+        self._limits = Limits(
+            self.config.max_message_bytes,
+            self.config.max_batch_rows,
+            self.config.allow_unknown_rank,
+            refuse_nan=self.config.nan_inputs == REFUSE,
+        )
         self._models = PermittedModels(self.manager, tells_callers_apart=self._access is not None)
-        self._predictor = Predictor(self._models, self._scheduler, self._offload, self._limits)
+        self._health = HealthService(self._models.may_use)
+        counted = self._calls.nan_answers if self.config.rest_api_port else None  # nobody else shows them
+        self._predictor = Predictor(self._models, self._scheduler, self._offload, self._limits, self._recent, counted)
         every = self._methods()
         if self.config.disable_control_rpcs:
             every = without_control(every, DISABLED)
@@ -141,7 +153,7 @@ class Server:
         self._interceptors: list[Interceptor] = [self._recorder, self._drain]
         self._access = watch_access(self.config.access_file)
         if self._access is not None:
-            self._interceptors.append(Authentication(self._access, open_paths=OPEN))
+            self._interceptors.append(Authentication(self._access))
         self._request_log: RequestLog | None = None
         if (recorded := self.config.request_log()) is not None:
             if self._peers is not None:
@@ -162,6 +174,9 @@ class Server:
         self._start_thread("zoo-loop", self._loop.run_forever)
         try:
             set_parallelism(self.config.tensorflow_intra_op_parallelism, self.config.tensorflow_inter_op_parallelism)
+            if self._access is not None and self.config.poll_seconds:
+                access, seconds = self._access, self.config.poll_seconds
+                self._start_thread("zoo-access", lambda: access.watch(seconds, self._stopping))
             if self._peers is None:
                 self._listen()
                 self._load()
@@ -185,7 +200,6 @@ class Server:
             poll_seconds=self.config.poll_seconds,
             config_file=self._config_file,
             config_poll_seconds=self.config.model_config_file_poll_wait_seconds,
-            files=[] if self._access is None else [self._access],
         )
         self._start_thread("zoo-watcher", lambda: watcher.run(self._stopping))
         return self
@@ -241,6 +255,7 @@ class Server:
 
     def _load(self) -> None:
         self.manager.on_change(self._update_health)
+        self.manager.on_change(lambda: self._recent.keep_models(self.manager.models()))
         self.manager.refresh()
         self._ready = True
         self._update_health()
@@ -303,6 +318,7 @@ class Server:
             self._calls,
             LoadMetrics(self.manager),
             self._recorder,
+            self._models.may_use,
             self._peers,
         )
         return assemble(self.config, parts, self._interceptors)

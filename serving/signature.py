@@ -45,10 +45,6 @@ class TensorSpec:
         """Tell whether a shape is one of those that this stands for."""
         return _fits(shape, self.shape)
 
-    def row_fits(self, shape: tuple[int, ...]) -> bool:
-        """Tell whether a shape is that of one row, the batch axis left out."""
-        return bool(self.shape) and self.shape is not None and _fits(shape, self.shape[1:])
-
     @classmethod
     def of(cls, array: np.ndarray) -> Self:
         """Return what an array is."""

@@ -10,7 +10,7 @@ import grpc
 from serving.protos import config_pb2 as pb
 from serving.status import invalid
 from serving.text_proto import read_text_file
-from serving.tls import reread_credentials
+from serving.tls import Names, certificate_configuration, reread_credentials
 
 
 def read_credentials(path: str | Path) -> grpc.ServerCredentials:
@@ -20,9 +20,11 @@ def read_credentials(path: str | Path) -> grpc.ServerCredentials:
 
     Raises:
         StatusError: INVALID_ARGUMENT; the file cannot be read, or something is missing in it. No key is quoted.
+        ServerError: the key is not the certificate's.
     """
+    names = Names(*(f"{field} of {path}" for field in ("server_key", "server_cert", "custom_ca")))
     require_client = _read(path).client_verify
-    return reread_credentials([Path(path)], lambda: _configuration(_read(path)), require_client=require_client)
+    return reread_credentials([Path(path)], lambda: _configuration(_read(path), names), require_client=require_client)
 
 
 def _read(path: str | Path) -> pb.SSLConfig:
@@ -37,6 +39,6 @@ def _read(path: str | Path) -> pb.SSLConfig:
     return config
 
 
-def _configuration(config: pb.SSLConfig) -> grpc.ServerCertificateConfiguration:
-    pair = (config.server_key.encode(), config.server_cert.encode())
-    return grpc.ssl_server_certificate_configuration([pair], root_certificates=config.custom_ca.encode() or None)
+def _configuration(config: pb.SSLConfig, names: Names) -> grpc.ServerCertificateConfiguration:
+    key, chain, roots = (each.encode() for each in (config.server_key, config.server_cert, config.custom_ca))
+    return certificate_configuration(key, chain, roots or None, names)

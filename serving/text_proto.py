@@ -15,6 +15,7 @@ M = TypeVar("M", bound=Message)
 
 _OUR_PACKAGE = "zoo_wire."  # see protos/tensor.proto
 _UNKNOWN_FIELD = re.compile(r'Message type "([\w.]+)" has no field named "([^"]*)"')
+_LONGEST_TEXT = 500
 LARGEST = 1 << 24
 """Bytes of a file; a model that is given by mistake is not read into memory."""
 
@@ -73,6 +74,7 @@ def _told(error: text_format.ParseError, kind: Any, *, is_secret: bool) -> str:
     text = str(error)
     if line is not None:
         text = text.split(" : ", 1)[-1]
+    text = text if len(text) <= _LONGEST_TEXT else text[:_LONGEST_TEXT] + " ..."  # it quotes the line, of any length
     found = _UNKNOWN_FIELD.search(text)
     if found and found[1] in (known := _messages_below(kind)):
         text += f" {did_you_mean(found[2], known[found[1]].fields_by_name)}"

@@ -3,6 +3,8 @@
 Source: tensorflow/core/lib/io/record_writer.h. Numbers are little-endian; checksums are CRC-32C, rotated and offset.
 """
 
+import contextlib
+import os
 import struct
 from collections.abc import Iterator
 from pathlib import Path
@@ -62,9 +64,11 @@ class RecordWriter:
 
     def __init__(self, path: Path) -> None:
         """Begin a new file, or one that replaces what was there. Raises OSError."""
+        self._path = path
         self._file = path.open("wb")
         self.bytes = 0
         """Written so far."""
+        self._flushed = 0
 
     def write(self, content: bytes) -> None:
         """Add a record. Raises OSError."""
@@ -76,10 +80,24 @@ class RecordWriter:
     def flush(self) -> None:
         """Have the file hold what was written. Raises OSError."""
         self._file.flush()
+        self._flushed = self.bytes
 
     def close(self) -> None:
-        """End the file."""
+        """End the file. Raises OSError."""
         self._file.close()
+        self._flushed = self.bytes
+
+    def abandon(self) -> None:
+        """End a file that could not be written to: it keeps its whole records, and goes where there are none."""
+        for step in (self._file.close, self._keep_whole):
+            with contextlib.suppress(OSError):
+                step()
+
+    def _keep_whole(self) -> None:
+        if self._flushed:
+            os.truncate(self._path, self._flushed)
+        else:
+            self._path.unlink()
 
     def __enter__(self) -> Self:
         return self

@@ -1,12 +1,11 @@
 """Rows to try a signature with: those of its passport, or made-up ones."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import ml_dtypes
 import numpy as np
 
 from serving.signature import Signature, TensorSpec
-from zoo.errors import ArtifactError
 from zoo.passport import Passport, Tolerance
 from zoo.tensors import read_tensor
 
@@ -18,35 +17,27 @@ _LENGTH = 8
 class TrialRows:
     """Inputs of a signature, a few rows each."""
 
-    def __init__(self, signature: Signature, passport: Callable[[], str | None] = lambda: None) -> None:
-        """Prepare; the passport's text is read when it is needed."""
+    def __init__(self, signature: Signature, passport: Passport | None = None) -> None:
         self._signature = signature
-        self._read = passport
+        self._passport = passport
 
     def candidates(self) -> Iterator[dict[str, np.ndarray]]:
         """Return inputs of some different rows each, the likeliest to be like real ones first."""
-        passport = self._passport()
-        golden = passport.golden.get(self._signature.name) if passport else None
+        golden = self._passport.golden.get(self._signature.name) if self._passport else None
         if golden is not None and golden.inputs.keys() == self._signature.inputs.keys():
             rows = {name: read_tensor(tensor)[:_ROWS] for name, tensor in golden.inputs.items()}
             if len(next(iter(rows.values()))) > 1:
                 yield rows
-        yield {name: _made_up(spec, _spread(passport, self._signature.name, name)) for name, spec in self._inputs()}
+        yield {
+            name: _made_up(spec, _spread(self._passport, self._signature.name, name)) for name, spec in self._inputs()
+        }
 
     def tolerance(self) -> Tolerance:
         """Return how far answers may differ and still be the same."""
-        passport = self._passport()
-        return passport.tolerance if passport else Tolerance()
+        return self._passport.tolerance if self._passport else Tolerance()
 
     def _inputs(self) -> Iterator[tuple[str, TensorSpec]]:
         yield from self._signature.inputs.items()
-
-    def _passport(self) -> Passport | None:
-        text = self._read()
-        try:
-            return None if text is None else Passport.from_json(text)
-        except ArtifactError:
-            return None
 
 
 def _dtype(name: str) -> np.dtype:

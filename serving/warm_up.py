@@ -6,11 +6,12 @@ from pathlib import Path
 
 from google.protobuf.message import DecodeError
 
-from serving.codec import CodecError, decode, read_spec
+from serving.asking import ask
+from serving.codec import CodecError, decode
 from serving.engines.engine import Engine
 from serving.protos import prediction_log_pb2 as log_pb
 from serving.protos import prediction_pb2 as pb
-from serving.signature import DEFAULT_SIGNATURE, Signature, TensorSpec
+from serving.signature import Signature
 from serving.status import ServerError, StatusError
 from serving.tf_records import read_records
 
@@ -55,19 +56,11 @@ def warm_up(version: Path, engine: Engine, signatures: Mapping[str, Signature]) 
             logger.info("%s, record %d is no Predict request: left out", path, number)
             continue
         try:
-            _run(request, engine, signatures)
+            inputs = {key: decode(proto) for key, proto in request.inputs.items()}
+            ask(engine, signatures, request.model_spec.signature_name, inputs)
         except (CodecError, StatusError) as error:
             raise ServerError(
                 f"{path}, record {number}: the version refuses its own warm-up request: {error}"
             ) from None
         ran += 1
     return ran
-
-
-def _run(request: pb.PredictRequest, engine: Engine, signatures: Mapping[str, Signature]) -> None:
-    name = request.model_spec.signature_name or DEFAULT_SIGNATURE
-    if name not in signatures:
-        raise CodecError(f"there is no signature {name!r}")
-    specs = {key: TensorSpec(*read_spec(proto)) for key, proto in request.inputs.items()}
-    signatures[name].check(specs, max_rows=1 << 31, allow_unknown_rank=True)
-    engine.run(name, {key: decode(proto) for key, proto in request.inputs.items()})

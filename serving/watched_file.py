@@ -1,6 +1,7 @@
 """A file whose contents are wanted as they are now."""
 
 import logging
+import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Generic, TypeVar
@@ -13,15 +14,16 @@ T = TypeVar("T")
 
 
 class WatchedFile(Generic[T]):
-    """What was read from one file or several that belong together. `refresh` may be called from one thread at a time."""
+    """What was read from one file or several that belong together. Any thread may use it."""
 
     def __init__(self, paths: Sequence[Path], read: Callable[[], T]) -> None:
         """Read them. Raises what `read` does, a ZooError where they cannot be used."""
         self._paths = paths
         self._read = read
+        self._refreshing = threading.Lock()
         self._stamps = self._look()
         self.value = read()
-        """What they said when they last could be read. Any thread may read it."""
+        """What they said when they last could be read."""
 
     def refresh(self) -> bool:
         """Read them again where they changed; what cannot be read leaves the value as it was, and a warning.
@@ -29,6 +31,15 @@ class WatchedFile(Generic[T]):
         Returns:
             Whether there is a new value.
         """
+        with self._refreshing:
+            return self._refresh()
+
+    def watch(self, seconds: float, stopping: threading.Event) -> None:
+        """Do so every so many seconds until the event is set, in a thread of its own: nothing slow is before it."""
+        while not stopping.wait(seconds):
+            self.refresh()
+
+    def _refresh(self) -> bool:
         stamps = self._look()
         if stamps == self._stamps:
             return False

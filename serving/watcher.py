@@ -3,17 +3,15 @@
 import logging
 import math
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from time import monotonic
-from typing import Any
 
 from serving.manager import Manager
 from serving.model_server_config import read_model_table
 from serving.repository import ModelTable
 from serving.status import Code, StatusError
 from serving.text_proto import LARGEST
-from serving.watched_file import WatchedFile
 
 logger = logging.getLogger(__name__)
 
@@ -97,10 +95,8 @@ class Watcher:
         poll_seconds: float,
         config_file: ConfigFile | None = None,
         config_poll_seconds: float = 0.0,
-        files: Sequence[WatchedFile[Any]] = (),
     ) -> None:
-        """Look for versions and for a new config every so many seconds; 0 for never. `files` are read when versions are."""
-        self._files = files
+        """Look for versions and for a new config every so many seconds; 0 for never."""
         self._manager = manager
         self._config_file = config_file
         self._seconds = poll_seconds or math.inf
@@ -122,8 +118,6 @@ class Watcher:
                     self._config_file.look(self._manager)
                 if now >= min(scan_at, retry_at):
                     scan_at = now + self._seconds
-                    for file in self._files:
-                        file.refresh()
                     self._manager.refresh()
             except Exception:
                 logger.exception("cannot look for models; trying again")

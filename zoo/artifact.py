@@ -41,20 +41,29 @@ def read_passport(version: Path) -> Passport:
     Raises:
         ArtifactError: there is none, or it cannot be read.
     """
+    text = read_passport_text(version)
+    try:
+        return Passport.from_json(text)
+    except ArtifactError as error:
+        raise ArtifactError(f"{version / PASSPORT}: {error}") from None
+
+
+def read_passport_text(version: Path) -> str:
+    """Return the text of the passport of a version folder, whatever it says.
+
+    Raises:
+        ArtifactError: there is none, or it cannot be read.
+    """
     path = version / PASSPORT
     try:
         with _open_regular(path) as file:
-            text = file.read().decode()
+            return file.read().decode()
     except (FileNotFoundError, NotADirectoryError) as error:
         raise ArtifactError(f"{version} has no passport: {error}") from None
     except OSError as error:
         raise ArtifactError(f"{path} cannot be read: {error.strerror or error}") from None
     except UnicodeDecodeError as error:
         raise ArtifactError(f"{path} is not text: {error}") from None
-    try:
-        return Passport.from_json(text)
-    except ArtifactError as error:
-        raise ArtifactError(f"{path}: {error}") from None
 
 
 def find_version(path: Path) -> Path:

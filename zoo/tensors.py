@@ -34,8 +34,23 @@ def read_tensor(tensor: Tensor) -> np.ndarray:
     return flat.reshape(tensor.shape).astype(tensor.dtype)
 
 
-def differences(got: Mapping[str, np.ndarray], expected: Mapping[str, np.ndarray], tolerance: Tolerance) -> list[str]:
-    """Compare answers, output by output. Floats may differ within the tolerance, labels and ids in a few rows.
+def differences(
+    got: Mapping[str, np.ndarray],
+    expected: Mapping[str, np.ndarray],
+    tolerance: Tolerance,
+    *,
+    same_dtypes: bool = False,
+) -> list[str]:
+    """Compare answers, output by output.
+
+    Numbers of fractions, complex ones too, may differ within the tolerance, whole numbers and strings in a few places.
+    NaN is the same as NaN.
+
+    Args:
+        got: the answer.
+        expected: what it should be.
+        tolerance: how far they may be apart.
+        same_dtypes: whether a number in another dtype is another one.
 
     Returns:
         One sentence per output that differs; empty where the answers count as the same.
@@ -45,21 +60,24 @@ def differences(got: Mapping[str, np.ndarray], expected: Mapping[str, np.ndarray
         if name not in got or name not in expected:
             faults.append(f"{name}: {'missing' if name not in got else 'was not expected'}")
             continue
-        fault = _difference(np.asarray(got[name]), np.asarray(expected[name]), tolerance)
+        fault = _difference(np.asarray(got[name]), np.asarray(expected[name]), tolerance, same_dtypes=same_dtypes)
         if fault:
             faults.append(f"{name}: {fault}")
     return faults
 
 
-def _difference(got: np.ndarray, expected: np.ndarray, tolerance: Tolerance) -> str | None:
+def _difference(got: np.ndarray, expected: np.ndarray, tolerance: Tolerance, *, same_dtypes: bool) -> str | None:
     if got.shape != expected.shape:
         return f"shape {got.shape}, expected {expected.shape}"
     if (got.dtype == object) != (expected.dtype == object):
         return "strings, expected numbers" if got.dtype == object else "numbers, expected strings"
+    if same_dtypes and got.dtype != expected.dtype:
+        return f"{got.dtype}, expected {expected.dtype}"
     if got.size == 0:
         return None
-    if expected.dtype.kind == "f" or got.dtype.kind == "f":
-        got, expected = got.astype(np.float64), expected.astype(np.float64)
+    wide = _common_dtype(got, expected)
+    if wide is not None:
+        got, expected = got.astype(wide), expected.astype(wide)
         close = np.isclose(got, expected, rtol=tolerance.relative, atol=tolerance.absolute, equal_nan=True)
         if close.all():
             return None
@@ -69,3 +87,11 @@ def _difference(got: np.ndarray, expected: np.ndarray, tolerance: Tolerance) -> 
         return f"{int((~close).sum())} of {close.size} numbers differ, {most}"
     flips = float((got != expected).mean())
     return None if flips <= tolerance.label_flips else f"{flips:.1%} of {got.size} classes differ"
+
+
+def _common_dtype(one: np.ndarray, other: np.ndarray) -> type[np.complexfloating | np.floating] | None:
+    """Return what both are compared in; None of what is the same or not, as whole numbers, strings and truth are."""
+    kinds = {one.dtype.kind, other.dtype.kind}
+    if "c" in kinds:
+        return np.complex128
+    return np.float64 if kinds & {"f", "V"} else None  # bfloat16, which is no number of NumPy's own, is of kind V

@@ -4,9 +4,10 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from pathlib import Path
 
-from serving.engines.engine import Engine
+from serving.engines.engine import SAVED_MODEL_PLATFORM, Engine
 from serving.engines.litert import LiteRTEngine
 from serving.engines.saved_model import SavedModelEngine
+from serving.footprint import saved_model_bytes, tflite_bytes
 from serving.protos.prediction_pb2 import SignatureDefMap
 from serving.saved_model import SAVED_MODEL_FILE, SERVE_TAG, read_signature_defs
 from serving.tflite_file import TFLITE_FILE, read_tflite_signature_defs
@@ -14,7 +15,7 @@ from serving.tflite_file import TFLITE_FILE, read_tflite_signature_defs
 
 @dataclass(frozen=True)
 class EngineByFiles:
-    """Loads version folders; see EngineLoader and SignatureReader."""
+    """Loads version folders; see EngineLoader, SignatureReader, FootprintReader and PlatformReader."""
 
     tags: AbstractSet[str] = frozenset({SERVE_TAG})
     """Of the graph of a SavedModel."""
@@ -34,6 +35,14 @@ class EngineByFiles:
         return (
             read_tflite_signature_defs(version) if self._is_tflite(version) else read_signature_defs(version, self.tags)
         )
+
+    def memory_bytes(self, version: Path) -> int:
+        """Return what a version folder takes once it is loaded. Raises ServerError."""
+        return tflite_bytes(version, self.interpreters) if self._is_tflite(version) else saved_model_bytes(version)
+
+    def platform(self, version: Path) -> str:
+        """Return what would be executed, as the Open Inference Protocol calls it."""
+        return LiteRTEngine.platform if self._is_tflite(version) else SAVED_MODEL_PLATFORM
 
     def _is_tflite(self, version: Path) -> bool:
         return (version / TFLITE_FILE).exists() and (self.prefer_tflite or not (version / SAVED_MODEL_FILE).exists())

@@ -8,6 +8,9 @@ import numpy as np
 
 from serving.protos.prediction_pb2 import SignatureDefMap
 
+SAVED_MODEL_PLATFORM = "tensorflow_savedmodel"
+"""What an engine executes that does not say otherwise, as the Open Inference Protocol calls it."""
+
 
 class Engine(Protocol):
     """Executes the signatures of one loaded version."""
@@ -65,4 +68,22 @@ class SignatureReader(Protocol):
 
     def read_signature_defs(self, version: Path) -> SignatureDefMap:
         """Return the signatures of what would be loaded. Raises ServerError where they cannot be read."""
+        ...
+
+
+@runtime_checkable
+class FootprintReader(Protocol):
+    """A loader that knows what a version will take in memory."""
+
+    def memory_bytes(self, version: Path) -> int:
+        """Return what a version folder takes once it is loaded. Raises ServerError where its files do not tell."""
+        ...
+
+
+@runtime_checkable
+class PlatformReader(Protocol):
+    """A loader whose engines execute different things."""
+
+    def platform(self, version: Path) -> str:
+        """Return the platform of the engine that a version folder would be loaded into; see PlatformEngine."""
         ...

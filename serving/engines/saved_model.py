@@ -16,12 +16,17 @@ import numpy as np
 from serving.engines.joint_function import NotJoinableError, join
 from serving.saved_model import SERVE_TAG, read_graph
 from serving.status import Code, ServerError, StatusError, invalid
+from zoo.passport import Tolerance
+from zoo.tensors import differences
 
 logger = logging.getLogger(__name__)
 
 _MOST_JOINED = (
     8  # combinations of signatures; callers choose them, and each takes time to join and memory for its graph
 )
+
+_ROUNDING = Tolerance(absolute=1e-6, relative=1e-5)
+"""What the order of a sum can make of an answer."""
 
 
 class SavedModelEngine:
@@ -70,7 +75,7 @@ class SavedModelEngine:
         try:
             joined = join({name: self._model.signatures[name] for name in names})
             for name, outputs in self._call(joined, inputs).items():
-                _check_same(answers[name], self._arrays(outputs))
+                _check_same(name, self._arrays(outputs), answers[name])
         except (NotJoinableError, StatusError) as error:
             logger.info("%s are run one after the other: %s", ", ".join(names), _first_line(error))
             return None
@@ -93,14 +98,9 @@ class SavedModelEngine:
         return {name: _to_array(value) for name, value in outputs.items()}
 
 
-def _check_same(expected: Mapping[str, np.ndarray], got: Mapping[str, np.ndarray]) -> None:
-    """Raise NotJoinableError where answers differ by more than the order of a sum can make them."""
-    for name, array in expected.items():
-        is_number = array.dtype.kind in "fc"
-        if not (
-            np.allclose(got[name], array, 1e-5, 1e-6, equal_nan=True) if is_number else np.array_equal(got[name], array)
-        ):
-            raise NotJoinableError(f"together they answer {name!r} otherwise")
+def _check_same(name: str, got: Mapping[str, np.ndarray], expected: Mapping[str, np.ndarray]) -> None:
+    if faults := differences(got, expected, _ROUNDING):
+        raise NotJoinableError(f"together they answer {name!r} otherwise: {faults[0]}")
 
 
 @functools.cache

@@ -1,7 +1,7 @@
 """The composition root of everything HTTP: services and their interceptors become paths that are listened for."""
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from serving.config import ServerConfig
@@ -39,6 +39,8 @@ class Parts:
     calls: CallMetrics
     loads: LoadMetrics
     recorder: Recorder
+    may_use: Callable[[str], bool]
+    """Whether who calls may use a model."""
     peers: Peers | None = None
     """The other workers, where there are several."""
 
@@ -59,7 +61,7 @@ def assemble(config: ServerConfig, parts: Parts, interceptors: Sequence[Intercep
 def _routes(config: ServerConfig, parts: Parts) -> Sequence[Route]:
     predict = PredictApi(parts.predictor, parts.offload, max_bytes=config.max_message_bytes)
     models = ModelApi(parts.handlers[GET_MODEL_STATUS], parts.handlers[GET_MODEL_METADATA])
-    metrics = MetricsApi(parts.calls, parts.loads, parts.recorder, parts.peers)
+    metrics = MetricsApi(parts.calls, parts.loads, parts.recorder, parts.may_use, parts.peers)
     tasks = TaskApi(
         parts.handlers[CLASSIFY], parts.handlers[REGRESS], parts.offload, max_bytes=config.max_message_bytes
     )

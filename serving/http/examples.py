@@ -50,7 +50,7 @@ def _fill_example(content: Any, example: Any, where: str) -> None:
     for name, value in content.items():
         try:
             _fill_feature(name, value if isinstance(value, list) else [value], example.features.feature[name])
-        except (CodecError, UnicodeEncodeError) as error:
+        except CodecError as error:
             raise invalid(f"Feature: {show(name)}: {error}", field=where) from None
 
 

@@ -186,7 +186,7 @@ def _put_parameters(target: Any, parameters: Mapping[str, Any], *, without: str)
         elif isinstance(value, float):
             target[name].double_param = value
         elif isinstance(value, str):
-            target[name].string_param = _sound(value, name)
+            target[name].string_param = value
         else:
             raise invalid(
                 f"parameter {show(name)} is {show(value)}: expected a bool, an int64, a number or a text",
@@ -222,7 +222,7 @@ def _text(document: Mapping[str, Any], key: str, where: str) -> str:
     found = document.get(key, "")
     if not isinstance(found, str):
         raise invalid(f"{where}: {key!r} must be a string, got {show(found)} of type {type_name(found)}", field=key)
-    return _sound(found, key)
+    return found
 
 
 def _flag(parameters: Mapping[str, Any], key: str) -> bool:
@@ -230,11 +230,3 @@ def _flag(parameters: Mapping[str, Any], key: str) -> bool:
     if not isinstance(found, bool):
         raise invalid(f"parameter {key!r} must be true or false, got {show(found)}", field="parameters")
     return found
-
-
-def _sound(text: str, key: str) -> str:
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        raise invalid(f"{key!r} holds half of a surrogate pair, which is no text") from None
-    return text

@@ -115,6 +115,7 @@ class InferenceApi:
 
     async def load(self, body: bytes, call: HttpCall) -> bytes:
         """Load a model, or what of it has changed; answers once it is ready. Raises StatusError."""
+        _refuse_web_pages(call)
         request = pb.RepositoryModelLoadRequest(model_name=call.parameters["model"])
         for name, value in self._parameters(body).items():
             request.parameters[name].string_param = value if isinstance(value, str) else show(value)
@@ -123,6 +124,7 @@ class InferenceApi:
 
     async def unload(self, body: bytes, call: HttpCall) -> bytes:
         """Unload a model. Raises StatusError."""
+        _refuse_web_pages(call)
         self._parameters(body)
         await self._ask(
             "RepositoryModelUnload", pb.RepositoryModelUnloadRequest(model_name=call.parameters["model"]), call
@@ -138,6 +140,14 @@ class InferenceApi:
 
     async def _ask(self, method: str, request: Message, call: HttpCall) -> bytes:
         return await self._methods[method](request.SerializeToString(), call)
+
+
+def _refuse_web_pages(call: HttpCall) -> None:
+    """Refuse what a browser sends for a page: any page that an operator looks at may post to this machine unseen."""
+    if call.header("origin"):
+        raise StatusError(
+            Code.PERMISSION_DENIED, "a web page (header Origin) may not say what is served: ask with another program"
+        )
 
 
 def _model(call: HttpCall) -> tuple[str, str]:

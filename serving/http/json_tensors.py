@@ -154,10 +154,7 @@ def _convert(leaves: Sequence[Any], dtype: str) -> np.ndarray:
 
 def _to_bytes(leaf: Any) -> bytes:
     if isinstance(leaf, str):
-        try:
-            return leaf.encode()
-        except UnicodeEncodeError:
-            raise CodecError(f"JSON Value: {show(leaf)} holds half of a surrogate pair, which is no text") from None
+        return leaf.encode()
     if is_bytes(leaf):
         return decode_bytes(leaf)
     if isinstance(leaf, dict):

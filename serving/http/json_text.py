@@ -8,6 +8,7 @@ from typing import Any
 from serving.status import Code, StatusError, invalid
 
 _BYTES_PER_VALUE = 8
+_SURROGATES = (rb"\ud", rb"\uD")
 
 
 def parse_object(body: bytes, *, max_bytes: int) -> dict[str, Any]:
@@ -19,7 +20,7 @@ def parse_object(body: bytes, *, max_bytes: int) -> dict[str, Any]:
             lists takes twenty times its text.
 
     Raises:
-        StatusError: it is no JSON, no object, names something twice, or is nested too deeply.
+        StatusError: it is no JSON, no object, names something twice, is nested too deeply, or has texts that are none.
     """
     if not body:
         raise invalid("JSON Parse error: The document is empty")
@@ -32,10 +33,16 @@ def parse_object(body: bytes, *, max_bytes: int) -> dict[str, Any]:
         )
     try:
         document = _DECODER.decode(body.decode("utf-8-sig"))
+        if any(mark in body for mark in _SURROGATES):
+            write(document)
     except UnicodeDecodeError as error:
         raise invalid(f"JSON Parse error: the body is not UTF-8, at offset: {error.start}") from None
     except json.JSONDecodeError as error:
         raise invalid(f"JSON Parse error: {error.msg} at offset: {error.pos}") from None
+    except (
+        UnicodeEncodeError
+    ):  # from writing it: JSON can spell what is in no UTF-8, and so in no answer and no message
+        raise invalid("JSON Parse error: a string holds half of a surrogate pair, which is no text") from None
     except RecursionError:
         raise invalid("JSON Parse error: lists or objects are nested too deeply") from None
     except ValueError:  # a whole number of thousands of digits

@@ -2,8 +2,8 @@
 
 import os
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from itertools import accumulate
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import accumulate, chain
 from typing import TypeVar
 
 from prometheus_client import CollectorRegistry, PlatformCollector, ProcessCollector, generate_latest
@@ -14,7 +14,7 @@ from prometheus_client.registry import Collector
 from serving.http.call import HttpCall
 from serving.http.shared_metrics import SharedMetrics
 from serving.manager import State
-from serving.metrics import CallMetrics, Histogram, LoadMetrics
+from serving.metrics import OTHERS, CallMetrics, Histogram, LoadMetrics
 from serving.recorder import Recorder
 from serving.transports.transport import Call
 from serving.wire import METRICS
@@ -37,8 +37,16 @@ T = TypeVar("T")
 class MetricsApi:
     """Answers scrapes. Lives in the event loop, whose numbers it shows."""
 
-    def __init__(self, calls: CallMetrics, loads: LoadMetrics, recorder: Recorder, peers: Peers | None = None) -> None:
-        """Show what is counted; with `peers`, by all of them."""
+    def __init__(
+        self,
+        calls: CallMetrics,
+        loads: LoadMetrics,
+        recorder: Recorder,
+        may_use: Callable[[str], bool],
+        peers: Peers | None = None,
+    ) -> None:
+        """Show what was counted, of the models that who calls may use; with `peers`, by all of them."""
+        self._may_use = may_use
         self._peers = peers
         self._registry = CollectorRegistry(auto_describe=False)
         self._registry.register(_Collected(calls, loads, recorder))
@@ -52,9 +60,9 @@ class MetricsApi:
         """Write all metrics, in the format that the client prefers."""
         encode, call.content_type = choose_encoder(call.header("accept"))
         if self._peers is None:
-            return encode(self._registry)
+            return encode(_Told(self._registry, self._may_use))
         pages = await self._peers.gather(METRICS)
-        return encode(SharedMetrics(pages.values()))
+        return encode(_Told(SharedMetrics(pages.values()), self._may_use))
 
     async def _own_page(self, message: bytes, call: Call) -> bytes:  # noqa: ARG002 - every handler takes both
         return generate_latest(self._registry)
@@ -78,6 +86,24 @@ class _OfWorker(Collector):
         )
 
 
+class _Told(Collector):
+    """What of metrics is told to who calls."""
+
+    def __init__(self, collected: Collector | CollectorRegistry, may_use: Callable[[str], bool]) -> None:
+        self._collected = collected
+        self._may_use = may_use
+
+    def collect(self) -> Iterator[Metric]:
+        """See Collector."""
+        for found in self._collected.collect():
+            found.samples = [sample for sample in found.samples if self._is_told(sample.labels)]
+            yield found
+
+    def _is_told(self, labels: Mapping[str, str]) -> bool:
+        model = labels.get("model", labels.get("model_name", ""))
+        return model in ("", OTHERS) or self._may_use(model)
+
+
 class _Collected(Collector):
     def __init__(self, calls: CallMetrics, loads: LoadMetrics, recorder: Recorder) -> None:
         self._calls = calls
@@ -86,9 +112,7 @@ class _Collected(Collector):
 
     def collect(self) -> Iterator[Metric]:
         """See Collector."""
-        yield from self._of_calls()
-        yield from self._of_models()
-        yield from self._as_tensorflow_serving()
+        return chain(self._of_calls(), self._of_models(), self._as_tensorflow_serving())
 
     def _of_calls(self) -> Iterator[Metric]:
         calls, where = self._calls, ("method", "model")
@@ -112,6 +136,10 @@ class _Collected(Collector):
             "zoo_batch_rows", "Rows of the batches that were computed, padding counted.", ("model",),
             _one_label(calls.batch_rows),
         )  # fmt: skip
+        yield _counter(
+            "zoo_nan_answers", "Batches that were computed with NaN in an output.", ("model",),
+            _one_label(calls.nan_answers.counts.copy()),
+        )  # fmt: skip
         yield GaugeMetricFamily("zoo_requests_running", "Calls that are in the server now.", self._recorder.running)
 
     def _of_models(self) -> Iterator[Metric]:
@@ -120,6 +148,7 @@ class _Collected(Collector):
             (((model, "loaded" if done else "failed"), count) for (model, done), count in self._loads.loads.items()),
         )  # fmt: skip
         yield _counter("zoo_model_unloads", "Versions that were unloaded.", ("model",), _one_label(self._loads.unloads))
+        yield from self._of_memory()
         live = GaugeMetricFamily(
             "zoo_model_version_live",
             "1 for a version that answers, 0 for one that does not.",
@@ -128,6 +157,17 @@ class _Collected(Collector):
         for (model, version), state in self._loads.states().items():
             live.add_metric((model, str(version)), float(state is State.AVAILABLE))
         yield live
+
+    def _of_memory(self) -> Iterator[Metric]:
+        use = self._loads.memory_use()
+        if use is None:
+            return
+        yield _counter(
+            "zoo_model_evictions", "Versions that were unloaded to make room for others.", ("model",),
+            _one_label(self._loads.evictions),
+        )  # fmt: skip
+        yield GaugeMetricFamily("zoo_memory_budget_bytes", "What loaded models may take in all.", use.limit)
+        yield GaugeMetricFamily("zoo_memory_held_bytes", "What loaded models take, as their files tell.", use.held)
 
     def _as_tensorflow_serving(self) -> Iterator[Metric]:
         """Yield what dashboards of TensorFlow Serving show (servables/tensorflow/util.cc)."""

@@ -1,9 +1,11 @@
 """`zoo replay`."""
 
 import argparse
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from serving.arguments import count, tolerance, version
+from serving.connecting import TOKEN_HINT, add_connection_arguments, connect
 
 if TYPE_CHECKING:
     from serving.recording.replay import Replayed
@@ -20,35 +22,25 @@ def replay_command(parser: argparse.ArgumentParser) -> None:
         "examples:\n"
         "  zoo replay logs/*.tfrecord                                 does it still answer the same?\n"
         "  zoo replay logs/*.tfrecord --version 8 --tolerance 1e-3    does version 8 answer as the one before?\n"
-        "  zoo replay logs/*.tfrecord --concurrency 32                how fast is it under this load?"
+        "  zoo replay logs/*.tfrecord --concurrency 32                how fast is it under this load?\n\n"
+        f"{TOKEN_HINT}"
     )
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.add_argument("files", nargs="+", type=Path, metavar="FILE", help="recorded requests")
-    parser.add_argument("--target", default="localhost:8500", help="host:port (default: %(default)s)")
     parser.add_argument("--model", help="ask this model in place of the recorded one")
-    parser.add_argument("--version", type=int, help="ask this version (default: the one that answers by itself)")
-    parser.add_argument("--concurrency", type=_positive, default=1, help="calls at a time (default: %(default)s)")
+    parser.add_argument("--version", type=version, help="ask this version (default: the one that answers by itself)")
+    parser.add_argument("--concurrency", type=count, default=1, help="calls at a time (default: %(default)s)")
+    add_connection_arguments(parser, timeout=30.0)
     parser.add_argument(
-        "--timeout", type=float, default=30.0, metavar="SECONDS", help="of a call (default: %(default)s)"
-    )
-    parser.add_argument(
-        "--tolerance", type=float, default=1e-5, help="how far numbers may be apart (default: %(default)s)"
+        "--tolerance", type=tolerance, default=1e-5, help="how far numbers may be apart (default: %(default)s)"
     )
     parser.set_defaults(run=_replay)
 
 
-def _positive(text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"expected a whole number, 1 or more, got {text!r}")
-    return int(text)
-
-
 def _replay(args: argparse.Namespace) -> int:
-    from serving.cli import TOKEN_VARIABLE
-    from serving.client import Client
     from serving.recording.replay import Replay
 
-    with Client(args.target, token=os.environ.get(TOKEN_VARIABLE)) as client:
+    with connect(args) as client:
         replay = Replay(client, timeout=args.timeout, model=args.model, version=args.version, tolerance=args.tolerance)
         found = replay.run(args.files, concurrency=args.concurrency)
     _print(found)

@@ -1,8 +1,9 @@
 """Asks a server again what was recorded of another, or of itself yesterday, and compares the answers."""
 
+import contextlib
 import itertools
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,9 +15,12 @@ from serving.client import CallError, Client
 from serving.codec import CodecError, decode
 from serving.protos import prediction_log_pb2 as log_pb
 from serving.protos import prediction_pb2 as pb
+from serving.protos.tensor_pb2 import TensorProto
 from serving.recording.request_log import FIELDS
 from serving.status import ServerError
 from serving.tf_records import read_records
+from zoo.passport import Tolerance
+from zoo.tensors import differences
 
 _MAX_BYTES = 1 << 30
 _SHOWN = 20
@@ -81,7 +85,7 @@ class Replay:
         self._client = client
         self._timeout = timeout
         self._model, self._version = model, version
-        self._tolerance = tolerance
+        self._tolerance = Tolerance(absolute=tolerance, relative=tolerance)
 
     def run(
         self, paths: Iterable[Path], *, concurrency: int = 1, tell: Callable[[int], None] = lambda _: None
@@ -158,30 +162,19 @@ class Replay:
             for spec in (*_specs(got), *_specs(recorded)):
                 spec.Clear()  # another version may answer
             return "" if got == recorded else "another answer"
-        if got.outputs.keys() != recorded.outputs.keys():
-            return f"outputs {', '.join(sorted(got.outputs))}, recorded were {', '.join(sorted(recorded.outputs))}"
-        for name, proto in recorded.outputs.items():
-            try:
-                before, after = decode(proto, max_bytes=_MAX_BYTES), decode(got.outputs[name], max_bytes=_MAX_BYTES)
-            except CodecError:
-                continue  # it was redacted
-            if fault := self._apart(before, after):
-                return f"{name}: {fault}"
-        return ""
+        before, after = _readable(recorded.outputs), _readable(got.outputs)
+        redacted = recorded.outputs.keys() - before.keys()
+        after = {name: array for name, array in after.items() if name not in redacted}
+        return "; ".join(differences(after, before, self._tolerance, same_dtypes=True))
 
-    def _apart(self, before: np.ndarray, after: np.ndarray) -> str:
-        if before.shape != after.shape or before.dtype != after.dtype:
-            return (
-                f"{after.dtype} of shape {list(after.shape)}, recorded was {before.dtype} of shape {list(before.shape)}"
-            )
-        if before.dtype.kind in "fc":
-            close = np.isclose(after, before, rtol=self._tolerance, atol=self._tolerance, equal_nan=True)
-            if close.all():
-                return ""
-            most = np.abs(after - before)[~close].max()
-            return f"{int((~close).sum())} of {close.size} numbers differ, by up to {most:.3g}"
-        wrong = int((before != after).sum())
-        return f"{wrong} of {before.size} values differ" if wrong else ""
+
+def _readable(outputs: Mapping[str, TensorProto]) -> dict[str, np.ndarray]:
+    """Return the outputs whose contents are there."""
+    arrays = {}
+    for name, proto in outputs.items():
+        with contextlib.suppress(CodecError):
+            arrays[name] = decode(proto, max_bytes=_MAX_BYTES)
+    return arrays
 
 
 def _specs(message: Message) -> list[pb.ModelSpec]:

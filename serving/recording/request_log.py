@@ -5,6 +5,7 @@ have one as its warm-up file. Predict, Classify, Regress and MultiInference over
 ways.
 """
 
+import contextlib
 import logging
 import queue
 import random
@@ -14,9 +15,12 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from pathlib import Path
 
+from google.protobuf.message import DecodeError
+
 from serving.interceptors import Interceptor
 from serving.protos import prediction_log_pb2 as log_pb
 from serving.protos import prediction_pb2 as pb
+from serving.protos.example_pb2 import Example
 from serving.protos.tensor_pb2 import TensorProto
 from serving.status import ServerError
 from serving.tf_records import RecordWriter
@@ -134,13 +138,10 @@ class RequestLog(Interceptor):
         self._queue.put((log.SerializeToString(), size))
 
     def _write(self) -> None:
+        unwritten = 0
         while (item := self._queue.get()) is not None:
             content, size = item
-            try:
-                self._files.write(content, flush=self._queue.empty())
-            except OSError as error:
-                self._lost += 1
-                logger.warning("a request could not be recorded in %s: %s", self._config.folder, error.strerror)
+            unwritten = self._try_to_write(content, unwritten)
             with self._lock:
                 self._waiting -= size
                 lost, self._lost = self._lost, 0
@@ -148,41 +149,75 @@ class RequestLog(Interceptor):
                 logger.warning("%d requests were not recorded: they came faster than they can be written", lost)
         self._files.close()
 
+    def _try_to_write(self, content: bytes, unwritten: int) -> int:
+        """Write a record, and tell when that begins to fail and when it works again. Returns how many in a row failed."""
+        try:
+            self._files.write(content, flush=self._queue.empty())
+        except OSError as error:
+            if not unwritten:
+                logger.warning("requests cannot be recorded in %s: %s", self._config.folder, error.strerror)
+            return unwritten + 1
+        if unwritten:
+            logger.warning("requests are recorded again, %d were not", unwritten)
+        return 0
+
 
 class _Files:
     """The file that is written, and those before it. For one thread."""
 
     def __init__(self, config: RequestLogConfig) -> None:
         self._config = config
-        self._writer = self._begin()
+        self._writer: RecordWriter | None = self._begin()
 
     def write(self, content: bytes, *, flush: bool) -> None:
-        """Add a record. Raises OSError."""
-        if self._writer.bytes and self._writer.bytes + len(content) > self._config.max_bytes:
-            self._writer.close()
-            self._writer = self._begin()
-        self._writer.write(content)
-        if flush:
-            self._writer.flush()
+        """Add a record. Raises OSError; the next one then begins a new file."""
+        try:
+            if self._writer is not None and 0 < self._writer.bytes > self._config.max_bytes - len(content):
+                self._writer.close()
+                self._writer = None
+            self._writer = self._writer or self._begin()
+            self._writer.write(content)
+            if flush:
+                self._writer.flush()
+        except OSError:
+            if self._writer is not None:
+                self._writer.abandon()
+            self._writer = None
+            raise
 
     def close(self) -> None:
-        self._writer.close()
+        """End the file; what of it cannot be written any more is left out."""
+        if self._writer is None:
+            return
+        try:
+            self._writer.close()
+        except OSError:
+            self._writer.abandon()
 
     def _begin(self) -> RecordWriter:
         prefix = f"{PREFIX}{self._config.writer}"
-        writer = RecordWriter(self._config.folder / f"{prefix}{time.time_ns():020d}{SUFFIX}")
         files = sorted(self._config.folder.glob(f"{prefix}{'[0-9]' * 20}{SUFFIX}"))
-        for old in files[: -self._config.keep]:
+        for old in files[: max(0, len(files) - self._config.keep + 1)]:
             old.unlink(missing_ok=True)
-        return writer
+        return RecordWriter(self._config.folder / f"{prefix}{time.time_ns():020d}{SUFFIX}")
 
 
 def _redacted(message: bytes, response: bytes, names: Collection[str]) -> tuple[bytes, bytes]:
-    """Return a PredictRequest and its response with nothing but dtype and shape of some tensors."""
+    """Return a PredictRequest and its response with nothing but dtype and shape of some tensors.
+
+    They are those of such names, and those of tf.Examples that have features of such names.
+    """
     request, answer = pb.PredictRequest.FromString(message), pb.PredictResponse.FromString(response)
     for tensors in (request.inputs, answer.outputs):
-        for name in names:
-            if name in tensors:
-                kept = TensorProto(dtype=tensors[name].dtype, tensor_shape=tensors[name].tensor_shape)
-                tensors[name].CopyFrom(kept)
+        for name, tensor in tensors.items():
+            if name in names or _has_feature(tensor, names):
+                tensor.CopyFrom(TensorProto(dtype=tensor.dtype, tensor_shape=tensor.tensor_shape))
     return request.SerializeToString(), answer.SerializeToString()
+
+
+def _has_feature(tensor: TensorProto, names: Collection[str]) -> bool:
+    for text in tensor.string_val:
+        with contextlib.suppress(DecodeError):  # it is any other text
+            if any(name in names for name in Example.FromString(text).features.feature):
+                return True
+    return False

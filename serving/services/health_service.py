@@ -5,7 +5,7 @@ watcher or a server of grpcio's; this one works behind any transport.
 """
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 
 from grpc_health.v1 import health_pb2 as pb
 
@@ -19,7 +19,13 @@ OVERALL = ""
 class HealthService:
     """Knows what is healthy. Lives in one event loop; only `update` and `close` change it."""
 
-    def __init__(self) -> None:
+    def __init__(self, may_use: Callable[[str], bool] = lambda _: True) -> None:
+        """Begin with an unhealthy server.
+
+        Args:
+            may_use: whether who calls may use a model; of others it is told what is told of models that are not there.
+        """
+        self._may_use = may_use
         self._statuses: dict[str, int] = {OVERALL: pb.HealthCheckResponse.NOT_SERVING}
         self._changed = asyncio.Condition()
         self._closed = False
@@ -45,7 +51,7 @@ class HealthService:
     async def check(self, message: bytes, call: Call) -> bytes:  # noqa: ARG002 - every handler takes both
         """Tell the status of a service. Raises StatusError on an unknown one."""
         service = parse(pb.HealthCheckRequest, message).service
-        if service not in self._statuses:
+        if service not in self._statuses or not self._is_told(service):
             raise StatusError(Code.NOT_FOUND, f"unknown service {service!r}: ask for '' or a model's name")
         return _response(self._statuses[service])
 
@@ -55,18 +61,22 @@ class HealthService:
         if first is None:
             raise invalid("Watch needs a HealthCheckRequest: '' or a model's name")
         service = parse(pb.HealthCheckRequest, first).service
-        told = None
+        watched, told = service if self._is_told(service) else None, None
         while told is None or not self._closed:
-            told = await self._other_than(told, service)
+            told = await self._other_than(told, watched)
             yield _response(told)
 
-    async def _other_than(self, told: int | None, service: str) -> int:
+    def _is_told(self, service: str) -> bool:
+        return service == OVERALL or self._may_use(service)
+
+    async def _other_than(self, told: int | None, service: str | None) -> int:
         async with self._changed:
             await self._changed.wait_for(lambda: self._closed or self._status(service) != told)
             return self._status(service)
 
-    def _status(self, service: str) -> int:
-        return self._statuses.get(service, pb.HealthCheckResponse.SERVICE_UNKNOWN)
+    def _status(self, service: str | None) -> int:
+        unknown: int = pb.HealthCheckResponse.SERVICE_UNKNOWN
+        return unknown if service is None else self._statuses.get(service, unknown)
 
 
 def _response(status: int) -> bytes:

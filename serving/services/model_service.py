@@ -49,8 +49,10 @@ class ModelService:
         Once begun it goes on, though the caller may not wait for the answer.
 
         Raises:
-            StatusError: the config is wrong, and nothing was changed; or something in it cannot be loaded, and the rest was.
+            StatusError: the caller may not; the config is wrong, and nothing was changed; or something in it cannot be
+                loaded, and the rest was.
         """
+        self._manager.check_reload()  # before a folder is looked at: what is said of it would tell that it is there
         table = to_model_table(parse(pb.ReloadConfigRequest, message).config)
         names = ", ".join(entry.name for entry in table.entries) or "no model"
         logger.info("asked by %s to serve %s", call.peer, names)

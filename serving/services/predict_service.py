@@ -1,5 +1,6 @@
 """tensorflow.serving.PredictionService: Predict and GetModelMetadata."""
 
+import asyncio
 import contextlib
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -10,6 +11,7 @@ import numpy as np
 from google.protobuf.wrappers_pb2 import StringValue
 
 from serving.codec import CodecError, decode, decoded_size, read_spec
+from serving.description import Description
 from serving.known_requests import KnownRequests
 from serving.offload import Offload
 from serving.payloads import Payload
@@ -17,7 +19,6 @@ from serving.permitted_models import PermittedModels
 from serving.predictor import Answer, Predictor, Query
 from serving.protos import prediction_pb2 as pb
 from serving.protos.tensor_pb2 import TensorProto
-from serving.servable import Servable
 from serving.services.messages import fill_spec, model_of, parse, parse_tensors, spec_of
 from serving.signature import TensorSpec
 from serving.status import Code, StatusError, invalid
@@ -119,7 +120,7 @@ class PredictService:
         return answer
 
     async def get_model_metadata(self, message: bytes, call: Call) -> bytes:  # noqa: ARG002 - every handler takes both
-        """Tell the signatures of a servable, and its passport where that is asked for. Raises StatusError."""
+        """Tell the signatures of a version, loaded or not, and its passport where that is asked for. Raises StatusError."""
         request = parse(pb.GetModelMetadataRequest, message)
         model = spec_of(request)
         known = f"known: {', '.join(_METADATA)}"
@@ -129,12 +130,12 @@ class PredictService:
             if field not in _METADATA:
                 raise invalid(f"Metadata field {field!r} is not supported; {known}", field="metadata_field")
         response = pb.GetModelMetadataResponse()
-        with self._manager.lease(model_of(model)) as servable:
-            fill_spec(response.model_spec, servable.name, servable.version, "")
-            for field in request.metadata_field:
-                metadata = response.metadata[field]
-                metadata.type_url, content = _METADATA[field]
-                metadata.value = content(servable)
+        described = await asyncio.to_thread(self._manager.describe, model_of(model))
+        fill_spec(response.model_spec, described.name, described.version, "")
+        for field in request.metadata_field:
+            metadata = response.metadata[field]
+            metadata.type_url, content = _METADATA[field]
+            metadata.value = content(described)
         return response.SerializeToString()
 
 
@@ -156,20 +157,20 @@ def _response_start(model: str, version: int, signature: str) -> bytes:
     return response.SerializeToString()
 
 
-def _signatures(servable: Servable) -> bytes:
-    return servable.signature_defs.SerializeToString()
+def _signatures(described: Description) -> bytes:
+    return described.signature_defs.SerializeToString()
 
 
-def _passport(servable: Servable) -> bytes:
-    if servable.passport is None:
+def _passport(described: Description) -> bytes:
+    if described.passport is None:
         raise StatusError(
             Code.NOT_FOUND,
-            f"version {servable.version} of {servable.name!r} has no passport: ask for {SIGNATURE_DEF_FIELD!r}",
+            f"version {described.version} of {described.name!r} has no passport: ask for {SIGNATURE_DEF_FIELD!r}",
         )
-    return StringValue(value=servable.passport).SerializeToString()
+    return StringValue(value=described.passport).SerializeToString()
 
 
-_METADATA: Mapping[str, tuple[str, Callable[[Servable], bytes]]] = {
+_METADATA: Mapping[str, tuple[str, Callable[[Description], bytes]]] = {
     SIGNATURE_DEF_FIELD: (SIGNATURE_DEF_TYPE, _signatures),
     PASSPORT_FIELD: (PASSPORT_TYPE, _passport),
 }

@@ -1,6 +1,8 @@
 """Who gets in, and what they may use: real calls over the peer's wire, with tokens."""
 
 import hashlib
+import logging
+import threading
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
@@ -9,10 +11,12 @@ from pathlib import Path
 import grpc
 import numpy as np
 import pytest
+from grpc_health.v1 import health_pb2
 
 import serving
 from serving.access import AccessPolicy
 from serving.codec import encode
+from serving.engines.saved_model import SavedModelEngine
 from serving.protos import inference_pb2 as model_pb
 from serving.protos import prediction_pb2 as pb
 from serving.status import Code, ServerError, StatusError
@@ -179,6 +183,77 @@ def test_health_answers_anyone(connection: grpc.Channel) -> None:
     assert connection.unary_unary(HEALTH)(b"", timeout=30) == b"\x08\x01"
 
 
+def health_of(channel: grpc.Channel, model: str, token: str) -> str:
+    message = health_pb2.HealthCheckRequest(service=model).SerializeToString()
+    watch = channel.unary_stream("/grpc.health.v1.Health/Watch")
+    seen = next(watch(message, timeout=30, metadata=(("authorization", f"Bearer {token}"),)))
+    watched = health_pb2.HealthCheckResponse.ServingStatus.Name(health_pb2.HealthCheckResponse.FromString(seen).status)
+    return f"{bare_call(channel, HEALTH, message, token).partition(':')[0]} {watched}"
+
+
+@pytest.mark.parametrize(
+    ("token", "model", "answer"),
+    [
+        ("dash-secret", "affine", "OK SERVING"),
+        ("dash-secret", "sum", "NOT_FOUND SERVICE_UNKNOWN"),
+        ("nothing", "affine", "NOT_FOUND SERVICE_UNKNOWN"),
+        ("nothing", "no-such-model", "NOT_FOUND SERVICE_UNKNOWN"),
+        ("nothing", "", "OK SERVING"),
+    ],
+)
+def test_the_health_of_a_model_is_told_to_who_may_use_it(
+    connection: grpc.Channel, token: str, model: str, answer: str
+) -> None:
+    assert health_of(connection, model, token) == answer
+
+
+def test_our_client_waits_for_a_model_with_its_token(guarded: serving.Server) -> None:
+    with serving.Client(f"localhost:{guarded.port}", token="dash-secret") as client:
+        client.wait_until_serving("affine", timeout=30)
+
+
+def test_metrics_tell_of_the_models_that_a_client_may_use(guarded: serving.Server, connection: grpc.Channel) -> None:
+    url = f"http://localhost:{guarded.rest_api_port}/metrics"
+    request = urllib.request.Request(url, headers={"authorization": "Bearer dash-secret"})
+    with urllib.request.urlopen(request, timeout=30) as answer:  # noqa: S310 - our own server
+        text = answer.read().decode()
+    assert 'zoo_model_version_live{model="affine"' in text
+    assert '"sum"' not in text
+
+
+@pytest.mark.parametrize("token", ["load-secret", "dash-secret"])
+@pytest.mark.parametrize("folder", ["/", "/no/such/folder", __file__])
+def test_who_may_not_say_what_is_served_learns_nothing_of_folders(
+    connection: grpc.Channel, token: str, folder: str
+) -> None:
+    request = pb.ReloadConfigRequest()
+    request.config.model_config_list.config.add(name="a", base_path=folder, model_platform="tensorflow")
+    assert bare_call(connection, RELOAD, request.SerializeToString(), token).startswith("PERMISSION_DENIED")
+
+
+def test_hints_to_who_loads_name_no_models_of_others(repository: Path, tmp_path: Path) -> None:
+    access = tmp_path / "access.yaml"
+    access.write_text(ACCESS.replace('models: ["affine"]', 'models: ["affin*"]'))
+    request = model_pb.RepositoryModelLoadRequest(model_name="affinity").SerializeToString()
+    with (
+        serving.Server(repository, port=0, poll_seconds=0, access_file=access) as server,
+        grpc.insecure_channel(f"localhost:{server.port}") as channel,
+    ):
+        said = [bare_call(channel, path, request, "load-secret") for path in (LOAD, UNLOAD)]
+    hint = "did you mean 'affine'? known: affine"
+    assert said == [
+        f"NOT_FOUND: failed to load 'affinity', failed to poll from model repository: {hint}",
+        f"INVALID_ARGUMENT: Model to be unloaded has not been served: 'affinity'; {hint}",
+    ]
+
+
+def test_what_tells_of_the_server_is_not_for_anonymous_callers(tmp_path: Path) -> None:
+    found = policy(tmp_path, ACCESS + 'anonymous: {models: ["*"]}\n')
+    assert found.caller("", []).models == ("*",)
+    with pytest.raises(StatusError, match="who are you"):
+        found.caller("", [], needs_name=True)
+
+
 def test_reflection_does_not(connection: grpc.Channel) -> None:
     stream = connection.stream_stream("/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo")
     with pytest.raises(grpc.RpcError) as caught:
@@ -209,6 +284,43 @@ def test_the_file_is_read_anew_while_the_server_runs(repository: Path, tmp_path:
         assert (ask(channel, PREDICT, "affine"), ask(channel, PREDICT, "sum")) == ("OK", "PERMISSION_DENIED")
 
 
+def test_a_token_is_withdrawn_also_while_a_model_takes_long_to_load(
+    install: Callable[[str, str, int], Path], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    install("affine2", "affine", 1)
+    path = tmp_path / "access.yaml"
+    path.write_text(ACCESS)
+    loading, read_anew, loaded = threading.Event(), threading.Event(), threading.Event()
+
+    def load(version: Path) -> SavedModelEngine:
+        loading.set()
+        loaded.wait(30)
+        return SavedModelEngine(version)
+
+    def notice(line: logging.LogRecord) -> bool:
+        if line.getMessage() == f"read {path} anew":
+            read_anew.set()
+        return True
+
+    caplog.set_level(logging.INFO)
+    caplog.handler.addFilter(notice)
+    server = serving.Server(tmp_path / "models", port=0, poll_seconds=0.02, access_file=path, load_engine=load)
+    starting = threading.Thread(target=server.start)
+    starting.start()
+    try:
+        assert loading.wait(30)
+        with grpc.insecure_channel(f"localhost:{server.port}") as channel:
+            assert ask(channel, PREDICT, "affine", "Bearer dash-secret") == "NOT_FOUND"
+            (tmp_path / "new").write_text(ACCESS.replace(sha256("dash-secret"), sha256("other-secret")))
+            (tmp_path / "new").replace(path)
+            assert read_anew.wait(30)
+            assert ask(channel, PREDICT, "affine", "Bearer dash-secret") == "UNAUTHENTICATED"
+    finally:
+        loaded.set()
+        starting.join()
+        server.stop()
+
+
 def policy(tmp_path: Path, text: str) -> AccessPolicy:
     (tmp_path / "access.yaml").write_text(text)
     return AccessPolicy.read(tmp_path / "access.yaml")
@@ -228,12 +340,22 @@ def test_who_may_not_say_what_is_served_is_told(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("clients: [", "is not YAML"),
-        ("clients: [{name: a, token: my-secret, models: []}]", "clients.0.token: Extra inputs are not permitted"),
-        ("clients: [{name: a, token_sha256: my-secret}]", "clients.0.token_sha256: String should match"),
+        ("clients: [", "is not YAML .*, at line 1, column 11"),
+        ("clients: [{name: a, token_sha256: *my-secret}]", "is not YAML .*, at line 1, column 35"),
+        ("clients: [{name: my-secret, name: my-secret}]", "is not YAML that names everything once, at line 1"),
+        ("clients: [{name: 2026-13-45}] # my-secret", "is not YAML"),
+        ("[" * 5000, "is not YAML"),
+        ("clients: [{name: a, token: my-secret, models: []}]", "clients.0.token: there is no such field"),
+        ("clients: [{name: a, token_sha256: my-secret}]", "clients.0.token_sha256: expected 64 hexadecimal digits"),
+        ("anonymous: {models: my-secret}", "anonymous.models: expected a list"),
+        (f"clients: [{{name: a, token_sha256: {sha256('')}}}]", "token_sha256 is that of no token at all"),
+        (
+            "clients: [{name: a, certificate: c}, {name: b, certificate: c}]",
+            "clients a and b have the same certificate",
+        ),
         ("clients: [{name: a}]", "clients.0: .*give either token_sha256 .* or certificate"),
         (f"clients: [{{name: a, certificate: b, token_sha256: {'ab' * 32}}}]", "clients.0: .*give either"),
-        ("[]", "the file: Input should be a valid dictionary"),
+        ("[]", "the file: expected a mapping"),
     ],
 )
 def test_a_file_that_says_something_else_is_refused_without_its_secrets(

@@ -159,6 +159,8 @@ def test_flags_that_contradict_one_another_are_refused(arguments: list[str], mes
     ("changed", "message"),
     [
         ({"port": 8500, "rest_api_port": 8500}, "cannot be same as port"),
+        ({"port": 8500, "admin_port": 8500}, "admin_port 8500: everybody's port is the same"),
+        ({"rest_api_port": 8501, "admin_port": 8501}, "admin_port 8501: everybody's port is the same"),
         ({"rest_api_port": 70000}, "rest_api_port 70000"),
         ({"max_num_load_retries": -1}, "max_num_load_retries -1: expected 0 or more"),
         ({"poll_seconds": float("nan")}, "poll_seconds nan"),
@@ -177,6 +179,26 @@ def test_own_batching_parameters_are_read_only_where_there_is_batching() -> None
     )
     assert with_batching.loading().own_batching is parameters
     assert ServerConfig(enable_per_model_batching_parameters=True).loading().own_batching is None
+
+
+def test_a_memory_budget_has_models_loaded_on_first_use(parser: argparse.ArgumentParser) -> None:
+    for arguments, on_first_use, memory in (
+        ([], False, None),
+        (["--load_on_first_use"], True, None),
+        (["--memory_budget_mb=3"], True, 3 << 20),
+        (["--memory_budget_mb=0"], False, None),
+    ):
+        given = parser.parse_args(arguments)
+        config = ServerConfig(
+            **{
+                name: value
+                for name in ("load_on_first_use", "memory_budget_mb")
+                if (value := getattr(given, name)) is not None
+            }
+        )
+        assert (config.loading().on_first_use, config.loading().memory_bytes) == (on_first_use, memory)
+    with pytest.raises(ServerError, match="memory_budget_mb -1: expected 0 or more"):
+        ServerConfig(memory_budget_mb=-1)
 
 
 def test_warm_up_can_be_left_out() -> None:

@@ -83,6 +83,12 @@ def test_what_a_dtype_holds_is_taken(tmp_path: Path, value: Any, dtype: str, exp
     assert found.tolist() == expected
 
 
+def test_a_row_without_a_batch_axis_has_one_also_where_its_size_is_wrong(tmp_path: Path) -> None:
+    signatures = {DEFAULT_SIGNATURE: Signature(DEFAULT_SIGNATURE, {"x": TensorSpec("float32", (None, 8, 8, 1))}, {})}
+    np.save(tmp_path / "x.npy", np.zeros((28, 28, 1)))
+    assert read_inputs(tmp_path / "x.npy", signatures, "")["x"].shape == (1, 28, 28, 1)
+
+
 @pytest.mark.parametrize("dtype", ["float32", "float16", "bfloat16"])
 def test_numbers_are_rounded_to_the_precision_of_a_float(tmp_path: Path, dtype: str) -> None:
     found = read(tmp_path, [0.1], dtype)

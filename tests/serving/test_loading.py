@@ -12,6 +12,7 @@ from serving.engines.saved_model import SavedModelEngine
 from serving.servable import load_servable
 from serving.status import ServerError
 from zoo.artifact import read_passport
+from zoo.passport import Passport
 
 SHIPPED = Path(__file__).parents[2] / "saved_models"
 Install = Callable[[str, str, int], Path]
@@ -44,6 +45,23 @@ def test_a_version_answers_its_golden_inputs_and_warm_up_requests_before_it_is_l
     assert {"serving_default", "logits", "classify", "embed", "predict_set"} <= golden.keys()
     assert [name for name, _ in engine.calls[: len(golden)]] == list(golden)
     assert engine.calls[len(golden) :] == [("serving_default", 1), ("serving_default", 8), ("serving_default", 32)]
+
+
+def test_a_passport_is_read_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    read: list[int] = []
+    original = Passport.from_json
+
+    def count(text: str) -> Passport:
+        read.append(len(text))
+        return original(text)
+
+    monkeypatch.setattr(Passport, "from_json", count)
+    version = SHIPPED / "wine_mlp" / "1"
+    servable = load_servable("wine_mlp", 1, version, SavedModelEngine)
+    assert servable.passport is not None
+    assert read == [len(servable.passport)]
+    assert servable.independence["serving_default"].decide()
+    assert len(read) == 1
 
 
 @pytest.mark.parametrize("enable", [True, False])
@@ -96,7 +114,7 @@ def test_a_model_of_somebody_elses_is_warmed_up_with_its_own_file(install: Insta
     [
         (predict_log(np.zeros((1, 1), np.float32)), "record 0: .*refuses its own warm-up request: .*of rank 1"),
         (predict_log(np.zeros(1, np.float32), name="z"), "unknown input 'z'"),
-        (predict_log(np.zeros(1, np.float32), signature="nothing"), "there is no signature 'nothing'"),
+        (predict_log(np.zeros(1, np.float32), signature="nothing"), 'Serving signature name: "nothing" not found'),
     ],
     ids=["rank", "input", "signature"],
 )

@@ -94,7 +94,20 @@ def test_a_new_version_is_loaded_before_the_old_one_goes(
     assert states(manager) == {2: State.AVAILABLE, 1: State.END}
 
 
-def test_a_leased_version_is_not_closed_until_it_is_returned(
+def wait_until(manager: Manager, condition: Callable[[], bool]) -> None:
+    """Wait for something that a change of a version's state brings about."""
+    changed = threading.Condition()
+
+    def tell() -> None:
+        with changed:
+            changed.notify_all()
+
+    manager.on_change(tell)
+    with changed:
+        assert changed.wait_for(condition, timeout=30)
+
+
+def test_a_leased_version_is_closed_as_soon_as_it_is_returned(
     make: Callable[..., Manager], install: Install, log: Log
 ) -> None:
     install("affine2", "m", 1)
@@ -106,10 +119,9 @@ def test_a_leased_version_is_not_closed_until_it_is_returned(
         assert leased(manager) == 2
         assert states(manager)[1] is State.UNLOADING
         assert servable.engine.run("serving_default", {})["y"] == [1.0]
-    assert "close 1" not in log.events
-    manager.refresh()
+        assert "close 1" not in log.events
+    wait_until(manager, lambda: states(manager)[1] is State.END)
     assert log.events[-1] == "close 1"
-    assert states(manager)[1] is State.END
 
 
 def test_a_broken_version_is_reported_and_the_old_one_stays(

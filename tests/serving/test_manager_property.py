@@ -1,9 +1,8 @@
 """Any sequence of configs and file changes ends with exactly what the last config says, and with a version up throughout."""
 
-import gc
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -141,14 +140,6 @@ class World:
         for _, servable in self.leases:
             assert not servable.engine.closed
         self.must_be_up = {name for name, versions in self.live.items() if versions}
-
-
-@pytest.fixture
-def quick_collections() -> Iterator[None]:
-    """Closing a version collects garbage: here not among all of TensorFlow's objects, hundreds of times."""
-    gc.freeze()
-    yield
-    gc.unfreeze()
 
 
 @pytest.mark.usefixtures("quick_collections")

@@ -27,7 +27,7 @@ from tensorflow_serving.config import model_server_config_pb2
 
 import serving
 from serving.ssl_config import read_credentials
-from serving.status import StatusError
+from serving.status import ServerError, StatusError
 
 TIMEOUT = 30.0
 OK, INVALID, MISSING = grpc.StatusCode.OK, grpc.StatusCode.INVALID_ARGUMENT, grpc.StatusCode.NOT_FOUND
@@ -404,3 +404,11 @@ def test_an_ssl_config_that_lacks_something_is_explained(tmp_path: Path, text: s
     path.write_text(text)
     with pytest.raises(StatusError, match=message):
         read_credentials(path)
+
+
+def test_an_ssl_config_with_another_certificates_key_is_refused_without_being_quoted(tmp_path: Path) -> None:
+    one, other = (ssl_config(tmp_path / name, trustme.CA(), verify=False).read_text().splitlines() for name in "ab")
+    (tmp_path / "c").write_text("\n".join([one[0], *other[1:]]))
+    with pytest.raises(ServerError, match=r"server_cert of .* and server_key of .* are no certificate") as caught:
+        read_credentials(tmp_path / "c")
+    assert "BEGIN" not in str(caught.value)

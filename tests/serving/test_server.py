@@ -301,6 +301,7 @@ def test_a_port_in_use_is_a_clear_error(server: serving.Server, repository: Path
         ({"versions": "some"}, "versions 'some'"),
         ({"poll_seconds": -1}, "poll_seconds -1"),
         ({"repository": "nowhere"}, "nowhere does not exist"),
+        ({"repository": "nowhere", "model_name": "m"}, "does not exist: give the folder of the model 'm'"),
     ],
 )
 def test_a_bad_setting_is_refused(repository: Path, fields: dict[str, object], message: str) -> None:

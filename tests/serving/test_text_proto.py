@@ -100,3 +100,9 @@ def test_what_is_nested_without_end_is_refused() -> None:
     nested = "custom_model_config { [type.googleapis.com/zoo_wire.tensorflow.serving.ModelServerConfig] { "
     with pytest.raises(StatusError, match="Error parsing"):
         parse_text(nested * 2000, config_pb2.ModelServerConfig)
+
+
+def test_a_line_of_any_length_is_not_shown_whole() -> None:
+    with pytest.raises(StatusError) as caught:
+        parse_text("{" * 100_000, config_pb2.ModelServerConfig)
+    assert len(caught.value.message) < 1000

@@ -60,3 +60,19 @@ def test_a_record_over_the_limit_is_not_read(written: Path) -> None:
 def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
     with pytest.raises(ServerError, match="nothing: No such file"):
         list(read_records(tmp_path / "nothing", max_bytes=1))
+
+
+def test_a_file_that_cannot_be_written_on_keeps_its_whole_records(tmp_path: Path) -> None:
+    writer = RecordWriter(tmp_path / "records")
+    writer.write(b"whole")
+    writer.flush()
+    writer.write(b"not surely there")
+    writer.abandon()
+    assert list(read_records(tmp_path / "records", max_bytes=100)) == [b"whole"]
+
+
+def test_a_file_that_could_not_be_written_to_is_not_left_there(tmp_path: Path) -> None:
+    writer = RecordWriter(tmp_path / "records")
+    writer.write(b"not surely there")
+    writer.abandon()
+    assert not (tmp_path / "records").exists()

@@ -4,6 +4,7 @@ import struct
 
 import hypothesis.extra.numpy as npst
 import hypothesis.strategies as st
+import ml_dtypes
 import numpy as np
 import pytest
 from hypothesis import given
@@ -134,3 +135,25 @@ def test_a_shape_that_broadcasts_is_still_another_shape() -> None:
 
 def test_answers_to_no_rows_do_not_differ() -> None:
     assert differences({"x": np.ones((0, 3))}, {"x": np.ones((0, 3))}, EXACT) == []
+
+
+@pytest.mark.parametrize("dtype", ["complex64", "complex128", ml_dtypes.bfloat16, "float16"])
+def test_numbers_of_every_kind_may_lie_within_the_tolerance(dtype: str) -> None:
+    one, other = np.array([1.0, 2.0], dtype), np.array([1.25, 2.0], dtype)
+
+    assert differences({"x": other}, {"x": one}, Tolerance(0.25, 0.0)) == []
+    assert differences({"x": other}, {"x": one}, EXACT) == ["x: 1 of 2 numbers differ, by up to 0.25"]
+
+
+def test_complex_numbers_are_as_far_apart_as_in_the_plane() -> None:
+    got, expected = np.array([3 + 4j, complex(math.nan, 0)]), np.array([0j, complex(0, math.nan)])
+
+    assert differences({"x": got}, {"x": expected}, EXACT) == ["x: 1 of 2 numbers differ, by up to 5"]
+    assert differences({"x": got}, {"x": expected}, Tolerance(5.0, 0.0)) == []
+
+
+def test_another_dtype_counts_where_it_is_asked_to() -> None:
+    got, expected = {"x": np.ones(1, np.float64)}, {"x": np.ones(1, np.float32)}
+
+    assert differences(got, expected, EXACT) == []
+    assert differences(got, expected, EXACT, same_dtypes=True) == ["x: float64, expected float32"]

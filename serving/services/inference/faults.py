@@ -8,7 +8,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
 
 from serving.codec import CodecError
-from serving.manager import State
 from serving.model_ref import ModelRef
 from serving.permitted_models import PermittedModels
 from serving.predictor import Query
@@ -53,7 +52,7 @@ def _unknown(manager: PermittedModels, model: ModelRef) -> StatusError:
     states = {status.version: status for status in manager.statuses(model.name)}
     phrase, hint, code = f"'{model.name}' is not found", did_you_mean(model.name, manager.models()), Code.NOT_FOUND
     if states:
-        ready = sorted(version for version, status in states.items() if status.state is State.AVAILABLE)
+        ready = sorted(version for version, status in states.items() if status.answers)
         hint = f"ready versions: {', '.join(map(str, ready)) or 'none'}"
         status = states.get(max(states) if model.version is None else model.version)
         if model.version is None:

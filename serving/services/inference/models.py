@@ -1,16 +1,17 @@
 """inference.GRPCInferenceService: ServerLive, ServerReady, ServerMetadata, ModelReady, ModelMetadata and ModelConfig."""
 
+import asyncio
 from collections.abc import Callable
 from importlib.metadata import version as installed_version
 from typing import Any
 
-from serving.engines.engine import PlatformEngine
+from serving.description import Description
+from serving.engines.engine import SAVED_MODEL_PLATFORM
 from serving.manager import State
 from serving.model_ref import ModelRef
 from serving.permitted_models import PermittedModels
 from serving.protos import inference_pb2 as pb
 from serving.repository import VersionPolicy
-from serving.servable import Servable
 from serving.services.inference.faults import unknown_models_told
 from serving.services.inference.request import SIGNATURE, model_of
 from serving.services.inference.tensors import datatype_of
@@ -29,8 +30,7 @@ EXTENSIONS = (
     "statistics",
 )
 """Those of Triton's (docs/protocol of triton-inference-server/server) that this server answers."""
-PLATFORM = "tensorflow_savedmodel"
-_BACKENDS = {PLATFORM: ("tensorflow", "saved_model.pb"), "tflite": ("tflite", "model.tflite")}
+_BACKENDS = {SAVED_MODEL_PLATFORM: ("tensorflow", "saved_model.pb"), "tflite": ("tflite", "model.tflite")}
 """By platform: what executes it, and the file that it is in."""
 
 
@@ -77,9 +77,11 @@ class ModelsService:
     async def model_metadata(self, message: bytes, call: Call) -> bytes:  # noqa: ARG002
         """Tell a model's ready versions, and what one takes and gives. Raises StatusError."""
         request = parse(pb.ModelMetadataRequest, message)
-        servable, signature = self._look_up(model_of(request.name, request.version))
+        described, signature = await self._look_up(model_of(request.name, request.version))
         response = pb.ModelMetadataResponse(
-            name=servable.name, versions=map(str, self._ready_versions(servable.name)), platform=_platform(servable)
+            name=described.name,
+            versions=map(str, self._ready_versions(described.name)),
+            platform=described.platform,
         )
         for name, spec in signature.inputs.items():
             response.inputs.add(name=name, datatype=datatype_of(spec.dtype), shape=_dims(spec))
@@ -90,48 +92,45 @@ class ModelsService:
     async def model_config(self, message: bytes, call: Call) -> bytes:  # noqa: ARG002
         """Tell how a model is served. Raises StatusError."""
         request = parse(pb.ModelConfigRequest, message)
-        servable, signature = self._look_up(model_of(request.name, request.version))
+        described, signature = await self._look_up(model_of(request.name, request.version))
         batched = all(spec.is_batched for spec in (*signature.inputs.values(), *signature.outputs.values()))
-        backend, file = _BACKENDS.get(_platform(servable), ("", ""))
+        backend, file = _BACKENDS.get(described.platform, ("", ""))
         config = pb.ModelConfig(
-            name=servable.name,
-            platform=_platform(servable),
+            name=described.name,
+            platform=described.platform,
             backend=backend,
-            version_policy=_policy_message(self._manager.policy(servable.name)),
+            version_policy=_policy_message(self._manager.policy(described.name)),
             max_batch_size=self._max_batch_rows if batched else 0,
             default_model_filename=file,
         )
-        config.parameters["signature_names"].string_value = ",".join(sorted(servable.signatures))
+        config.parameters["signature_names"].string_value = ",".join(sorted(described.signatures))
         for name, spec in signature.inputs.items():
             config.input.add(name=name, data_type=_data_type(spec), dims=_dims(spec)[batched:])
         for name, spec in signature.outputs.items():
             config.output.add(name=name, data_type=_data_type(spec), dims=_dims(spec)[batched:])
         return pb.ModelConfigResponse(config=config).SerializeToString()
 
-    def _look_up(self, model: ModelRef) -> tuple[Servable, Signature]:
-        with unknown_models_told(self._manager, model), self._manager.lease(model) as servable:
-            if DEFAULT_SIGNATURE not in servable.signatures:
-                raise StatusError(
-                    Code.FAILED_PRECONDITION,
-                    f"model '{servable.name}' has no signature {DEFAULT_SIGNATURE!r}, which is what this protocol tells of "
-                    f"a model: choose one of {', '.join(sorted(servable.signatures))} by the parameter {SIGNATURE!r} of "
-                    "ModelInfer; GetModelMetadata of TensorFlow Serving's API tells what they take",
-                )
-            return servable, servable.signatures[DEFAULT_SIGNATURE]
+    async def _look_up(self, model: ModelRef) -> tuple[Description, Signature]:
+        with unknown_models_told(self._manager, model):
+            described = await asyncio.to_thread(self._manager.describe, model)
+        if DEFAULT_SIGNATURE not in described.signatures:
+            raise StatusError(
+                Code.FAILED_PRECONDITION,
+                f"model '{described.name}' has no signature {DEFAULT_SIGNATURE!r}, which is what this protocol tells of "
+                f"a model: choose one of {', '.join(sorted(described.signatures))} by the parameter {SIGNATURE!r} of "
+                "ModelInfer; GetModelMetadata of TensorFlow Serving's API tells what they take",
+            )
+        return described, described.signatures[DEFAULT_SIGNATURE]
 
     def _ready_versions(self, name: str) -> list[int]:
-        return sorted(s.version for s in self._manager.statuses(name) if s.state is State.AVAILABLE)
+        return sorted(s.version for s in self._manager.statuses(name) if s.answers)
 
     def _is_as_wanted(self, name: str) -> bool:
-        """Tell whether a model answers, or has ended without an error: it was unloaded, or has no versions."""
+        """Tell whether a model answers, loaded or not, or ended without an error: it was unloaded, or has no versions."""
         statuses = self._manager.statuses(name)
-        if any(status.state is State.AVAILABLE for status in statuses):
+        if any(status.answers for status in statuses):
             return True
         return all(status.state is State.END and not status.error for status in statuses)
-
-
-def _platform(servable: Servable) -> str:
-    return servable.engine.platform if isinstance(servable.engine, PlatformEngine) else PLATFORM
 
 
 def _dims(spec: TensorSpec) -> list[int]:

@@ -10,10 +10,11 @@ from serving.services.messages import parse
 from serving.status import Code, StatusError
 from serving.transports.transport import Call
 
+READY = "READY"
 _STATES = {
     State.START: "UNAVAILABLE",
     State.LOADING: "LOADING",
-    State.AVAILABLE: "READY",
+    State.AVAILABLE: READY,
     State.UNLOADING: "UNLOADING",
     State.END: "UNAVAILABLE",
 }
@@ -34,10 +35,9 @@ class RepositoryService:
         for name in self._manager.models():
             statuses = self._manager.statuses(name)
             for status in reversed(statuses):
-                if not request.ready or status.state is State.AVAILABLE:
-                    response.models.add(
-                        name=name, version=str(status.version), state=_STATES[status.state], reason=_reason(status)
-                    )
+                if not request.ready or status.answers:
+                    state = READY if status.answers else _STATES[status.state]
+                    response.models.add(name=name, version=str(status.version), state=state, reason=_reason(status))
             known = {status.version for status in statuses}
             unknown = [version for version in self._manager.found(name) if version not in known]
             for version in unknown if not request.ready else ():
@@ -66,6 +66,8 @@ class RepositoryService:
 
 
 def _reason(status: VersionStatus) -> str:
+    if status.answers and status.state is not State.AVAILABLE:
+        return "loaded on first use"
     return status.error or ("unloaded" if status.state is State.END else "")
 
 

@@ -1,6 +1,5 @@
 """inference.GRPCInferenceService: ModelStatistics."""
 
-from serving.manager import State
 from serving.model_ref import ModelRef
 from serving.permitted_models import PermittedModels
 from serving.protos import inference_pb2 as pb
@@ -30,7 +29,7 @@ class StatisticsService:
         return response.SerializeToString()
 
     def _versions(self, model: ModelRef, name: str) -> list[int]:
-        ready = sorted(s.version for s in self._manager.statuses(name) if s.state is State.AVAILABLE)
+        ready = sorted(s.version for s in self._manager.statuses(name) if s.answers)
         if not model.name:
             return ready
         if not ready:

@@ -46,7 +46,12 @@ def test_a_bomb_is_refused_before_it_fills_the_memory(port: int) -> None:
 
 @pytest.mark.parametrize(
     ("encoding", "body", "status"),
-    [("gzip", b"no gzip", 400), ("gzip", gzip.compress(BODY)[:-9], 400), ("br", BODY, 415), ("gzip, gzip", BODY, 415)],
+    [
+        ("gzip", b"no gzip", 400),
+        ("gzip", gzip.compress(BODY, mtime=0)[:-9], 400),
+        ("br", BODY, 415),
+        ("gzip, gzip", BODY, 415),
+    ],
 )
 def test_what_cannot_be_decompressed_is_refused(port: int, encoding: str, body: bytes, status: int) -> None:
     assert ask(port, "POST", PATH, body, {"Content-Encoding": encoding}).status == status

@@ -214,6 +214,13 @@ def test_a_model_is_unloaded_and_loaded_again(http_repository: Path, tmp_path: P
             client.load_model("affine", config="{}")
 
 
+@pytest.mark.parametrize("what", ["load", "unload"])
+def test_a_web_page_may_not_say_what_is_served(port: int, what: str) -> None:
+    path = f"/v2/repository/models/affine/{what}"
+    answer = ask(port, "POST", path, "{}", headers={"Origin": "http://elsewhere.example", "Content-Type": "text/plain"})
+    assert (answer.status, "a web page" in answer.error) == (403, True)
+
+
 def test_a_load_may_take_longer_than_an_answer(http_repository: Path, tmp_path: Path) -> None:
     shutil.copytree(http_repository / "affine", tmp_path / "models" / "affine")
     with serving.Server(
@@ -256,7 +263,8 @@ def document_with(**changes: Any) -> dict[str, Any]:
         ({**document_with(), "outputs": [{"name": "z"}]}, "unexpected inference output 'z'"),
         ({**document_with(), "outputs": ["y"]}, "outputs[0] must be an object"),
         ({**document_with(), "id": 3}, "'id' must be a string"),
-        ({**document_with(), "id": "\ud800"}, "surrogate"),
+        ({**document_with(), "id": "\ud800"}, "half of a surrogate pair"),
+        ({**document_with(), "parameters": {"\ud800": 1}}, "half of a surrogate pair"),
     ],
 )
 def test_what_cannot_be_answered_is_refused_in_words(port: int, document: Any, phrase: str) -> None:

@@ -68,8 +68,6 @@ def test_a_context_is_shared_by_all_examples() -> None:
         ({"examples": [{"x": {"b64": "*"}}]}, "Unable to base64 decode"),
         ({"examples": [{"x": 1 << 63}]}, "Only int64 is supported"),
         ({"examples": [{"x": 1e39}]}, "without loss of precision"),
-        ({"examples": [{"x": "\ud800"}]}, "surrogates not allowed"),
-        ({"examples": [{"\ud800": 1}]}, "surrogates"),
     ],
 )
 def test_what_is_no_example_is_refused_in_words(document: Any, phrase: str) -> None:

@@ -1,6 +1,7 @@
 """Requests that were kept: read with TensorFlow Serving's own messages, asked again, used as warm-up."""
 
 import shutil
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -70,6 +71,66 @@ def test_what_is_redacted_is_in_no_file(record: Callable[..., Path]) -> None:
     content = b"".join(path.read_bytes() for path in folder.iterdir())
     assert np.float32(1234.5).tobytes() not in content
     assert b"not to be kept" not in content
+
+
+def test_names_to_redact_may_have_spaces_between_them(record: Callable[..., Path]) -> None:
+    (log,) = kept(record([1234.5], request_log_redact="nothing, x ,y"))
+    for tensor in (log.predict_log.request.inputs["x"], log.predict_log.response.outputs["y"]):
+        assert tensor.tensor_shape.dim[0].size == 3
+        assert not tensor.tensor_content
+        assert not tensor.float_val
+
+
+def test_a_feature_to_redact_is_not_written_in_an_example_either(models: Path, tmp_path: Path) -> None:
+    secret, open_ = (
+        tf.train.Example(features=tf.train.Features(feature={name: _bytes_feature(b"my street 7")})).SerializeToString()
+        for name in ("address", "colour")
+    )
+    folder = tmp_path / "log"
+    options = {"request_log_dir": folder, "request_log_rate": 1.0, "request_log_redact": "address"}
+    with (
+        serving.Server(models, port=0, poll_seconds=0, **options) as server,
+        serving.Client(f"localhost:{server.port}") as client,
+    ):
+        for rows in ([open_], [b"any text", secret]):
+            client.predict("sum", {"text": np.array(rows, dtype=object)}, timeout=30, signature="length")
+    first, second = (log.predict_log for log in kept(folder))
+    assert tf.make_ndarray(first.request.inputs["text"]).tolist() == [open_]
+    assert [tensor.string_val[:] for tensor in (second.request.inputs["text"], second.response.outputs["text"])] == [
+        [],
+        [],
+    ]
+
+
+def _bytes_feature(value: bytes) -> tf.train.Feature:
+    return tf.train.Feature(bytes_list=tf.train.BytesList(value=[value]))
+
+
+def test_recording_goes_on_once_the_folder_can_be_written_again(
+    models: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    failed = threading.Event()
+    caplog.handler.addFilter(lambda line: failed.set() or True if "cannot be recorded" in line.getMessage() else True)
+    folder = tmp_path / "log"
+    options = {"request_log_dir": folder, "request_log_rate": 1.0, "request_log_max_bytes": 1000}
+    with (
+        serving.Server(models, port=0, poll_seconds=0, **options) as server,
+        serving.Client(f"localhost:{server.port}") as client,
+    ):
+
+        def ask(rows: int) -> None:
+            client.predict("affine", {"x": np.zeros(rows, np.float32)}, timeout=30)
+
+        ask(1)
+        shutil.move(folder, tmp_path / "moved")
+        ask(300)  # it needs a new file
+        assert failed.wait(timeout=30)
+        folder.mkdir()
+        ask(2)
+    (log,) = kept(folder)
+    assert tf.make_ndarray(log.predict_log.request.inputs["x"]).size == 2
+    assert "requests are recorded again, 1 were not" in caplog.text
+    assert len(kept(tmp_path / "moved")) == 1
 
 
 def test_a_share_of_the_calls_is_kept(record: Callable[..., Path]) -> None:

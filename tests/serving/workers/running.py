@@ -32,7 +32,8 @@ class _Answer:
 class Running:
     """A running server of several processes, on gRPC and HTTP."""
 
-    def __init__(self, *arguments: object, workers: int = 2) -> None:
+    def __init__(self, *arguments: object, workers: int = 2, token: str = "") -> None:
+        """Start one; `token` is shown where metrics are asked for."""
         command = ["serve", "--host=127.0.0.1", "--port=0", "--rest_api_port=-1", f"--workers={workers}"]
         self.process = subprocess.Popen(
             [sys.executable, "-m", "zoo", *command, *map(str, arguments)],
@@ -47,6 +48,7 @@ class Running:
             raise AssertionError(f"no server: {said!r} {self.process.communicate()[1]}")
         self.rest, self.grpc = map(int, ports)
         self.target = f"127.0.0.1:{self.grpc}"
+        self.token = token
         self.log = ""
         """As far as it was read."""
         self.wait_for(*(f"worker {worker}: listening on" for worker in range(workers)))
@@ -65,7 +67,7 @@ class Running:
 
     def samples(self, name: str, **labels: str) -> list[tuple[Mapping[str, str], float]]:
         """Return the samples of a metric that have these labels, as the labels and the value."""
-        status, page = self.ask("/metrics")
+        status, page = self.ask("/metrics", **({"authorization": f"Bearer {self.token}"} if self.token else {}))
         assert status == 200, page
         found = [
             (dict(re.findall(r'(\w+)="([^"]*)"', inside)), float(value))

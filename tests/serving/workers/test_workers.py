@@ -49,9 +49,10 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         install("wine_mlp", root / model / str(version))
     install("co2_transformer", root / "slow" / "1")
     (root / "models.config").write_text(config_of(root, "wine", "slow"))
-    digest = hashlib.sha256(TOKEN.encode()).hexdigest()
+    operator, drinker = (hashlib.sha256(token.encode()).hexdigest() for token in (TOKEN, "of wine"))
     (root / "access.yaml").write_text(
-        f"clients: [{{name: operator, token_sha256: {digest}, models: ['*'], control: true}}]\n"
+        f"clients: [{{name: operator, token_sha256: {operator}, models: ['*'], control: true}},\n"
+        f"          {{name: drinker, token_sha256: {drinker}, models: [wine]}}]\n"
         "anonymous: {models: ['*']}\n"
     )
     return root
@@ -64,6 +65,7 @@ def running(folder: Path) -> Iterator[Running]:
         f"--model_config_file={folder / 'models.config'}", "--model_config_file_poll_wait_seconds=0.05",
         "--prefer_tflite_model", f"--access_file={folder / 'access.yaml'}",
         f"--request_log_dir={folder / 'log'}", "--request_log_rate=1",
+        token=TOKEN,
     )  # fmt: skip
     yield started
     started.clean_up()
@@ -147,6 +149,15 @@ def test_calls_and_inferences_are_summed_whichever_worker_answered(running: Runn
     assert buckets == requests()
 
 
+def test_metrics_of_all_workers_tell_a_caller_of_its_own_models(running: Running) -> None:
+    running.ask("/v1/models/slow:predict", json.dumps({"inputs": np.zeros((1, 104, 1)).tolist()}), verb="POST")
+    assert {said["model"] for said, _ in running.samples("zoo_model_version_live")} == {"wine", "slow"}
+    status, page = running.ask("/metrics", authorization="Bearer of wine")
+    assert status == 200
+    assert 'model="wine"' in page
+    assert "slow" not in page
+
+
 def test_what_is_promoted_is_so_in_all_workers_and_in_one_that_takes_anothers_place(
     running: Running, control: RemoteControl
 ) -> None:
@@ -228,9 +239,9 @@ def test_a_worker_that_cannot_be_started_again_ends_all_with_the_reason(folder: 
     access = tmp_path / "access.yaml"
     access.write_text("anonymous: {models: ['*']}")
     running = Running(folder, "--prefer_tflite_model", "--versions=1", f"--access_file={access}", workers=1)
-    (pid,) = running.pids().values()
+    (pid,) = re.findall(r"worker 0 is process (\d+)", running.log)
     access.write_text("anonymous: {models: 7}")
-    os.kill(pid, signal.SIGKILL)
+    os.kill(int(pid), signal.SIGKILL)
     code, log = running.ended()
     assert code == 2
     assert log.splitlines()[-1].startswith(f"zoo: error: {access}: anonymous.models:")

@@ -1,0 +1,60 @@
+"""Which version a request is for, of those that answer."""
+
+from collections.abc import Mapping
+
+from serving.lease import DormantError
+from serving.model_ref import ModelRef
+from serving.status import Code, StatusError, invalid
+from serving.version_record import State, VersionRecord
+from zoo.errors import did_you_mean
+
+Versions = Mapping[int, VersionRecord]
+"""Of one model, by number."""
+
+
+def answering(versions: Versions) -> dict[int, VersionRecord]:
+    """Return the versions that answer: those that are live, and those that are dormant."""
+    return {number: record for number, record in versions.items() if record.answers}
+
+
+def resolve_label(model: ModelRef, labels: Mapping[str, int]) -> ModelRef:
+    """Return the same with a version's number in place of its label. Raises StatusError on an unknown label."""
+    if model.label is None:
+        return model
+    if model.label not in labels:
+        hint = did_you_mean(model.label, labels) if labels else f"model {model.name!r} has no labels"
+        raise invalid(f"Unrecognized servable version label: {model.label}; {hint}", field="model_spec.version_label")
+    return ModelRef(model.name, labels[model.label])
+
+
+def find_live(model: ModelRef, models: Mapping[str, Versions], reasons: Mapping[str, str]) -> VersionRecord:
+    """Return the version that a request is for, the newest where it names none.
+
+    Args:
+        model: what the request names, no label.
+        models: all that are known.
+        reasons: why models have no version that answers.
+
+    Raises:
+        DormantError: it has to be loaded first.
+        StatusError: NOT_FOUND; no such model or version answers.
+    """
+    found = answering(models.get(model.name, {}))
+    wanted = max(found, default=None) if model.version is None else model.version
+    if wanted not in found:
+        why = _why_not(model.name, models, found, reasons)
+        raise StatusError(Code.NOT_FOUND, f"Servable not found for request: {model}; {why}")
+    if found[wanted].state is not State.AVAILABLE:
+        raise DormantError(found[wanted])
+    return found[wanted]
+
+
+def _why_not(name: str, models: Mapping[str, Versions], found: Versions, reasons: Mapping[str, str]) -> str:
+    if found:
+        numbers = ", ".join(map(str, sorted(found)))
+        return f"versions being served: {numbers} (--versions all serves every version)"
+    if name not in models:
+        return f"unknown model: {did_you_mean(name, models)}"
+    versions = sorted(models[name].items(), reverse=True)
+    reason = next((record.error for _, record in versions if record.error), reasons.get(name, ""))
+    return "no version of it is loaded" + (f": {reason}" if reason else "")
