@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from time import perf_counter
 
+from serving.exchange import Exchange
 from serving.status import Code
 
 
@@ -32,6 +33,11 @@ class CallRecord:
     """The part of the request that was wrong, as `inputs` or `model_spec`; never what the client wrote there."""
     seconds: dict[str, float] = field(default_factory=dict)
     """By phase: `load`, of a version on its first use, `decode`, `queue`, `compute`, `encode`, and `total`."""
+
+    wants_exchange: bool = False
+    """Whether somebody around the call will look at what was asked and answered."""
+    exchange: Exchange | None = None
+    """What that was, where it is wanted."""
 
     @contextmanager
     def timed(self, phase: str) -> Iterator[None]:

@@ -102,6 +102,9 @@ def serve_command(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="processes that serve on one port, each on its part of the cores; auto: one a core (docs/workers.md)",
     )
+    network.add_argument(
+        "--opentelemetry", action="store_true", default=None, help="a span for every call: docs/serving.md"
+    )
     loading.add_argument(
         "--gate_requests", type=int, metavar="COUNT",
         help="recent requests of a model that a new version answers before it goes live; 0 for none (default: 32)",
@@ -153,6 +156,7 @@ _OWN_FIELDS = (
     "gate_max_difference",
     "gate_max_flips",
     "gate_requests",
+    "opentelemetry",
     "request_log_dir",
     "request_log_keep",
     "request_log_max_bytes",

@@ -144,8 +144,10 @@ def decoded_size(proto: pb.TensorProto) -> int:
         CodecError: the message has no usable shape or dtype.
     """
     # An axis of 0 counts as 1: NumPy refuses [0, 1 << 62] too, though it holds nothing.
-    count = math.prod(max(axis, 1) for axis in _shape(proto.tensor_shape))
+    shape = _shape(proto.tensor_shape)
+    count = math.prod(max(axis, 1) for axis in shape)
     if proto.dtype == pb.DT_STRING:
+        _check_filled(len(proto.string_val), shape, math.prod(shape), "string_val")
         each = len(proto.string_val[0]) if len(proto.string_val) == 1 else 0
         return count * (each + STRING_OVERHEAD) + (0 if each else sum(map(len, proto.string_val)))
     return count * _dtype(proto).itemsize
@@ -197,11 +199,11 @@ def _dtype(proto: pb.TensorProto) -> np.dtype:
 def _shape(proto: pb.TensorShapeProto) -> tuple[int, ...]:
     if proto.unknown_rank:
         raise CodecError("the tensor's shape is of unknown rank: a tensor with contents has a shape")
+    if len(proto.dim) > _MAX_RANK:
+        raise CodecError(f"a tensor of {len(proto.dim)} dimensions is not supported, at most {_MAX_RANK} are")
     shape = tuple(dim.size for dim in proto.dim)
     if any(size < 0 for size in shape):
         raise CodecError(f"shape {list(shape)} has a negative dimension")
-    if len(shape) > _MAX_RANK:
-        raise CodecError(f"a tensor of {len(shape)} dimensions is not supported, at most {_MAX_RANK} are")
     return shape
 
 
@@ -251,8 +253,10 @@ def _decode_strings(proto: pb.TensorProto, shape: tuple[int, ...], count: int) -
 
 
 def _fill(flat: np.ndarray, shape: tuple[int, ...], count: int, field: str) -> np.ndarray:
-    if len(flat) == count:
-        return flat.reshape(shape)
-    if len(flat) == 1:
-        return np.full(shape, flat[0], dtype=flat.dtype)
-    raise CodecError(f"{field} has {len(flat)} values, but shape {list(shape)} takes {count}")
+    _check_filled(len(flat), shape, count, field)
+    return flat.reshape(shape) if len(flat) == count else np.full(shape, flat[0], dtype=flat.dtype)
+
+
+def _check_filled(got: int, shape: tuple[int, ...], count: int, field: str) -> None:
+    if got not in (1, count):
+        raise CodecError(f"{field} has {got} values, but shape {list(shape)} takes {count}")

@@ -18,6 +18,7 @@ from serving.nan_policy import ACCEPT, REFUSE
 from serving.recording.request_log import RequestLogConfig
 from serving.repository import Repository, VersionPolicy
 from serving.status import ServerError
+from serving.tls import Tls
 from serving.version_labels import LabelRules
 
 
@@ -93,8 +94,8 @@ class ServerConfig:
     """A UNIX socket to listen on too."""
     grpc_channel_arguments: Mapping[str, int | str] = field(default_factory=dict)
     """Passed on to gRPC, where they win over what this server sets itself."""
-    credentials: grpc.ServerCredentials | None = None
-    """TLS, from `grpc.ssl_server_credentials`; None for plain text."""
+    credentials: Tls | grpc.ServerCredentials | None = None
+    """TLS: `serving.tls.Certificates(...).credentials()`, or for gRPC alone what `grpc.ssl_server_credentials` returns."""
     rest_api_port: int = 0
     """Where to answer over HTTP too; 0 for nowhere, -1 for any free port. Needs the extra `rest`."""
     rest_api_timeout_in_ms: int = 30_000
@@ -137,6 +138,9 @@ class ServerConfig:
     request_log_redact: str = ""
     """Inputs and outputs whose contents are never written, separated by commas."""
 
+    opentelemetry: bool = False
+    """Whether every call makes a span for OpenTelemetry (docs/serving.md). Needs the extra `otel`."""
+
     # Who may ask.
     access_file: str | Path | None = None
     """Who may use which models (docs/security.md); None lets everyone do everything."""
@@ -163,6 +167,11 @@ class ServerConfig:
                 raise ServerError(f"{name} {value}: expected " + (f"at least {smallest}" if smallest else "0 or more"))
         if self.workers is not None and self.grpc_channel_arguments.get("grpc.so_reuseport") == 0:
             raise ServerError("workers share a port: leave grpc.so_reuseport=0 out of grpc_channel_arguments")
+        if self.rest_api_port and self.credentials is not None and not isinstance(self.credentials, Tls):
+            raise ServerError(
+                "these credentials are of gRPC's library, which HTTP cannot use, and plain text beside them an open door: "
+                "give serving.tls.Certificates(...).credentials() for both, or no rest_api_port"
+            )
         if self.batching_parameters is not None and not self.enable_batching:
             raise ServerError("batching_parameters are set without setting enable_batching to true")
         if not self.tags():

@@ -5,6 +5,8 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
+from serving.gentle import short_turns
+
 SMALL = 1 << 16
 """Bytes that are handled in the event loop: it takes less time than handing them to a thread and back."""
 
@@ -21,7 +23,12 @@ class Offload:
         """Do work on so many bytes: at once where they are few, else in a thread."""
         if size <= SMALL:
             return work()
-        return await asyncio.get_running_loop().run_in_executor(self._pool, work)
+
+        def in_turns() -> T:
+            with short_turns():
+                return work()
+
+        return await asyncio.get_running_loop().run_in_executor(self._pool, in_turns)
 
     def close(self) -> None:
         """Drop what waits."""

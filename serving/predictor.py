@@ -1,6 +1,7 @@
 """The one way from a request to an answer, whatever the protocol: check, decode, queue, compute, check again."""
 
 import contextlib
+import math
 import weakref
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -13,12 +14,13 @@ import numpy as np
 from serving.asking import answer
 from serving.batching import size_of
 from serving.codec import CodecError
+from serving.exchange import Exchange
 from serving.gathering import Gathering
 from serving.leases import Leases, deadline_of
 from serving.mailbox import Mailbox
 from serving.model_ref import ModelRef
 from serving.nan_policy import NanAnswers, refuse_nan
-from serving.offload import Offload
+from serving.offload import SMALL, Offload
 from serving.permitted_models import PermittedModels
 from serving.priority import KEY as PRIORITY_KEY
 from serving.priority import read_priority
@@ -28,6 +30,9 @@ from serving.servable import Servable
 from serving.signature import Signature, TensorSpec, input_field
 from serving.status import Code, StatusError, invalid
 from serving.transports.transport import Call
+
+_CELL = 8
+"""Bytes that a value counts as before it is known how long it is."""
 
 
 class Source(Protocol):
@@ -224,6 +229,9 @@ class Predictor:
             outputs = await self._mailbox.wait(future)
         outputs = {name: outputs[name] for name in checked.outputs}
         self._check_size(outputs)
+        if record.wants_exchange:
+            wanted = checked.outputs if len(outputs) < len(signature.outputs) else ()
+            record.exchange = Exchange(servable.name, servable.version, signature.name, inputs, outputs, wanted)
         if self._recent is not None and checked.model.version is None and checked.model.label is None:
             self._recent.offer(servable.name, signature, inputs)
         return Answer(servable.name, servable.version, signature, outputs, checked, servable.class_names)
@@ -238,14 +246,16 @@ class Predictor:
         """Return the inputs, and how many rows they have."""
         defaults = {name: array for name, array in signature.defaults.items() if name not in sources}
         signature.check_names((*sources, *defaults))  # before anything else: a megabyte can name a hundred thousand
-        specs, size = {name: TensorSpec.of(array) for name, array in defaults.items()}, 0
+        specs = {name: TensorSpec.of(array) for name, array in defaults.items()}
         for name, source in sources.items():
             with _faults_named(name):
                 specs[name] = source.spec
         signature.check(specs, max_rows=self._limits.max_batch_rows, allow_unknown_rank=self._limits.allow_unknown_rank)
-        for name, source in sources.items():
-            with _faults_named(name):
-                size += source.nbytes
+        size = sum(_CELL * math.prod(axis or 0 for axis in specs[name].shape or ()) for name in sources)
+        if size <= SMALL:  # of few values, though those may be long
+            for name, source in sources.items():
+                with _faults_named(name):
+                    size += source.nbytes
         rows = next((specs[name].rows for name, spec in signature.inputs.items() if spec.is_batched), 1)
         return defaults | await self._offload.run(size, lambda: self._decode(sources)), rows
 

@@ -33,6 +33,7 @@ from serving.scheduler import Scheduler
 from serving.services.health_service import HealthService
 from serving.statistics import Statistics
 from serving.status import ServerError
+from serving.tls import Tls
 from serving.transports.grpcio import GrpcioTransport
 from serving.transports.transport import Stream, Transport, Unary
 from serving.watcher import ConfigFile, Watcher
@@ -128,7 +129,7 @@ class Server:
         self._health = HealthService(self._models.may_use)
         counted = self._calls.nan_answers if self.config.rest_api_port else None  # nobody else shows them
         self._predictor = Predictor(self._models, self._scheduler, self._offload, self._limits, self._recent, counted)
-        every = self._methods()
+        every = intercepted(self._methods(), self._recording)
         if self.config.disable_control_rpcs:
             every = without_control(every, DISABLED)
         public = every if self.config.admin_port is None else without_control(every, ELSEWHERE)
@@ -150,17 +151,16 @@ class Server:
             *([self._calls] if self.config.rest_api_port else []),
         ]
         self._recorder = Recorder(listeners, worker=None if self._peers is None else self._peers.worker)
-        self._interceptors: list[Interceptor] = [self._recorder, self._drain]
+        self._interceptors: list[Interceptor] = [*self._tracing(), self._recorder, self._drain]
         self._access = watch_access(self.config.access_file)
         if self._access is not None:
             self._interceptors.append(Authentication(self._access))
+        self._interceptors += interceptors
         self._request_log: RequestLog | None = None
         if (recorded := self.config.request_log()) is not None:
             if self._peers is not None:
                 recorded = replace(recorded, writer=f"{self._peers.worker}-")
             self._request_log = RequestLog(recorded, self.manager.recorded_share)
-            self._interceptors.append(self._request_log)
-        self._interceptors += interceptors
 
     def start(self) -> Self:
         """Listen, load the models, and report healthy; returns when all of that is done.
@@ -283,14 +283,32 @@ class Server:
             statistics=self._statistics,
             health=self._health,
             is_serving=lambda: self._ready and not self._stopping.is_set(),
-            interceptors=self._interceptors,
+            interceptors=[*self._interceptors, *self._recording],
         )
         methods = all_methods(self.config, foundation)
         return methods if self._peers is None else self._peers.shared(methods)
 
+    def _tracing(self) -> Sequence[Interceptor]:
+        """Return what stands outside of all else, where it is asked for."""
+        if not self.config.opentelemetry:
+            return []
+        try:
+            from serving.tracing import Tracing
+        except ModuleNotFoundError as error:
+            raise ServerError(
+                f"opentelemetry: spans need {error.name}, which is not installed: pip install 'keras-zoo[otel]'"
+            ) from error
+        return [Tracing()]
+
+    @property
+    def _recording(self) -> Sequence[Interceptor]:
+        """What stands around every handler, inside of all interceptors."""
+        return [] if self._request_log is None else [self._request_log]
+
     def _grpc_transport(
         self, methods: list[Unary | Stream], host: str, port: int, *, socket_path: str | None = None
     ) -> GrpcioTransport:
+        credentials = self.config.credentials
         return GrpcioTransport(
             intercepted(methods, self._interceptors),
             host=host,
@@ -298,7 +316,7 @@ class Server:
             socket_path=socket_path,
             arguments=self.config.grpc_channel_arguments,
             max_message_bytes=self.config.max_message_bytes,
-            credentials=self.config.credentials,
+            credentials=credentials.grpc_credentials() if isinstance(credentials, Tls) else credentials,
             reuse_port=self._peers is not None,
         )
 
@@ -321,7 +339,7 @@ class Server:
             self._models.may_use,
             self._peers,
         )
-        return assemble(self.config, parts, self._interceptors)
+        return assemble(self.config, parts, [*self._interceptors, *self._recording])
 
     async def _stop_transports(self, grace: float) -> None:
         transports = (self._transport, self._admin, self._http)

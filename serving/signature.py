@@ -5,8 +5,9 @@ reaches an engine only after it was held against the signature.
 """
 
 import contextlib
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Self
 
 import numpy as np
@@ -18,6 +19,8 @@ from serving.status import Code, StatusError, invalid
 from zoo.errors import did_you_mean
 
 DEFAULT_SIGNATURE = "serving_default"
+_LISTED = 100
+"""Names of a request that an error tells."""
 
 
 @dataclass(frozen=True)
@@ -111,8 +114,8 @@ class Signature:
         else:
             start = (
                 f"input size does not match signature: {len(got)}!={len(self.inputs)} "
-                f"len({{{','.join(sorted(got))}}}) != len({{{known}}}). "
-                f"Sent extra: {{{','.join(extra)}}}. Missing but required: {{{','.join(missing)}}}."
+                f"len({{{_listed(sorted(got))}}}) != len({{{known}}}). "
+                f"Sent extra: {{{_listed(extra)}}}. Missing but required: {{{','.join(missing)}}}."
             )
         if extra:
             raise invalid(
@@ -120,7 +123,7 @@ class Signature:
                 field=input_field(extra[0]),
             )
         needed = ", ".join(f"{name!r} ({self.inputs[name]})" for name in missing)
-        shown = ", ".join(map(repr, arrived)) or "no input"
+        shown = ", ".join(map(repr, islice(arrived, _LISTED))) or "no input"
         raise invalid(f"{start} signature {self.name!r} needs the input {needed}; got {shown}", field="inputs")
 
     def check_outputs(self, answered: Mapping[str, TensorSpec]) -> None:
@@ -164,6 +167,10 @@ class Signature:
                     field="output_filter",
                 )
         return wanted or list(self.outputs)
+
+
+def _listed(names: Sequence[str]) -> str:
+    return ",".join(names[:_LISTED]) + ",..." * (len(names) > _LISTED)
 
 
 def input_field(name: str) -> str:

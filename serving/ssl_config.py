@@ -5,15 +5,13 @@ Source: tensorflow_serving/config/ssl_config.proto.
 
 from pathlib import Path
 
-import grpc
-
 from serving.protos import config_pb2 as pb
 from serving.status import invalid
 from serving.text_proto import read_text_file
-from serving.tls import Names, certificate_configuration, reread_credentials
+from serving.tls import KeyMaterial, Names, Tls
 
 
-def read_credentials(path: str | Path) -> grpc.ServerCredentials:
+def read_credentials(path: str | Path) -> Tls:
     """Return what a `--ssl_config_file` says; with `client_verify`, clients must show a certificate of `custom_ca`'s.
 
     The file is looked at again for new connections; whether clients have to show one is settled by the first look.
@@ -24,7 +22,7 @@ def read_credentials(path: str | Path) -> grpc.ServerCredentials:
     """
     names = Names(*(f"{field} of {path}" for field in ("server_key", "server_cert", "custom_ca")))
     require_client = _read(path).client_verify
-    return reread_credentials([Path(path)], lambda: _configuration(_read(path), names), require_client=require_client)
+    return Tls([Path(path)], lambda: _key_material(_read(path), names), require_client=require_client)
 
 
 def _read(path: str | Path) -> pb.SSLConfig:
@@ -39,6 +37,6 @@ def _read(path: str | Path) -> pb.SSLConfig:
     return config
 
 
-def _configuration(config: pb.SSLConfig, names: Names) -> grpc.ServerCertificateConfiguration:
+def _key_material(config: pb.SSLConfig, names: Names) -> KeyMaterial:
     key, chain, roots = (each.encode() for each in (config.server_key, config.server_cert, config.custom_ca))
-    return certificate_configuration(key, chain, roots or None, names)
+    return KeyMaterial(key, chain, roots or None, names)

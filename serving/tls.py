@@ -1,11 +1,12 @@
 """Certificates that are read anew while the server runs: they expire, and a server should not have to stop for that."""
 
+import contextlib
 import os
 import ssl
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple, Self
 
 import grpc
 
@@ -32,23 +33,22 @@ class Certificates:
                 "clients have to show a certificate, and none is known that signed them: give client_roots"
             )
 
-    def credentials(self) -> grpc.ServerCredentials:
-        """Return credentials for a gRPC port; the files are looked at again for new connections.
+    def credentials(self) -> "Tls":
+        """Return TLS for a server; the files are looked at again for new connections.
 
         Raises:
             ServerError: a file cannot be read, or the key is not the certificate's.
         """
         paths = [Path(each) for each in (self.chain, self.key, self.client_roots) if each is not None]
-        return reread_credentials(paths, self._read, require_client=self.require_client)
+        return Tls(paths, self._read, require_client=self.require_client)
 
-    def _read(self) -> grpc.ServerCertificateConfiguration:
+    def _read(self) -> "KeyMaterial":
         try:
             roots = None if self.client_roots is None else Path(self.client_roots).read_bytes()
             key, chain = Path(self.key).read_bytes(), Path(self.chain).read_bytes()
         except OSError as error:
             raise ServerError(f"cannot read the certificate file {error.filename}: {error.strerror}") from None
-        names = Names(str(self.key), str(self.chain), str(self.client_roots))
-        return certificate_configuration(key, chain, roots, names)
+        return KeyMaterial(key, chain, roots, Names(str(self.key), str(self.chain), str(self.client_roots)))
 
 
 class Names(NamedTuple):
@@ -59,49 +59,126 @@ class Names(NamedTuple):
     roots: str
 
 
-def certificate_configuration(
-    key: bytes, chain: bytes, roots: bytes | None, names: Names
-) -> grpc.ServerCertificateConfiguration:
-    """Return what a gRPC port is to use, all of it PEM.
+@dataclass(frozen=True)
+class KeyMaterial:
+    """Keys and certificates in PEM form."""
 
-    gRPC takes anything, and fails at the first connection or tells that the port could not be had.
+    key: bytes = field(repr=False)
+    chain: bytes
+    client_roots: bytes | None
+    names: Names
 
-    Raises:
-        ServerError: the key is not the certificate's, or has a passphrase; or there is no certificate where one is needed.
-    """
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    descriptor = os.memfd_create(
-        "certificate", os.MFD_CLOEXEC
-    )  # the library reads files only; a key belongs on no disk
-    try:
-        with os.fdopen(descriptor, "wb", closefd=False) as file:
-            file.write(chain + b"\n" + key)
-        context.load_cert_chain(f"/proc/self/fd/{descriptor}", password=lambda: "")  # else the terminal would be asked
-    except (ssl.SSLError, ValueError) as error:
-        raise ServerError(
-            f"{names.chain} and {names.key} are no certificate and its key, without a passphrase: {error}"
-        ) from None
-    finally:
-        os.close(descriptor)
-    if roots is not None:
+    def configuration(self) -> grpc.ServerCertificateConfiguration:
+        """Return it as gRPC's library wants it, which takes anything, and fails at the first connection.
+
+        Raises:
+            ServerError: as `context`.
+        """
+        self.context(require_client=False)
+        return grpc.ssl_server_certificate_configuration([(self.key, self.chain)], root_certificates=self.client_roots)
+
+    def context(self, *, require_client: bool, protocol: str = "h2") -> ssl.SSLContext:
+        """Return it as the standard library wants it.
+
+        Args:
+            require_client: whether clients have to show a certificate.
+            protocol: what is spoken, by its name of ALPN.
+
+        Raises:
+            ServerError: the key is not the certificate's, or has a passphrase; or there is no certificate where one is
+                needed.
+        """
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.minimum_version = ssl.TLSVersion.TLSv1_2
+        context.options |= ssl.OP_NO_RENEGOTIATION
+        context.set_alpn_protocols([protocol])
         try:
-            context.load_verify_locations(cadata=roots.decode())
+            with _in_memory(self.chain + b"\n" + self.key) as path:
+                context.load_cert_chain(path, password=lambda: "")  # else the terminal would be asked
         except (ssl.SSLError, ValueError) as error:
             raise ServerError(
-                f"{names.roots} holds no certificates that could sign those of clients: {error}"
+                f"{self.names.chain} and {self.names.key} are no certificate and its key, without a passphrase: {error}"
             ) from None
-    return grpc.ssl_server_certificate_configuration([(key, chain)], root_certificates=roots)
+        if self.client_roots is not None:
+            try:
+                context.load_verify_locations(cadata=self.client_roots.decode())
+            except (ssl.SSLError, ValueError) as error:
+                raise ServerError(
+                    f"{self.names.roots} holds no certificates that could sign those of clients: {error}"
+                ) from None
+        if require_client:
+            context.verify_mode = ssl.CERT_REQUIRED
+        return context
 
 
-def reread_credentials(
-    paths: Sequence[Path], read: Callable[[], grpc.ServerCertificateConfiguration], *, require_client: bool
-) -> grpc.ServerCredentials:
-    """Return credentials for gRPC ports whose files are looked at again for new connections. Raises what `read` does."""
-    files = WatchedFile(paths, read)
+class Tls:
+    """TLS whose files are looked at again for new connections. Whether clients show a certificate is settled at once."""
 
-    def current() -> grpc.ServerCertificateConfiguration:
-        # Not only where it changed: every port has to be told, and gRPC does not say which of them asks.
-        files.refresh()
-        return files.value
+    def __init__(self, paths: Sequence[Path], read: Callable[[], KeyMaterial], *, require_client: bool) -> None:
+        """Read the files. Raises what `read` does, a ZooError where they cannot be used."""
+        self._paths = paths
+        self._read = read
+        self._require_client = require_client
+        read().configuration()
 
-    return grpc.dynamic_ssl_server_credentials(files.value, current, require_client_authentication=require_client)
+    def grpc_credentials(self) -> grpc.ServerCredentials:
+        """Return credentials for ports of gRPC's library."""
+        files = WatchedFile(self._paths, lambda: self._read().configuration())
+
+        def current() -> grpc.ServerCertificateConfiguration:
+            # Not only where it changed: every port has to be told, and gRPC does not say which of them asks.
+            files.refresh()
+            return files.value
+
+        return grpc.dynamic_ssl_server_credentials(
+            files.value, current, require_client_authentication=self._require_client
+        )
+
+    def contexts(self, protocol: str = "h2") -> Callable[[], ssl.SSLContext]:
+        """Return what gives the context for every new connection of one port, which speaks a protocol of this ALPN name."""
+        files = WatchedFile(
+            self._paths, lambda: self._read().context(require_client=self._require_client, protocol=protocol)
+        )
+
+        def context() -> ssl.SSLContext:
+            """Return what is right now."""
+            files.refresh()
+            return files.value
+
+        return context
+
+
+class CurrentContext(ssl.SSLContext):
+    """A context for servers that take one: every new connection has another one's, as it is then."""
+
+    contexts: Callable[[], ssl.SSLContext]
+
+    @classmethod
+    def of(cls, contexts: Callable[[], ssl.SSLContext]) -> Self:
+        """Make one of what gives the context for every new connection."""
+        made = cls(ssl.PROTOCOL_TLS_SERVER)
+        made.contexts = contexts
+        return made
+
+    def wrap_bio(self, *args: Any, **kwargs: Any) -> ssl.SSLObject:
+        """See ssl.SSLContext; asyncio calls it for every connection."""
+        return self.contexts().wrap_bio(*args, **kwargs)
+
+
+def names_in(certificate: Mapping[str, Any]) -> Sequence[str]:
+    """Return the names in a client's certificate, as ssl.SSLObject.getpeercert has it: as gRPC's library takes them.
+
+    The subject alternative names where there are any, else the common name.
+    """
+    others = [value for _, value in certificate.get("subjectAltName", ())]
+    common = [value for part in certificate.get("subject", ()) for key, value in part if key == "commonName"]
+    return others or common
+
+
+@contextlib.contextmanager
+def _in_memory(pem: bytes) -> Iterator[str]:
+    """Give keys and certificates the path that OpenSSL asks for: a key belongs on no disk."""
+    with os.fdopen(os.memfd_create("certificate", os.MFD_CLOEXEC), "wb") as file:
+        file.write(pem)
+        file.flush()
+        yield f"/proc/self/fd/{file.fileno()}"

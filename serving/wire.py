@@ -29,6 +29,7 @@ HTTP_LIVE = "GET /v2/health/live"
 HTTP_READY = "GET /v2/health/ready"
 HTTP_LOAD = "POST /v2/repository/models/{model}/load"
 HTTP_UNLOAD = "POST /v2/repository/models/{model}/unload"
+HTTP_PREDICT = "POST /v1/models/{model}:predict"
 METRICS = "GET /metrics"
 
 CONTENT_KEY = "zoo-tensor-content"

@@ -22,7 +22,7 @@ from serving.http.body import (
     read_body,
     takes_gzip,
 )
-from serving.http.call import JSON, HttpCall
+from serving.http.call import IDENTITIES, JSON, HttpCall
 from serving.http.route import Route, find
 from serving.http.statuses import METHOD_NOT_ALLOWED, PAYLOAD_TOO_LARGE, HttpError, error_body, status_of
 from serving.offload import Offload
@@ -32,6 +32,7 @@ logger = logging.getLogger(__name__)
 
 Send = Callable[[Mapping[str, Any]], Awaitable[None]]
 
+_SENT_AT_ONCE = 1 << 18
 LINGER = 3.0  # seconds; a client that is still sending reads no answer before it is done
 _CORS = {
     "access-control-allow-origin": "*",
@@ -98,6 +99,7 @@ class Application:
             metadata=headers,
             parameters=parameters,  # a query means nothing, as in TensorFlow Serving
             peer=_peer(scope.get("client")),
+            identities=scope.get(IDENTITIES, ()),
             deadline=monotonic() + self._seconds if self._seconds is not None and route.is_timed else None,
         )
         return await _unless_gone(self._run(route, body, call), call, receive)
@@ -181,7 +183,10 @@ async def _send(response: _Response, more: Mapping[str, str], receive: Receive, 
             "headers": [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers.items()],
         }
     )
-    await send({"type": "http.response.body", "body": response.body, "more_body": unread})
+    last = max(0, len(response.body) - 1) // _SENT_AT_ONCE * _SENT_AT_ONCE
+    for at in range(0, last, _SENT_AT_ONCE):  # each waits until the client has taken most of those before
+        await send({"type": "http.response.body", "body": response.body[at : at + _SENT_AT_ONCE], "more_body": True})
+    await send({"type": "http.response.body", "body": response.body[last:], "more_body": unread})
     if unread:
         await _drop_the_rest(receive)
         await send({"type": "http.response.body", "body": b"", "more_body": False})

@@ -1,6 +1,5 @@
 """The composition root of everything HTTP: services and their interceptors become paths that are listened for."""
 
-import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -19,11 +18,10 @@ from serving.metrics import CallMetrics, LoadMetrics
 from serving.offload import Offload
 from serving.predictor import Predictor
 from serving.recorder import Recorder
+from serving.tls import Tls
 from serving.transports.transport import Unary, UnaryHandler
 from serving.wire import CLASSIFY, GET_MODEL_METADATA, GET_MODEL_STATUS, INFERENCE_SERVICE, REGRESS
 from serving.workers.peers import Peers
-
-logger = logging.getLogger(__name__)
 
 ANY_PORT = -1
 
@@ -47,15 +45,14 @@ class Parts:
 
 def assemble(config: ServerConfig, parts: Parts, interceptors: Sequence[Interceptor]) -> HttpTransport:
     """Return what answers over HTTP, the same interceptors around every method as around those of gRPC."""
-    if config.credentials is not None:
-        logger.warning(
-            "HTTP on port %d is plain text, though gRPC has TLS: let a proxy with TLS listen", config.rest_api_port
-        )
     routes = [_intercepted(route, interceptors) for route in _routes(config, parts)]
     seconds = config.rest_api_timeout_in_ms / 1000
     application = Application(routes, parts.offload, seconds=seconds or None, cors=config.rest_api_enable_cors_support)
     port = 0 if config.rest_api_port == ANY_PORT else config.rest_api_port
-    return HttpTransport(application, host=config.host, port=port, reuse_port=parts.peers is not None)
+    contexts = config.credentials.contexts("http/1.1") if isinstance(config.credentials, Tls) else None
+    return HttpTransport(
+        application, host=config.host, port=port, contexts=contexts, reuse_port=parts.peers is not None
+    )
 
 
 def _routes(config: ServerConfig, parts: Parts) -> Sequence[Route]:

@@ -8,6 +8,8 @@ from time import monotonic
 from serving.call_record import CallRecord
 
 JSON = "application/json"
+IDENTITIES = "identities"
+"""Where an ASGI scope has the names in the client's certificate."""
 
 _DIGITS = re.compile("[0-9]{1,19}")  # not `isdigit`, which takes superscripts too
 

@@ -5,13 +5,16 @@ fills the memory.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator, MutableMapping
+from collections.abc import Awaitable, Callable, Iterator, MutableMapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 from uvicorn.config import Config
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
+
+from serving.http.call import IDENTITIES
+from serving.tls import names_in
 
 HEAD_SECONDS = 10.0
 MAX_HEAD_BYTES = 1 << 16
@@ -54,6 +57,11 @@ class Connection(HttpToolsProtocol):
         self._forget_head()
         super().connection_lost(exc)
 
+    @property
+    def identities(self) -> Sequence[str]:
+        """The names in the client's certificate, where TLS verified one."""
+        return names_in(self.transport.get_extra_info("peercert") or {})
+
     @contextmanager
     def answering(self) -> Iterator[None]:
         """Have the deadline rest: the head of a request has come, and the block answers it."""
@@ -90,6 +98,6 @@ def heads_in_time(application: Application) -> Application:
             return
         connection: Connection = scope["state"][_STATE_KEY]
         with connection.answering():
-            await application(scope, receive, send)
+            await application({**scope, IDENTITIES: connection.identities}, receive, send)
 
     return answer

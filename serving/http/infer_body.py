@@ -3,7 +3,7 @@
 Source: docs/protocol of triton-inference-server/server, extension_binary_data.md; KServe's inference_rest.md.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,7 +13,7 @@ from serving.codec import STRING, CodecError
 from serving.http.call import whole_number
 from serving.http.json_tensors import JsonSource, JsonTensor
 from serving.http.json_text import parse_object, show, type_name, write
-from serving.http.json_values import to_values
+from serving.http.json_values import texts
 from serving.protos import inference_pb2 as pb
 from serving.services.inference.tensors import WIRE, InferSource, to_raw
 from serving.signature import input_field
@@ -71,19 +71,20 @@ def read_request(body: bytes, length: str, request: pb.ModelInferRequest, *, max
 def write_response(message: bytes, wanted: Wanted, *, max_bytes: int) -> tuple[bytes, int | None]:
     """Return a body for an answer, and how long its JSON is where binary tensors follow it. Raises StatusError."""
     response = pb.ModelInferResponse.FromString(message)
-    outputs, binary = [], []
+    parts: list[bytes] = []
+    binary: list[bytes] = []
     for output, raw in zip(response.outputs, response.raw_output_contents, strict=True):
         found: dict[str, Any] = {"name": output.name, "datatype": output.datatype, "shape": list(output.shape)}
         if wanted.is_binary(output.name):
             found["parameters"] = {_SIZE: len(raw)}
             binary.append(raw)
-        else:
-            found["data"] = _values(output, raw, max_bytes)
-        outputs.append(found)
+        parts.append((b", " if parts else b"") + write(found))
+        if not wanted.is_binary(output.name):
+            parts += (parts.pop()[:-1], b', "data": ', *_values(output, raw, max_bytes), b"}")
     document: dict[str, Any] = {"model_name": response.model_name, "model_version": response.model_version}
     if response.id:
         document["id"] = response.id
-    text = write({**document, "outputs": outputs})
+    text = b"".join((write(document)[:-1], b', "outputs": [', *parts, b"]}"))
     return (text, None) if not binary else (b"".join((text, *binary)), len(text))
 
 
@@ -141,14 +142,14 @@ def _raw(data: Any, message: pb.ModelInferRequest.InferInputTensor) -> bytes:
     return to_raw(array)
 
 
-def _values(output: pb.ModelInferResponse.InferOutputTensor, raw: bytes, max_bytes: int) -> list[Any]:
-    """Return raw contents as the flat list that JSON has for them."""
+def _values(output: pb.ModelInferResponse.InferOutputTensor, raw: bytes, max_bytes: int) -> Iterator[bytes]:
+    """Yield the JSON of raw contents, which is a flat list."""
     stand_in = pb.ModelInferRequest.InferInputTensor(name=output.name, datatype=output.datatype, shape=output.shape)
     array = InferSource("", stand_in, raw).read(max(max_bytes, len(raw) * 64)).reshape(-1)
     if WIRE[output.datatype].dtype == STRING:
-        return [_as_text(output.name, item) for item in array.tolist()]
-    values: list[Any] = to_values(output.name, np.asarray(array))
-    return values
+        array = np.array([_as_text(output.name, item) for item in array.tolist()], dtype=object)
+    # What is named for bytes holds text by now.
+    return texts("", np.asarray(array))
 
 
 def _as_text(name: str, item: bytes) -> str:

@@ -11,7 +11,7 @@ from google.protobuf.json_format import MessageToDict
 from google.protobuf.message import Message
 
 from serving.http.call import HttpCall
-from serving.http.infer_body import LENGTH_HEADER, read_request, write_response
+from serving.http.infer_body import LENGTH_HEADER, Wanted, read_request, write_response
 from serving.http.json_text import parse_object, show, write
 from serving.offload import Offload
 from serving.protos import inference_pb2 as pb
@@ -19,6 +19,7 @@ from serving.status import Code, StatusError, invalid
 from serving.transports.transport import UnaryHandler
 
 _BINARY = "application/octet-stream"
+_MOST_PARAMETERS = 100
 _TEXTS = {"name", "version", "string_value", "default_model_filename"}
 
 
@@ -89,11 +90,14 @@ class InferenceApi:
         name, version = _model(call)
         request = pb.ModelInferRequest(model_name=name, model_version=version)
         length = call.header(LENGTH_HEADER)
+
+        def read() -> tuple[bytes, Wanted]:
+            wanted = read_request(body, length, request, max_bytes=self._max_bytes)
+            return request.SerializeToString(), wanted
+
         with call.record.timed("decode"):
-            wanted = await self._offload.run(
-                len(body), lambda: read_request(body, length, request, max_bytes=self._max_bytes)
-            )
-        message = await self._ask("ModelInfer", request, call)
+            question, wanted = await self._offload.run(len(body), read)
+        message = await self._methods["ModelInfer"](question, call)
         with call.record.timed("encode"):
             answer, json_bytes = await self._offload.run(
                 len(message), lambda: write_response(message, wanted, max_bytes=self._max_bytes)
@@ -105,7 +109,7 @@ class InferenceApi:
 
     async def index(self, body: bytes, call: HttpCall) -> bytes:
         """List the models and their versions. Raises StatusError."""
-        document = parse_object(body, max_bytes=self._max_bytes) if body.strip() else {}
+        document = await self._document(body)
         ready = document.get("ready", False)
         if not isinstance(ready, bool):
             raise invalid(f"'ready' must be true or false, got {show(ready)}", field="ready")
@@ -117,7 +121,10 @@ class InferenceApi:
         """Load a model, or what of it has changed; answers once it is ready. Raises StatusError."""
         _refuse_web_pages(call)
         request = pb.RepositoryModelLoadRequest(model_name=call.parameters["model"])
-        for name, value in self._parameters(body).items():
+        parameters = await self._parameters(body)
+        if len(parameters) > _MOST_PARAMETERS:
+            raise invalid(f"{len(parameters)} parameters: a load has {_MOST_PARAMETERS} at most", field="parameters")
+        for name, value in parameters.items():
             request.parameters[name].string_param = value if isinstance(value, str) else show(value)
         await self._ask("RepositoryModelLoad", request, call)
         return b"{}"
@@ -125,14 +132,20 @@ class InferenceApi:
     async def unload(self, body: bytes, call: HttpCall) -> bytes:
         """Unload a model. Raises StatusError."""
         _refuse_web_pages(call)
-        self._parameters(body)
+        await self._parameters(body)
         await self._ask(
             "RepositoryModelUnload", pb.RepositoryModelUnloadRequest(model_name=call.parameters["model"]), call
         )
         return b"{}"
 
-    def _parameters(self, body: bytes) -> dict[str, Any]:
-        document = parse_object(body, max_bytes=self._max_bytes) if body.strip() else {}
+    async def _document(self, body: bytes) -> dict[str, Any]:
+        """Return what a body says, which may be nothing."""
+        if not body.strip():
+            return {}
+        return await self._offload.run(len(body), lambda: parse_object(body, max_bytes=self._max_bytes))
+
+    async def _parameters(self, body: bytes) -> dict[str, Any]:
+        document = await self._document(body)
         parameters = document.get("parameters", {})
         if not isinstance(parameters, dict):
             raise invalid(f"'parameters' must be an object, got {show(parameters)}", field="parameters")

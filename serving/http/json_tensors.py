@@ -5,7 +5,7 @@ Source of the rules and of the words that clients look for: TensorFlow Serving, 
 
 import base64
 import binascii
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from typing import Any
@@ -18,6 +18,7 @@ from serving.http.json_text import show, type_name
 from serving.signature import TensorSpec
 
 _B64 = "b64"
+_AT_ONCE = 1 << 14  # values that are looked at in one go, during which no other thread runs
 _MAX_RANK = 32  # what every NumPy takes
 _STRING_OVERHEAD = 32  # what TensorFlow spends on a string beside its bytes
 _TENSORFLOW_NAMES = {"float32": "float", "float64": "double", "float16": "half"}
@@ -39,8 +40,8 @@ class JsonTensor:
             if len(shape) == _MAX_RANK:
                 raise CodecError(f"lists are nested more than {_MAX_RANK} deep")
             shape.append(_common_length(level, len(shape)))
-            level = list(chain.from_iterable(level))
-        if list in set(map(type, level)):
+            level = _joined(level)
+        if list in _types(level):
             raise CodecError(
                 f"Encountered list at unexpected level: {len(shape)} expected < {len(shape)}: "
                 "a list stands beside a value; all rows must have the same shape"
@@ -102,13 +103,13 @@ def tensorflow_name(dtype: str) -> str:
 
 
 def _common_length(level: list[Any], depth: int) -> int:
-    if set(map(type, level)) != {list}:
+    if _types(level) != {list}:
         other = next(item for item in level if not isinstance(item, list))
         raise CodecError(
             f"JSON Value: {show(other)} found at incorrect level: {depth + 1} in the JSON DOM: "
             "a value stands beside a list; all rows must have the same shape"
         )
-    lengths = set(map(len, level))
+    lengths = {length for part in _parts(level) for length in set(map(len, part))}
     expected = len(level[0])
     if len(lengths) > 1:
         wrong = next(len(item) for item in level if len(item) != expected)
@@ -117,6 +118,21 @@ def _common_length(level: list[Any], depth: int) -> int:
             "all rows must have the same shape, pad the shorter ones"
         )
     return expected
+
+
+def _parts(values: Sequence[Any]) -> Iterator[Sequence[Any]]:
+    return (values[at : at + _AT_ONCE] for at in range(0, len(values), _AT_ONCE))
+
+
+def _types(values: Sequence[Any]) -> set[type]:
+    return {found for part in _parts(values) for found in set(map(type, part))}
+
+
+def _joined(lists: list[list[Any]]) -> list[Any]:
+    joined: list[Any] = []
+    for part in _parts(lists):
+        joined += chain.from_iterable(part)
+    return joined
 
 
 def _text_size(leaf: Any) -> int:
@@ -141,15 +157,22 @@ def _convert(leaves: Sequence[Any], dtype: str) -> np.ndarray:
         array[:] = [_to_bytes(leaf) for leaf in leaves]
         return array
     wanted = _numpy_dtype(dtype, leaves)
+    array = np.empty(len(leaves), dtype=wanted)
+    for at, part in zip(range(0, len(leaves), _AT_ONCE), _parts(leaves), strict=True):
+        array[at : at + len(part)] = _numbers(part, wanted)
+    return array
+
+
+def _numbers(leaves: Sequence[Any], dtype: np.dtype) -> np.ndarray:
     kinds = set(map(type, leaves))
-    if wanted.kind == "b":
-        _refuse_others(leaves, kinds, {bool}, dtype)
-        return np.array(leaves, dtype=wanted)
-    if wanted.kind in "iu":
-        _refuse_others(leaves, kinds, {int}, dtype)
-        return _to_integers(leaves, wanted)
-    _refuse_others(leaves, kinds, {int, float}, dtype)
-    return _to_floats(leaves, wanted, has_integers=int in kinds)
+    if dtype.kind == "b":
+        _refuse_others(leaves, kinds, {bool}, dtype.name)
+        return np.array(leaves, dtype=dtype)
+    if dtype.kind in "iu":
+        _refuse_others(leaves, kinds, {int}, dtype.name)
+        return _to_integers(leaves, dtype)
+    _refuse_others(leaves, kinds, {int, float}, dtype.name)
+    return _to_floats(leaves, dtype, has_integers=int in kinds)
 
 
 def _to_bytes(leaf: Any) -> bytes:

@@ -5,9 +5,12 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
+from serving.http.json_pieces import WINDOW, PieceReader
 from serving.status import Code, StatusError, invalid
 
 _BYTES_PER_VALUE = 8
+_BYTES_PER_LIST = 256
+_COUNTED_AT_ONCE = 1 << 20
 _SURROGATES = (rb"\ud", rb"\uD")
 
 
@@ -16,32 +19,25 @@ def parse_object(body: bytes, *, max_bytes: int) -> dict[str, Any]:
 
     Args:
         body: UTF-8, from anyone.
-        max_bytes: what the values may take as numbers of 8 bytes, each list and object counted as one: a list of empty
-            lists takes twenty times its text.
+        max_bytes: what the values may take as numbers of 8 bytes, each list and object counted as 256: a list of empty
+            lists takes twenty times its text, and its garbage has to be collected while everything else waits.
 
     Raises:
         StatusError: it is no JSON, no object, names something twice, is nested too deeply, or has texts that are none.
     """
     if not body:
         raise invalid("JSON Parse error: The document is empty")
-    values = sum(body.count(mark) for mark in (b"[", b"{", b","))
-    if values * _BYTES_PER_VALUE > max_bytes:
-        raise StatusError(
-            Code.RESOURCE_EXHAUSTED,
-            f"the request holds some {values} values, this server's limit is {max_bytes // _BYTES_PER_VALUE}: "
-            "send fewer rows, or start the server with a larger --max_message_bytes",
-        )
+    _check_counts(body, max_bytes)
     try:
-        document = _DECODER.decode(body.decode("utf-8-sig"))
+        document = PieceReader(body, _DECODER).document() if len(body) > WINDOW else _DECODER.decode(_text(body))
         if any(mark in body for mark in _SURROGATES):
-            write(document)
+            for text in _ENCODER.iterencode(document):  # in pieces, as it was read
+                text.encode()
     except UnicodeDecodeError as error:
         raise invalid(f"JSON Parse error: the body is not UTF-8, at offset: {error.start}") from None
     except json.JSONDecodeError as error:
         raise invalid(f"JSON Parse error: {error.msg} at offset: {error.pos}") from None
-    except (
-        UnicodeEncodeError
-    ):  # from writing it: JSON can spell what is in no UTF-8, and so in no answer and no message
+    except UnicodeEncodeError:  # JSON can spell what is in no UTF-8, and so in no answer and no message
         raise invalid("JSON Parse error: a string holds half of a surrogate pair, which is no text") from None
     except RecursionError:
         raise invalid("JSON Parse error: lists or objects are nested too deeply") from None
@@ -50,6 +46,26 @@ def parse_object(body: bytes, *, max_bytes: int) -> dict[str, Any]:
     if not isinstance(document, dict):
         raise invalid(f"JSON Value: {show(document)} Is not object: expected {{...}}")
     return document
+
+
+def _check_counts(body: bytes, max_bytes: int) -> None:
+    lists = _count(body, b"[") + _count(body, b"{")
+    values = lists + _count(body, b",")
+    for count, what, each in ((values, "values", _BYTES_PER_VALUE), (lists, "lists and objects", _BYTES_PER_LIST)):
+        if count * each > max_bytes:
+            raise StatusError(
+                Code.RESOURCE_EXHAUSTED,
+                f"the request holds some {count} {what}, this server's limit is {max_bytes // each}: send fewer rows, send "
+                "them over gRPC or in binary, or start the server with a larger --max_message_bytes",
+            )
+
+
+def _count(body: bytes, mark: bytes) -> int:
+    return sum(body.count(mark, at, at + _COUNTED_AT_ONCE) for at in range(0, len(body), _COUNTED_AT_ONCE))
+
+
+def _text(body: bytes) -> str:
+    return body.decode("utf-8-sig")
 
 
 def write(document: Any) -> bytes:
@@ -92,4 +108,5 @@ def _unique(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
     return found
 
 
+_ENCODER = json.JSONEncoder(ensure_ascii=False)
 _DECODER = json.JSONDecoder(object_pairs_hook=_unique)

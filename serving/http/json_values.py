@@ -1,5 +1,6 @@
 """Arrays -> nested lists of a JSON document, exact: whoever reads a number back into the array's dtype has its very bits."""
 
+from collections.abc import Iterator
 from typing import Any
 
 import ml_dtypes
@@ -7,8 +8,11 @@ import numpy as np
 
 from serving.codec import STRING, array_dtype_name
 from serving.http.json_tensors import encode_bytes, tensorflow_name
+from serving.http.json_text import write
 from serving.status import Code, StatusError
 
+AT_ONCE = 1 << 14
+"""Values that are written in one go, during which no other thread runs."""
 _BYTES_SUFFIX = "_bytes"
 _DIGITS = {
     np.dtype("float32"): (6, 9),
@@ -38,6 +42,23 @@ def to_values(name: str, array: np.ndarray) -> Any:
             f"output {name!r} can be had over gRPC",
         )
     return array.tolist()
+
+
+def texts(name: str, array: np.ndarray) -> Iterator[bytes]:
+    """Yield the JSON of an array in pieces, none of which takes long to write. Raises as `to_values`."""
+    if array.size <= AT_ONCE or not array.ndim:
+        yield write(to_values(name, array))
+        return
+    each = array.size // len(array)
+    yield b"["
+    for at in range(0, len(array), max(1, AT_ONCE // each)):
+        if at:
+            yield b", "
+        if each > AT_ONCE:
+            yield from texts(name, array[at])
+        else:
+            yield write(to_values(name, array[at : at + AT_ONCE // each]))[1:-1]
+    yield b"]"
 
 
 def shortest(array: np.ndarray) -> np.ndarray:

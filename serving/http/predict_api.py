@@ -3,7 +3,7 @@
 Source: tensorflow_serving/g3doc/api_rest.md and util/json_tensor.cc.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,15 +13,18 @@ from serving.codec import CodecError
 from serving.http.call import HttpCall
 from serving.http.json_tensors import JsonSource, JsonTensor, is_bytes
 from serving.http.json_text import parse_object, show, write
-from serving.http.json_values import to_values
+from serving.http.json_values import AT_ONCE, texts, to_values
 from serving.http.model_names import model_in_path, signature_in
 from serving.offload import Offload
 from serving.predictor import Answer, Predictor, Query, Source
+from serving.services.message_counts import MOST
 from serving.signature import Signature, TensorSpec, input_field
 from serving.status import StatusError, invalid
 from zoo.errors import did_you_mean
 
 _ROWS, _COLUMNS = "instances", "inputs"
+_LISTED = 100
+"""Names of a request that an error tells."""
 
 
 @dataclass(frozen=True)
@@ -105,11 +108,13 @@ def _rows(signature: str, instances: Any) -> _Request:
         expected, got = ("object", "list") if is_named[0] else ("value/list", "object")
         raise invalid(f"Expecting {expected} but got {got} at item {at} of input list", field=_ROWS)
     names = instances[0].keys()
+    _check_count(names)
     for at, item in enumerate(instances):
         if item.keys() != names:
+            got = ",".join(sorted(item)[:_LISTED]) or "none"
             raise invalid(
                 f"Failed to process element: {at} of '{_ROWS}' list. JSON object: "
-                f"keys must be equal to: {','.join(sorted(names))}; got {','.join(sorted(item)) or 'none'}",
+                f"keys must be equal to: {','.join(sorted(names)[:_LISTED])}; got {got}",
                 field=_ROWS,
             )
     columns = {name: [item[name] for item in instances] for name in names}
@@ -118,8 +123,14 @@ def _rows(signature: str, instances: Any) -> _Request:
 
 def _columns(signature: str, inputs: Any) -> _Request:
     if isinstance(inputs, dict) and not is_bytes(inputs):
+        _check_count(inputs)
         return _Request(signature, _COLUMNS, {name: _lay_out(name, value) for name, value in inputs.items()})
     return _Request(signature, _COLUMNS, None, _lay_out(_COLUMNS, inputs))
+
+
+def _check_count(names: Collection[str]) -> None:
+    if len(names) > MOST:
+        raise invalid(f"the request has {len(names)} inputs, this server takes {MOST} at most", field=_COLUMNS)
 
 
 def _lay_out(name: str, value: Any) -> JsonTensor:
@@ -145,7 +156,7 @@ def _only(signature: Signature, key: str) -> str:
 def _missing(name: str, spec: TensorSpec, request: _Request) -> StatusError:
     return invalid(
         f"Missing named input: {name} in '{request.key}' object: the model takes {spec}; "
-        f"got {', '.join(request.named or ()) or 'none'}",
+        f"got {', '.join(list(request.named or ())[:_LISTED]) or 'none'}",
         field=input_field(name),
     )
 
@@ -154,12 +165,13 @@ def _answer(answer: Answer, key: str) -> bytes:
     if not answer.outputs:
         raise invalid("Cannot convert empty tensor map to JSON: the signature has no outputs")
     if key == _ROWS:
-        return write({"predictions": _by_row(answer.outputs)})
-    values = {name: to_values(name, array) for name, array in answer.outputs.items()}
-    return write({"outputs": values if len(values) > 1 else next(iter(values.values()))})
+        _check_rows(answer.outputs)
+        return b"".join((b'{"predictions": ', *_by_row(answer.outputs), b"}"))
+    parts = _object(answer.outputs) if len(answer.outputs) > 1 else texts(*next(iter(answer.outputs.items())))
+    return b"".join((b'{"outputs": ', *parts, b"}"))
 
 
-def _by_row(outputs: Mapping[str, np.ndarray]) -> list[Any]:
+def _check_rows(outputs: Mapping[str, np.ndarray]) -> None:
     rows = None
     for name, array in outputs.items():
         if array.ndim == 0:
@@ -170,7 +182,30 @@ def _by_row(outputs: Mapping[str, np.ndarray]) -> list[Any]:
                 f"ask in columns, with '{_COLUMNS}'"
             )
         rows = len(array)
-    columns = {name: to_values(name, array) for name, array in outputs.items()}
-    if len(columns) == 1:
-        return list(next(iter(columns.values())))
-    return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
+
+
+def _by_row(outputs: Mapping[str, np.ndarray]) -> Iterator[bytes]:
+    """Yield the JSON of a list with an object for each row; of one output, with its values."""
+    if len(outputs) == 1:
+        yield from texts(*next(iter(outputs.items())))
+        return
+    rows = len(next(iter(outputs.values())))
+    step = max(1, AT_ONCE * rows // max(1, sum(array.size for array in outputs.values())))
+    yield b"["
+    for at in range(0, rows, step):
+        if at:
+            yield b", "
+        part = {name: array[at : at + step] for name, array in outputs.items()}
+        if step == 1:
+            yield from _object({name: np.asarray(array).reshape(array.shape[1:]) for name, array in part.items()})
+        else:
+            columns = [to_values(name, array) for name, array in part.items()]
+            yield write([dict(zip(outputs, row, strict=True)) for row in zip(*columns, strict=True)])[1:-1]
+    yield b"]"
+
+
+def _object(outputs: Mapping[str, np.ndarray]) -> Iterator[bytes]:
+    for at, (name, array) in enumerate(outputs.items()):
+        yield (b", " if at else b"{") + write(name) + b": "
+        yield from texts(name, array)
+    yield b"}"

@@ -12,7 +12,7 @@ from serving.http.model_api import ModelApi
 from serving.http.predict_api import PredictApi
 from serving.http.route import Route
 from serving.http.task_api import TaskApi
-from serving.wire import HTTP_LIVE, HTTP_LOAD, HTTP_READY, HTTP_UNLOAD, METRICS
+from serving.wire import HTTP_LIVE, HTTP_LOAD, HTTP_PREDICT, HTTP_READY, HTTP_UNLOAD, METRICS
 
 METRICS_PATHS = ("/metrics", "/monitoring/prometheus/metrics")
 """Prometheus' own default, and that of TensorFlow Serving."""
@@ -26,7 +26,7 @@ _V2_REPOSITORY = r"/v2/repository/models/(?P<model>[^/]+)"
 def tensorflow_serving_routes(predict: PredictApi, models: ModelApi, *, max_bytes: int) -> Sequence[Route]:
     """Return the paths of TensorFlow Serving's REST API."""
     return [
-        Route.of("POST /v1/models/{model}:predict", rf"{_MODEL}:predict", predict.predict, max_bytes),
+        Route.of(HTTP_PREDICT, rf"{_MODEL}:predict", predict.predict, max_bytes),
         Route.of("GET /v1/models", r"/v1/models/?", models.nameless),
         Route.of("GET /v1/models/{model}", _MODEL, models.status),
         Route.of("GET /v1/models/{model}/metadata", rf"{_MODEL}/metadata", models.metadata),

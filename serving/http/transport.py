@@ -3,12 +3,15 @@
 import asyncio
 import contextlib
 import socket
+import ssl
+from collections.abc import Callable
 
 import uvicorn
 
 from serving.http.application import Application
 from serving.http.connection import Connection, heads_in_time
 from serving.status import ServerError
+from serving.tls import CurrentContext
 
 _KEEP_ALIVE = 60  # seconds that a connection may be idle between two requests
 _BACKLOG = 2048
@@ -17,10 +20,27 @@ _BACKLOG = 2048
 class HttpTransport:
     """An HTTP server; see `serving.transports.transport.Transport`. Lives in the event loop that `start` is awaited in."""
 
-    def __init__(self, application: Application, *, host: str, port: int, reuse_port: bool = False) -> None:
-        """Prepare; with `reuse_port`, other processes of this user may listen on the port too."""
+    def __init__(
+        self,
+        application: Application,
+        *,
+        host: str,
+        port: int,
+        contexts: Callable[[], ssl.SSLContext] | None = None,
+        reuse_port: bool = False,
+    ) -> None:
+        """Prepare; nothing happens before `start`.
+
+        Args:
+            application: what answers.
+            host: the address.
+            port: 0 for any free one.
+            contexts: TLS, asked for every connection, so that certificates can change; None for plain text.
+            reuse_port: whether other processes of this user may listen on the port too.
+        """
         self._address = (host, port)
         self._reuse_port = reuse_port
+        self._contexts = contexts
         self._server = uvicorn.Server(
             uvicorn.Config(
                 heads_in_time(application),
@@ -41,6 +61,9 @@ class HttpTransport:
     async def start(self) -> int:
         """See Transport."""
         listener = _listen(*self._address, reuse_port=self._reuse_port)
+        if self._contexts is not None:
+            self._server.config.load()
+            self._server.config.ssl = CurrentContext.of(self._contexts)
         self._serving = asyncio.create_task(self._server.serve(sockets=[listener]))
         while not self._server.started and not self._serving.done():
             await asyncio.sleep(0)

@@ -1,8 +1,8 @@
 """Samples of what was asked and answered, in the files that TensorFlow Serving's request logger writes.
 
 They are TFRecord files of `tensorflow.serving.PredictionLog`: `zoo replay` asks a server the same again, and a model may
-have one as its warm-up file. Predict, Classify, Regress and MultiInference over gRPC are recorded, not what comes by other
-ways.
+have one as its warm-up file. Requests of TensorFlow Serving's services are recorded as they came, also where HTTP was
+translated into them; others, of the Open Inference Protocol and of JSON, as the Predict that they amount to.
 """
 
 import contextlib
@@ -17,15 +17,18 @@ from pathlib import Path
 
 from google.protobuf.message import DecodeError
 
+from serving.exchange import Exchange
 from serving.interceptors import Interceptor
 from serving.protos import prediction_log_pb2 as log_pb
 from serving.protos import prediction_pb2 as pb
 from serving.protos.example_pb2 import Example
 from serving.protos.tensor_pb2 import TensorProto
+from serving.services.messages import fill_spec
 from serving.status import ServerError
+from serving.tensor_map import write_tensors
 from serving.tf_records import RecordWriter
 from serving.transports.transport import Call, UnaryHandler
-from serving.wire import CLASSIFY, MULTI_INFERENCE, PREDICT, REGRESS
+from serving.wire import CLASSIFY, HTTP_PREDICT, MODEL_INFER, MODEL_STREAM_INFER, MULTI_INFERENCE, PREDICT, REGRESS
 
 logger = logging.getLogger(__name__)
 
@@ -37,6 +40,8 @@ FIELDS = {
     PREDICT: "predict_log",
 }
 """Of PredictionLog, by method."""
+EXCHANGED = frozenset({MODEL_INFER, MODEL_STREAM_INFER, HTTP_PREDICT})
+"""Methods whose messages are others."""
 _MOST_WAITING = 64 << 20
 """Bytes that may wait to be written; what comes then is left out."""
 
@@ -69,6 +74,8 @@ class RequestLogConfig:
 class RequestLog(Interceptor):
     """Stands around calls, and writes samples of those that went well. The writing is done in a thread of its own.
 
+    It belongs around handlers themselves, not around what only translates for them: each inference is kept once.
+
     State: the files, which only that thread touches, and a queue to it.
     """
 
@@ -87,7 +94,7 @@ class RequestLog(Interceptor):
         self._waiting = 0
         self._lost = 0
         self._lock = threading.Lock()
-        self._queue: queue.SimpleQueue[tuple[bytes, int] | None] = queue.SimpleQueue()
+        self._queue: queue.SimpleQueue[tuple[Callable[[], bytes], int] | None] = queue.SimpleQueue()
         try:
             config.folder.mkdir(parents=True, exist_ok=True)
             self._files = _Files(config)
@@ -98,36 +105,54 @@ class RequestLog(Interceptor):
 
     def unary(self, path: str, handler: UnaryHandler) -> UnaryHandler:
         """See Interceptor."""
+        if path in EXCHANGED:
+            return self._exchanged(handler)
         field = FIELDS.get(path)
         if field is None or (self._config.redacted and path != PREDICT):
             return handler
 
         async def answer(message: bytes, call: Call) -> bytes:
             response = await handler(message, call)
-            own = self._rate_of(call.record.model)
-            rate = self._config.rate if own is None else own
-            if rate and random.random() < rate:  # noqa: S311 - a sample, no secret
-                self._put(field, message, response, call, rate)
+            if rate := self._drawn(call):
+                self._put(field, lambda: (message, response), len(message) + len(response), call, rate)
             return response
 
         return answer
+
+    def _exchanged(self, handler: UnaryHandler) -> UnaryHandler:
+        """Return what keeps a call as the Predict that it amounts to."""
+
+        async def answer(message: bytes, call: Call) -> bytes:
+            call.record.wants_exchange = True
+            response = await handler(message, call)
+            exchange = call.record.exchange
+            call.record.exchange = None
+            if exchange is not None and (rate := self._drawn(call)):
+                size = len(message) + len(response) + exchange.nbytes
+                self._put(FIELDS[PREDICT], lambda: _as_predict(exchange), size, call, rate)
+            return response
+
+        return answer
+
+    def _drawn(self, call: Call) -> float:
+        """Return the share of calls that is kept where this one is of it, else 0."""
+        own = self._rate_of(call.record.model)
+        rate = self._config.rate if own is None else own
+        return rate if random.random() < rate else 0.0  # noqa: S311 - a sample, no secret
 
     def close(self) -> None:
         """Write what waits, and end."""
         self._queue.put(None)
         self._thread.join()
 
-    def _put(self, field: str, message: bytes, response: bytes, call: Call, rate: float) -> None:
-        size = len(message) + len(response)
+    def _put(self, field: str, messages: Callable[[], tuple[bytes, bytes]], size: int, call: Call, rate: float) -> None:
+        """Have a call written: the messages of request and response are asked for in the thread that does so."""
         with self._lock:
             if self._waiting + size > _MOST_WAITING:
                 self._lost += 1
                 return
             self._waiting += size
-        if self._config.redacted:
-            message, response = _redacted(message, response, self._config.redacted)
         log = log_pb.PredictionLog()
-        getattr(log, field).MergeFrom(log_pb.RecordedCall(request=message, response=response))
         metadata = log.log_metadata
         metadata.timestamp_secs = int(time.time())
         metadata.model_spec.name = call.record.model
@@ -135,13 +160,21 @@ class RequestLog(Interceptor):
         if call.record.version is not None:
             metadata.model_spec.version.value = call.record.version
         metadata.sampling_config.sampling_rate = rate
-        self._queue.put((log.SerializeToString(), size))
+
+        def record() -> bytes:
+            message, response = messages()
+            if self._config.redacted:
+                message, response = _redacted(message, response, self._config.redacted)
+            getattr(log, field).MergeFrom(log_pb.RecordedCall(request=message, response=response))
+            return log.SerializeToString()
+
+        self._queue.put((record, size))
 
     def _write(self) -> None:
         unwritten = 0
         while (item := self._queue.get()) is not None:
-            content, size = item
-            unwritten = self._try_to_write(content, unwritten)
+            record, size = item
+            unwritten = self._try_to_write(record(), unwritten)
             with self._lock:
                 self._waiting -= size
                 lost, self._lost = self._lost, 0
@@ -200,6 +233,18 @@ class _Files:
         for old in files[: max(0, len(files) - self._config.keep + 1)]:
             old.unlink(missing_ok=True)
         return RecordWriter(self._config.folder / f"{prefix}{time.time_ns():020d}{SUFFIX}")
+
+
+def _as_predict(exchange: Exchange) -> tuple[bytes, bytes]:
+    """Return the PredictRequest that would have asked the same, and its response."""
+    request = pb.PredictRequest(output_filter=exchange.wanted)
+    request.model_spec.name, request.model_spec.signature_name = exchange.model, exchange.signature
+    response = pb.PredictResponse()
+    fill_spec(response.model_spec, exchange.model, exchange.version, exchange.signature)
+    return (
+        write_tensors(request.SerializeToString(), request.INPUTS_FIELD_NUMBER, exchange.inputs),
+        write_tensors(response.SerializeToString(), response.OUTPUTS_FIELD_NUMBER, exchange.outputs),
+    )
 
 
 def _redacted(message: bytes, response: bytes, names: Collection[str]) -> tuple[bytes, bytes]:

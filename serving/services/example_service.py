@@ -7,6 +7,7 @@ from serving.model_ref import ModelRef
 from serving.offload import Offload
 from serving.protos import prediction_pb2 as pb
 from serving.protos import serialized_pb2 as serialized
+from serving.services.message_counts import check_counts
 from serving.services.messages import fill_spec, model_of, parse, spec_of
 from serving.services.task_results import classification_result, encoded_size, field, regression_result
 from serving.status import Code, StatusError, invalid
@@ -46,7 +47,12 @@ class ExampleService:
 
     async def multi_inference(self, message: bytes, call: Call) -> bytes:
         """Tell what several signatures of one model say of the examples of a MultiInferenceRequest. Raises StatusError."""
-        request = await self._offload.run(len(message), lambda: parse(serialized.MultiInferenceRequest, message))
+
+        def read() -> serialized.MultiInferenceRequest:
+            check_counts(serialized.MultiInferenceRequest, message, ["tasks"])
+            return parse(serialized.MultiInferenceRequest, message)
+
+        request = await self._offload.run(len(message), read)
         model = _common_model(request)
         tasks = [(task.model_spec.signature_name, _task(task.method_name)) for task in request.tasks]
         try:

@@ -3,16 +3,19 @@
 import asyncio
 import logging
 
+from serving.gentle import short_turns
 from serving.model_server_config import to_model_table
 from serving.permitted_models import PermittedModels
 from serving.protos import prediction_pb2 as pb
-from serving.repository import ModelTable
 from serving.services.messages import model_of, parse, spec_of
 from serving.status import Code, StatusError
 from serving.transports.transport import Call
 from zoo.errors import did_you_mean
 
 logger = logging.getLogger(__name__)
+
+_LOGGED = 20
+"""Models of a config that the log names."""
 
 
 class ModelService:
@@ -53,12 +56,13 @@ class ModelService:
                 loaded, and the rest was.
         """
         self._manager.check_reload()  # before a folder is looked at: what is said of it would tell that it is there
-        table = to_model_table(parse(pb.ReloadConfigRequest, message).config)
-        names = ", ".join(entry.name for entry in table.entries) or "no model"
-        logger.info("asked by %s to serve %s", call.peer, names)
-        await asyncio.to_thread(self._reload, table)
+        await asyncio.to_thread(self._reload, message, call.peer)
         return pb.ReloadConfigResponse(status=pb.StatusProto(error_code=Code.OK)).SerializeToString()
 
-    def _reload(self, table: ModelTable) -> None:
+    def _reload(self, message: bytes, peer: str) -> None:
+        with short_turns():
+            table = to_model_table(parse(pb.ReloadConfigRequest, message).config)
+        names = [entry.name for entry in table.entries[:_LOGGED]] + ["..."] * (len(table.entries) > _LOGGED)
+        logger.info("asked by %s to serve %s", peer, ", ".join(names) or "no model")
         table.check()
         self._manager.reload(table)

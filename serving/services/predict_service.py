@@ -19,6 +19,7 @@ from serving.permitted_models import PermittedModels
 from serving.predictor import Answer, Predictor, Query
 from serving.protos import prediction_pb2 as pb
 from serving.protos.tensor_pb2 import TensorProto
+from serving.services.message_counts import check_counts
 from serving.services.messages import fill_spec, model_of, parse, parse_tensors, spec_of
 from serving.signature import TensorSpec
 from serving.status import Code, StatusError, invalid
@@ -100,17 +101,7 @@ class PredictService:
 
     async def _answer(self, message: bytes, call: Call) -> Answer:
         """Answer a request that has to be read whole."""
-        request, payloads = await self._offload.run(
-            len(message), lambda: parse_tensors(pb.PredictRequest, message, "inputs")
-        )
-        spec = spec_of(request)
-        _check_distinct(request.output_filter)
-        query = Query(
-            model_of(spec),
-            {name: ProtoSource(name, proto, payloads.get(name)) for name, proto in request.inputs.items()},
-            spec.signature_name,
-            request.output_filter,
-        )
+        request, query = await self._offload.run(len(message), lambda: _read(message))
         try:
             answer = await self._predictor.answer(query, call)
         except UnknownSignatureError as error:
@@ -126,17 +117,27 @@ class PredictService:
         known = f"known: {', '.join(_METADATA)}"
         if not request.metadata_field:
             raise invalid(f"GetModelMetadataRequest must specify at least one metadata_field; {known}")
-        for field in request.metadata_field:
+        fields = dict.fromkeys(request.metadata_field)
+        for field in fields:
             if field not in _METADATA:
                 raise invalid(f"Metadata field {field!r} is not supported; {known}", field="metadata_field")
         response = pb.GetModelMetadataResponse()
         described = await asyncio.to_thread(self._manager.describe, model_of(model))
         fill_spec(response.model_spec, described.name, described.version, "")
-        for field in request.metadata_field:
+        for field in fields:
             metadata = response.metadata[field]
             metadata.type_url, content = _METADATA[field]
             metadata.value = content(described)
         return response.SerializeToString()
+
+
+def _read(message: bytes) -> tuple[pb.PredictRequest, Query]:
+    check_counts(pb.PredictRequest, message, ("inputs", "output_filter"))
+    request, payloads = parse_tensors(pb.PredictRequest, message, "inputs")
+    spec = spec_of(request)
+    _check_distinct(request.output_filter)
+    inputs = {name: ProtoSource(name, proto, payloads.get(name)) for name, proto in request.inputs.items()}
+    return request, Query(model_of(spec), inputs, spec.signature_name, request.output_filter)
 
 
 def _check_distinct(outputs: Sequence[str]) -> None:

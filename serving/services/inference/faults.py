@@ -4,7 +4,7 @@ Source: triton-inference-server/core, src/model_lifecycle.cc (GetModel) and src/
 """
 
 import contextlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from itertools import islice
 
 from serving.codec import CodecError
@@ -71,18 +71,16 @@ def _misfit(manager: PermittedModels, query: Query, max_rows: int) -> str:
         with manager.lease(query.model) as servable:
             signature = servable.signature(query.signature)
         inputs = query.inputs(signature) if callable(query.inputs) else query.inputs
+        name = query.model.name
+        if said := _wrong_names(signature, name, inputs, query.outputs):
+            return said
         arrived = {name: source.spec for name, source in inputs.items()}
     except (StatusError, CodecError):  # this server's own words will do
         return ""
-    name = query.model.name
-    return (
-        _wrong_names(signature, name, arrived, query.outputs)
-        or _wrong_rows(signature, name, arrived, max_rows)
-        or _wrong_tensors(signature, name, arrived)
-    )
+    return _wrong_rows(signature, name, arrived, max_rows) or _wrong_tensors(signature, name, arrived)
 
 
-def _wrong_names(signature: Signature, model: str, arrived: Mapping[str, TensorSpec], outputs: Sequence[str]) -> str:
+def _wrong_names(signature: Signature, model: str, arrived: Collection[str], outputs: Sequence[str]) -> str:
     for name in outputs:
         if name not in signature.outputs:
             return f"unexpected inference output '{name}' for model '{model}'"
@@ -126,6 +124,6 @@ def _dims(spec: TensorSpec) -> str:
     return "[" + ",".join("-1" if size is None else str(size) for size in spec.shape or ()) + "]"
 
 
-def _listed(names: Mapping[str, TensorSpec] | Sequence[str]) -> str:
+def _listed(names: Collection[str]) -> str:
     listed = [f"'{name}'" for name in islice(names, _LISTED)] + ["..."] * (len(names) > _LISTED)
     return f"[{','.join(listed)}]"

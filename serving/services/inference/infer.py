@@ -8,8 +8,9 @@ from serving.permitted_models import PermittedModels
 from serving.predictor import Answer, Limits, Predictor, Query
 from serving.protos import inference_pb2 as pb
 from serving.services.inference.faults import misfits_told, unknown_models_told
-from serving.services.inference.request import read_classes, read_query
+from serving.services.inference.request import REPEATED, read_classes, read_query
 from serving.services.inference.response import is_typed, write_response
+from serving.services.message_counts import check_counts
 from serving.services.messages import parse
 from serving.status import Code, StatusError
 from serving.transports.transport import Call
@@ -36,10 +37,14 @@ class InferService:
         return await self._infer(message, call, _streamed)
 
     async def _infer(self, message: bytes, call: Call, finish: Callable[[pb.ModelInferResponse], bytes]) -> bytes:
-        request = await self._offload.run(len(message), lambda: parse(pb.ModelInferRequest, message))
-        if _can_be_told(request.id):
-            call.record.request_id = request.id
-        query, classes = read_query(request), read_classes(request)
+        def read() -> tuple[pb.ModelInferRequest, Query, dict[str, int]]:
+            check_counts(pb.ModelInferRequest, message, REPEATED)
+            request = parse(pb.ModelInferRequest, message)
+            if _can_be_told(request.id):
+                call.record.request_id = request.id
+            return request, read_query(request), read_classes(request)
+
+        request, query, classes = await self._offload.run(len(message), read)
         with (
             unknown_models_told(self._manager, query.model),
             misfits_told(self._manager, query, self._limits.max_batch_rows),

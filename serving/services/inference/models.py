@@ -19,6 +19,7 @@ from serving.services.messages import parse
 from serving.signature import DEFAULT_SIGNATURE, Signature, TensorSpec
 from serving.status import Code, StatusError
 from serving.transports.transport import Call
+from serving.unknown_signature import UnknownSignatureError
 
 NAME = "keras-zoo"
 EXTENSIONS = (
@@ -30,6 +31,8 @@ EXTENSIONS = (
     "statistics",
 )
 """Those of Triton's (docs/protocol of triton-inference-server/server) that this server answers."""
+SIGNATURE_KEY = "zoo-signature"
+"""Metadata, or a header: the signature that a client wants to be told of."""
 _BACKENDS = {SAVED_MODEL_PLATFORM: ("tensorflow", "saved_model.pb"), "tflite": ("tflite", "model.tflite")}
 """By platform: what executes it, and the file that it is in."""
 
@@ -74,10 +77,10 @@ class ModelsService:
         found = bool(ready) if model.version is None else model.version in ready
         return pb.ModelReadyResponse(ready=found).SerializeToString()
 
-    async def model_metadata(self, message: bytes, call: Call) -> bytes:  # noqa: ARG002
+    async def model_metadata(self, message: bytes, call: Call) -> bytes:
         """Tell a model's ready versions, and what one takes and gives. Raises StatusError."""
         request = parse(pb.ModelMetadataRequest, message)
-        described, signature = await self._look_up(model_of(request.name, request.version))
+        described, signature = await self._look_up(model_of(request.name, request.version), call)
         response = pb.ModelMetadataResponse(
             name=described.name,
             versions=map(str, self._ready_versions(described.name)),
@@ -89,10 +92,10 @@ class ModelsService:
             response.outputs.add(name=name, datatype=datatype_of(spec.dtype), shape=_dims(spec))
         return response.SerializeToString()
 
-    async def model_config(self, message: bytes, call: Call) -> bytes:  # noqa: ARG002
+    async def model_config(self, message: bytes, call: Call) -> bytes:
         """Tell how a model is served. Raises StatusError."""
         request = parse(pb.ModelConfigRequest, message)
-        described, signature = await self._look_up(model_of(request.name, request.version))
+        described, signature = await self._look_up(model_of(request.name, request.version), call)
         batched = all(spec.is_batched for spec in (*signature.inputs.values(), *signature.outputs.values()))
         backend, file = _BACKENDS.get(described.platform, ("", ""))
         config = pb.ModelConfig(
@@ -110,17 +113,21 @@ class ModelsService:
             config.output.add(name=name, data_type=_data_type(spec), dims=_dims(spec)[batched:])
         return pb.ModelConfigResponse(config=config).SerializeToString()
 
-    async def _look_up(self, model: ModelRef) -> tuple[Description, Signature]:
+    async def _look_up(self, model: ModelRef, call: Call) -> tuple[Description, Signature]:
+        """Return a version, and its signature that the call is about: the messages have no field to name one in."""
+        wanted = str(call.metadata.get(SIGNATURE_KEY, ""))
         with unknown_models_told(self._manager, model):
             described = await asyncio.to_thread(self._manager.describe, model)
-        if DEFAULT_SIGNATURE not in described.signatures:
+        if wanted and wanted not in described.signatures:
+            raise UnknownSignatureError(wanted, described.signatures)
+        if not wanted and DEFAULT_SIGNATURE not in described.signatures:
             raise StatusError(
                 Code.FAILED_PRECONDITION,
                 f"model '{described.name}' has no signature {DEFAULT_SIGNATURE!r}, which is what this protocol tells of "
-                f"a model: choose one of {', '.join(sorted(described.signatures))} by the parameter {SIGNATURE!r} of "
-                "ModelInfer; GetModelMetadata of TensorFlow Serving's API tells what they take",
+                f"a model: choose one of {', '.join(sorted(described.signatures))} by the metadata or header "
+                f"{SIGNATURE_KEY!r}, and by the parameter {SIGNATURE!r} of ModelInfer",
             )
-        return described, described.signatures[DEFAULT_SIGNATURE]
+        return described, described.signatures[wanted or DEFAULT_SIGNATURE]
 
     def _ready_versions(self, name: str) -> list[int]:
         return sorted(s.version for s in self._manager.statuses(name) if s.answers)

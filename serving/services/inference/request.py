@@ -13,7 +13,8 @@ LABEL = "version_label"
 _SHARED_MEMORY = ("shared_memory_region", "shared_memory_byte_size", "shared_memory_offset")
 _RESERVED = "triton_"
 _EMPTY_FINAL = "triton_enable_empty_final_response"  # of decoupled models, which answer any number of times: none here
-_MOST = 4096  # inputs, outputs or parameters of a request: looking at each takes the event loop's time
+REPEATED = ("inputs", "outputs", "parameters", "raw_input_contents")
+"""Of what a request may have `message_counts.MOST` each."""
 _LARGEST_VERSION = (1 << 63) - 1
 
 Parameters = Mapping[str, pb.InferParameter]
@@ -35,13 +36,6 @@ def model_of(name: str, version: str) -> ModelRef:
 def read_query(request: pb.ModelInferRequest) -> Query:
     """Return what a request asks. Its tensors are not read yet. Raises StatusError."""
     parameters = request.parameters
-    for what, count in (
-        ("inputs", len(request.inputs)),
-        ("outputs", len(request.outputs)),
-        ("parameters", len(parameters)),
-    ):
-        if count > _MOST:
-            raise invalid(f"the request has {count} {what}, this server takes {_MOST} at most", field=what)
     for name in parameters:
         if name.startswith(_RESERVED) and name != _EMPTY_FINAL:
             raise invalid(

@@ -84,8 +84,10 @@ class InferSource:
         count = math.prod(max(axis, 1) for axis in self._shape)
         if self._wire.dtype != STRING:
             return count * np.dtype(self._wire.dtype).itemsize
-        texts = sum(map(len, self.tensor.contents.bytes_contents)) if self.raw is None else len(self.raw)
-        return count * STRING_OVERHEAD + texts
+        if self.raw is not None:
+            return count * STRING_OVERHEAD + len(self.raw)
+        self._check_strings(math.prod(self._shape))
+        return count * STRING_OVERHEAD + sum(map(len, self.tensor.contents.bytes_contents))
 
     def read(self, max_bytes: int) -> np.ndarray:
         """See Source."""
@@ -118,11 +120,12 @@ class InferSource:
 
     @property
     def _shape(self) -> tuple[int, ...]:
+        rank = len(self.tensor.shape)
+        if rank > _MAX_RANK:
+            raise CodecError(f"a tensor of {rank} dimensions is not supported, at most {_MAX_RANK} are")
         shape = tuple(self.tensor.shape)
         if any(size < 0 for size in shape):
-            raise CodecError(f"shape {list(shape)[:_MAX_RANK]} has a negative dimension")
-        if len(shape) > _MAX_RANK:
-            raise CodecError(f"a tensor of {len(shape)} dimensions is not supported, at most {_MAX_RANK} are")
+            raise CodecError(f"shape {list(shape)} has a negative dimension")
         return shape
 
     @property
@@ -160,12 +163,16 @@ class InferSource:
         return narrow
 
     def _read_strings(self, count: int) -> np.ndarray:
-        values = self._values(WIRE["BYTES"])
-        if len(values) != count:
-            raise CodecError(f"expected {count} string elements for inference input {self._of}, got {len(values)}")
+        values = self._check_strings(count)
         flat = np.empty(count, dtype=object)
         flat[:] = list(values)
         return flat
+
+    def _check_strings(self, count: int) -> Sequence[object]:
+        values = self._values(WIRE["BYTES"])
+        if len(values) != count:
+            raise CodecError(f"expected {count} string elements for inference input {self._of}, got {len(values)}")
+        return values
 
     def _split(self, raw: bytes, count: int) -> np.ndarray:
         """Return the strings that raw contents hold, each after its length."""

@@ -182,6 +182,8 @@ def test_what_the_server_and_its_models_are(client: triton.InferenceServerClient
         "inputs": [{"name": "x", "datatype": "FP32", "shape": [-1]}],
         "outputs": [{"name": "y", "datatype": "FP32", "shape": [-1]}],
     }  # fmt: skip
+    other = client.get_model_metadata("sum", headers={"zoo-signature": "length"})
+    assert other["inputs"] == [{"name": "text", "datatype": "BYTES", "shape": [-1]}]
     config = client.get_model_config("sum")
     assert [tensor["dims"] for tensor in config["input"]] in ([[3], [3]], [[-1, 3], [-1, 3]])
     assert {"name": "affine", "version": "2", "state": "READY"} in client.get_model_repository_index()

@@ -49,6 +49,16 @@ def test_model_metadata(triton: InferenceServerClient) -> None:
     assert list(triton.get_model_metadata("affine").versions) == ["1", "2"]
 
 
+def test_metadata_of_another_signature(triton: InferenceServerClient) -> None:
+    headers = {"zoo-signature": "length"}
+    metadata = triton.get_model_metadata("sum", headers=headers)
+    assert [(tensor.name, tensor.datatype) for tensor in metadata.inputs] == [("text", "BYTES")]
+    config = triton.get_model_config("sum", headers=headers).config
+    assert [(tensor.name, tensor.data_type) for tensor in config.input] == [("text", model_config_pb2.TYPE_STRING)]
+    with pytest.raises(InferenceServerException, match='"lenght" not found in signature def; did you mean'):
+        triton.get_model_metadata("sum", headers={"zoo-signature": "lenght"})
+
+
 def test_the_config_of_a_model_that_takes_batches(triton: InferenceServerClient) -> None:
     config = triton.get_model_config("affine").config
     assert (config.name, config.platform, config.backend) == ("affine", "tensorflow_savedmodel", "tensorflow")
