@@ -4,11 +4,11 @@ Source: tensorflow_serving/servables/tensorflow/session_bundle_config.proto and 
 """
 
 import itertools
-import os
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Self
 
+from serving.cores import available_cores
 from serving.protos import config_pb2 as pb
 from serving.status import StatusError, invalid
 from serving.text_proto import read_text_file
@@ -26,7 +26,7 @@ class BatchingParameters:
     """Rows of the largest request, and of the largest batch unless large requests are split."""
     batch_timeout_micros: int = 0
     """How long a request waits for others to fill its batch, once a thread is free."""
-    num_batch_threads: int = field(default_factory=lambda: os.cpu_count() or 1)
+    num_batch_threads: int = field(default_factory=available_cores)
     """How many batches are computed at once, of all models together."""
     max_enqueued_batches: int = 10
     """How many batches of one signature may wait; further requests are refused."""

@@ -43,18 +43,26 @@ def log_call(record: CallRecord) -> None:
     )  # fmt: skip
 
 
-def set_up_logging(level: str, *, as_json: bool) -> None:
-    """Have the process log to standard error, a line of text or of JSON for every record."""
+def set_up_logging(level: str, *, as_json: bool, worker: int | None = None) -> None:
+    """Have the process log to standard error, a line of text or of JSON for every record; of a worker with its number."""
+    speaker = "" if worker is None else f"worker {worker}: "
     logging.basicConfig(
-        level=level.upper(), format="%(asctime)s %(levelname)s %(message)s", datefmt="%Y-%m-%dT%H:%M:%S"
+        level=level.upper(), format=f"%(asctime)s %(levelname)s {speaker}%(message)s", datefmt="%Y-%m-%dT%H:%M:%S"
     )
     if as_json:
         for handler in logging.getLogger().handlers:
-            handler.setFormatter(JsonFormatter())
+            handler.setFormatter(JsonFormatter(worker))
 
 
 class JsonFormatter(logging.Formatter):
-    """Writes a line of JSON for every record: time (UTC), level, logger, message, request_id, and of calls their facts."""
+    """Writes a line of JSON for every record: time (UTC), level, logger, message, request_id, and of calls their facts.
+
+    With the number of a worker, that too.
+    """
+
+    def __init__(self, worker: int | None = None) -> None:
+        super().__init__()
+        self._worker = worker
 
     def format(self, record: logging.LogRecord) -> str:
         """See logging.Formatter."""
@@ -64,6 +72,8 @@ class JsonFormatter(logging.Formatter):
             "logger": record.name,
             "message": record.getMessage(),
         }
+        if self._worker is not None:
+            line["worker"] = self._worker
         if current := request_id.get():
             line["request_id"] = current
         line |= getattr(record, _FIELDS, {})

@@ -2,9 +2,6 @@
 
 import argparse
 import json
-import logging
-import os
-import signal
 from importlib.metadata import version as installed_version
 from pathlib import Path
 from queue import SimpleQueue
@@ -17,12 +14,13 @@ from serving.tensorflow_flags import Group
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from types import FrameType
 
     import numpy as np
 
     from serving.config import ServerConfig
     from serving.signature import Signature
+
+MOST_WORKERS = 256
 
 
 def serve_command(parser: argparse.ArgumentParser) -> None:
@@ -101,6 +99,12 @@ def serve_command(parser: argparse.ArgumentParser) -> None:
     models.add_argument(
         "--request_log_redact", metavar="NAMES", help="inputs and outputs never to write, separated by commas"
     )
+    computing.add_argument(
+        "--workers",
+        type=_workers,
+        metavar="N",
+        help="processes that serve on one port, each on its part of the cores; auto: one a core (docs/workers.md)",
+    )
     network.add_argument(
         "--opentelemetry", action="store_true", default=None, help="a span for every call: docs/serving.md"
     )
@@ -178,49 +182,69 @@ _OWN_FIELDS = (
     "adaptive_batching",
     "max_batch_rows",
     "max_message_bytes",
+    "workers",
     "nan_inputs",
     "allow_unknown_rank",
 )
 """Fields of ServerConfig that flags of this server's own set."""
 
 
+def _workers(text: str) -> int:
+    if text == "auto":
+        from serving.cores import affordable_cores
+
+        return affordable_cores()
+    if not text.isdecimal() or not 1 <= int(text) <= MOST_WORKERS:
+        raise argparse.ArgumentTypeError(f"expected auto, or a number from 1 to {MOST_WORKERS}, got {text!r}")
+    return int(text)
+
+
 def _serve(args: argparse.Namespace) -> int:
-    # Reentrant, unlike threading.Event: a signal that comes while the main thread enters `wait` would deadlock in `set`.
-    asked_to_stop: SimpleQueue[int] = SimpleQueue()
+    from serving.lifetime import drain, prepare_tensorflow, until_asked_to_stop
 
-    def stop(number: int, frame: "FrameType | None") -> None:  # noqa: ARG001 - the shape of a signal handler
-        signal.signal(signal.SIGTERM, signal.SIG_DFL)  # a second one does not wait
-        signal.signal(signal.SIGINT, signal.SIG_DFL)
-        asked_to_stop.put(number)
-
-    signal.signal(signal.SIGTERM, stop)
-    signal.signal(signal.SIGINT, stop)
+    asked_to_stop: SimpleQueue[Any] = SimpleQueue()
+    until_asked_to_stop(asked_to_stop)
     from serving.call_log import set_up_logging
-    from serving.server import Server
-    from zoo.tensorflow_noise import LEVEL
 
     set_up_logging(args.log_level, as_json=args.log_format == "json")
-    server = Server(config=_server_config(args))
-    os.environ.setdefault(LEVEL, "2")  # TensorFlow is imported when it is needed, if ever
+    config = server_config(args)
+    if config.workers is not None:
+        return _supervise(config, args, asked_to_stop)
+    from serving.server import Server
+
+    server = Server(config=config)
+    prepare_tensorflow()
     server.start()
-    if server.config.rest_api_port:
-        print(f"HTTP on port {server.rest_api_port}", flush=True)
-    if server.config.admin_port is not None:
-        print(f"for operators on {server.config.admin_host}:{server.admin_port}", flush=True)
-    what = server.config.model_config_file or server.config.repository
-    print(f"serving {what} on port {server.port}; Ctrl-C stops", flush=True)
+    _announce(config, server.port, server.rest_api_port, server.admin_port)
     asked_to_stop.get()
-    logging.getLogger(__name__).info("draining for up to %g s", args.grace)
-    if not server.stop(args.grace):
-        logging.getLogger(__name__).warning(
-            "something was still running after %g s, or a load under way; its callers were told", args.grace
-        )
-        logging.shutdown()
-        os._exit(1)  # a thread that computes cannot be ended otherwise
-    return 0
+    return drain(server, args.grace)
 
 
-def _server_config(args: argparse.Namespace) -> "ServerConfig":
+def _supervise(config: "ServerConfig", args: argparse.Namespace, events: "SimpleQueue[Any]") -> int:
+    from serving.workers.supervisor import Supervisor
+
+    flags = {name: value for name, value in vars(args).items() if name not in {"run", "parser"}}
+    return Supervisor(
+        config,
+        flags,
+        grace=args.grace,
+        events=events,
+        serving=lambda ports: _announce(config, ports.port, ports.rest_api_port, ports.admin_port),
+    ).run()
+
+
+def _announce(config: "ServerConfig", port: int, rest_api_port: int, admin_port: int | None) -> None:
+    if rest_api_port:
+        print(f"HTTP on port {rest_api_port}", flush=True)
+    if admin_port is not None:
+        print(f"for operators on {config.admin_host}:{admin_port}", flush=True)
+    what = config.model_config_file or config.repository
+    by = "" if config.workers is None else f" by {config.workers} worker{'' if config.workers == 1 else 's'}"
+    print(f"serving {what} on port {port}{by}; Ctrl-C stops", flush=True)
+
+
+def server_config(args: argparse.Namespace) -> "ServerConfig":
+    """Return what the arguments of `zoo serve` say. Raises ServerError or StatusError where they cannot be used."""
     from serving.config import ServerConfig
     from serving.flag_fields import config_fields
     from serving.status import ServerError

@@ -1,6 +1,5 @@
 """What a person chooses about a server."""
 
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,6 +9,7 @@ import grpc
 from serving.batching_parameters import BatchingParameters
 from serving.batching_rules import BatchingRules
 from serving.codec import DEFAULT_MAX_BYTES
+from serving.cores import available_cores
 from serving.engines.by_files import EngineByFiles
 from serving.engines.chooser import ENGINES, EngineChooser
 from serving.engines.engine import EngineLoader
@@ -29,7 +29,7 @@ TRANSPORTS = ("grpcio", "asyncio")
 
 
 def _threads() -> int:
-    return max(4, os.cpu_count() or 1)
+    return max(4, available_cores())
 
 
 @dataclass(frozen=True)
@@ -76,7 +76,7 @@ class ServerConfig:
     answers as that does, found out in a child process and remembered; `frozen` or `litert`, that alone (docs/engines.md)."""
     prefer_tflite_model: bool = False
     """Whether a version that has a model.tflite beside its SavedModel is served by that."""
-    num_tflite_pools: int = field(default_factory=lambda: os.cpu_count() or 1)
+    num_tflite_pools: int = field(default_factory=available_cores)
     """How many requests to a model.tflite are computed at once."""
     num_tflite_interpreters_per_pool: int = 1
     load_on_first_use: bool = False
@@ -116,6 +116,8 @@ class ServerConfig:
     monitoring: MonitoringConfig = field(default_factory=MonitoringConfig)
 
     # How it computes and answers.
+    workers: int | None = None
+    """Processes that serve, of `zoo serve` (docs/workers.md); None for the one that this config is given to."""
     threads: int = field(default_factory=_threads)
     """How many requests are computed at once."""
     tensorflow_intra_op_parallelism: int = 0
@@ -189,6 +191,8 @@ class ServerConfig:
         for name, known in (("engine", ENGINES), ("nan_inputs", (ACCEPT, REFUSE))):
             if getattr(self, name) not in known:
                 raise ServerError(f"{name} {getattr(self, name)!r}: expected {' or '.join(map(repr, known))}")
+        if self.workers is not None and self.grpc_channel_arguments.get("grpc.so_reuseport") == 0:
+            raise ServerError("workers share a port: leave grpc.so_reuseport=0 out of grpc_channel_arguments")
         if self.rest_api_port and self.credentials is not None and not isinstance(self.credentials, Tls):
             raise ServerError(
                 "these credentials are of gRPC's library, which HTTP cannot use, and plain text beside them an open door: "
@@ -275,6 +279,7 @@ class ServerConfig:
 
 
 _SMALLEST = {
+    "workers": 1,
     "threads": 1,
     "max_pending": 1,
     "max_pending_per_model": 1,

@@ -9,15 +9,21 @@ from serving.transports.transport import Stream, Transport, Unary
 
 
 def grpc_transport(
-    config: ServerConfig, methods: Sequence[Unary | Stream], *, host: str, port: int, socket_path: str | None
+    config: ServerConfig,
+    methods: Sequence[Unary | Stream],
+    *,
+    host: str,
+    port: int,
+    socket_path: str | None,
+    reuse_port: bool = False,
 ) -> Transport:
-    """Return a transport that answers the methods.
+    """Return a transport that answers the methods; with `reuse_port` other processes may listen on the port too.
 
     Raises:
         ServerError: the config's credentials are not for its transport.
     """
     if config.transport == "asyncio":
-        return _asyncio_transport(config, methods, host=host, port=port, socket_path=socket_path)
+        return _asyncio_transport(config, methods, host=host, port=port, socket_path=socket_path, reuse_port=reuse_port)
     from serving.transports.grpcio import GrpcioTransport
 
     credentials = config.credentials
@@ -29,11 +35,18 @@ def grpc_transport(
         arguments=config.grpc_channel_arguments,
         max_message_bytes=config.max_message_bytes,
         credentials=credentials.grpc_credentials() if isinstance(credentials, Tls) else credentials,
+        reuse_port=reuse_port,
     )
 
 
 def _asyncio_transport(
-    config: ServerConfig, methods: Sequence[Unary | Stream], *, host: str, port: int, socket_path: str | None
+    config: ServerConfig,
+    methods: Sequence[Unary | Stream],
+    *,
+    host: str,
+    port: int,
+    socket_path: str | None,
+    reuse_port: bool,
 ) -> Transport:
     from serving.transports.http2.channel_arguments import ChannelArguments
     from serving.transports.http2.transport import AsyncioTransport
@@ -50,7 +63,7 @@ def _asyncio_transport(
         port=port,
         socket_path=socket_path,
         max_message_bytes=arguments.max_message_bytes,
-        reuse_port=arguments.reuse_port,
+        reuse_port=reuse_port or arguments.reuse_port,
         limits=arguments.limits,
         tls=None if credentials is None else credentials.contexts(),
     )

@@ -16,6 +16,7 @@ from collections.abc import Mapping
 from concurrent.futures import Future
 from time import monotonic
 
+from serving.choices import Choices
 from serving.description import Description
 from serving.engines.engine import Engine, EngineLoader
 from serving.first_use import FirstUse
@@ -169,6 +170,20 @@ class Manager:
                 self._loader.plan_no_retry(name)
                 self._upkeep.retire(name)
             self._unloader.close_idle()
+
+    def choices(self) -> Choices:
+        """Return what it was told to serve; waits for a load that is under way."""
+        with self._refreshing:
+            return Choices(self._source, frozenset(self._unloaded), dict(self._policies))
+
+    def adopt(self, choices: Choices) -> None:
+        """Be told to serve what another manager was; `refresh` loads it."""
+        with self._refreshing:
+            self._source = choices.source
+            self._unloaded = set(choices.unloaded)
+            self._policies = dict(choices.policies)
+            for name in self._unloaded:
+                self._versions.keep_model(name, ())  # known, though nothing of it is live
 
     def policy(self, name: str) -> VersionPolicy:
         """Return which versions of a model should be live; the default of one that is not wanted."""

@@ -17,6 +17,9 @@ REQUEST_ID_KEY = "x-request-id"
 TIMING_KEY = "server-timing"
 """Trailing metadata, or a header: milliseconds by phase (https://www.w3.org/TR/server-timing/)."""
 
+WORKER_KEY = "zoo-worker"
+"""Trailing metadata, or a header: the number of the worker that answered, where there are several."""
+
 request_id: ContextVar[str] = ContextVar("request_id", default="")
 """Of the call that is being answered."""
 
@@ -31,8 +34,9 @@ _PHASES = ("load", "decode", "queue", "compute", "encode", "total")
 class Recorder(Interceptor):
     """Stands around every call, outside of the other interceptors. Lives in one event loop."""
 
-    def __init__(self, listeners: Sequence[Listener] = ()) -> None:
+    def __init__(self, listeners: Sequence[Listener] = (), *, worker: int | None = None) -> None:
         self._listeners = listeners
+        self._worker = None if worker is None else str(worker)
         self.running = 0
         """Calls that are being answered, streams included."""
 
@@ -81,6 +85,8 @@ class Recorder(Interceptor):
         record = call.record
         record.request_id = _safe_id(call.metadata.get(REQUEST_ID_KEY))
         call.trailing[REQUEST_ID_KEY] = record.request_id
+        if self._worker is not None:
+            call.trailing[WORKER_KEY] = self._worker
         request_id.set(record.request_id)
         self.running += 1
         return record

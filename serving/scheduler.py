@@ -4,7 +4,6 @@ What waits, and whose turn it is, is the business of `serving.job_queue`; here a
 """
 
 import logging
-import os
 import threading
 from collections.abc import Callable, Hashable, Iterable, Sequence
 from concurrent.futures import Future
@@ -17,6 +16,7 @@ import numpy as np
 from serving.batch import Batch, Outcome, overdue
 from serving.batching_rules import BatchingRules
 from serving.config import ServerConfig
+from serving.cores import available_cores
 from serving.job import Arrays, Job, Run, Ticket
 from serving.job_queue import Bounds, JobQueue
 from serving.status import Code, StatusError
@@ -52,7 +52,7 @@ class Scheduler:
             max_pending=max_pending,
             max_pending_per_model=max_pending_per_model or max(1, -(-3 * max_pending // 4)),
             threads=threads,
-            width=max(1, min(threads, (os.cpu_count() or 1) // 2)),
+            width=max(1, min(threads, available_cores() // 2)),
         )
         self._queue = JobQueue(bounds, rules or BatchingRules())
         self._threads = threads

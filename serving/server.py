@@ -19,6 +19,7 @@ from serving.engines.tensorflow_runtime import set_parallelism
 from serving.grpc_transport import grpc_transport
 from serving.interceptors import Drain, Interceptor, intercepted
 from serving.manager import Manager
+from serving.methods import Foundation, all_methods
 from serving.metrics import CallMetrics, LoadMetrics
 from serving.nan_policy import REFUSE
 from serving.offload import Offload
@@ -30,32 +31,14 @@ from serving.recorder import Listener, Recorder
 from serving.recording.request_log import RequestLog
 from serving.repository import ModelSource
 from serving.scheduler import Scheduler
-from serving.services.example_service import ExampleService
 from serving.services.health_service import HealthService
-from serving.services.inference.methods import inference_methods
-from serving.services.model_service import ModelService
-from serving.services.predict_service import PredictService
-from serving.services.reflection_service import ReflectionService
 from serving.statistics import Statistics
 from serving.status import ServerError
-from serving.tasks.runner import TaskRunner
 from serving.transports.transport import Stream, Transport, Unary
 from serving.watcher import ConfigFile, Watcher
-from serving.wire import (
-    CLASSIFY,
-    GET_MODEL_METADATA,
-    GET_MODEL_STATUS,
-    HANDLE_RELOAD_CONFIG,
-    HEALTH_CHECK,
-    HEALTH_WATCH,
-    HTTP_LIVE,
-    HTTP_READY,
-    METRICS,
-    MULTI_INFERENCE,
-    PREDICT,
-    REFLECTION_INFO,
-    REGRESS,
-)
+from serving.wire import HEALTH_CHECK, HEALTH_WATCH, HTTP_LIVE, HTTP_READY, METRICS
+from serving.workers.messages import WorkerState
+from serving.workers.peers import Peers
 
 logger = logging.getLogger(__name__)
 
@@ -82,6 +65,7 @@ class Server:
         config: ServerConfig | None = None,
         load_engine: EngineLoader | None = None,
         interceptors: Sequence[Interceptor] = (),
+        peers: Peers | None = None,
         **fields: Any,
     ) -> None:
         """Prepare a server; nothing happens before `start`.
@@ -91,6 +75,7 @@ class Server:
             config: how the server behaves.
             load_engine: what executes a version; where not given, TensorFlow or LiteRT, as its files and the config say.
             interceptors: what else stands around every call, of gRPC and HTTP, inside of what the server itself puts there.
+            peers: the other workers, of one that shares its ports with them.
             **fields: fields of ServerConfig, which win over `config`.
 
         Raises:
@@ -100,6 +85,11 @@ class Server:
         if repository is not None:
             fields["repository"] = repository
         self.config = replace(config or ServerConfig(), **fields)
+        if self.config.workers is not None and peers is None:
+            raise ServerError(
+                f"workers {self.config.workers}: this is one process; `zoo serve --workers` starts several"
+            )
+        self._peers = peers
         self.port = self.config.port
         self.admin_port = self.config.admin_port
         self.rest_api_port = self.config.rest_api_port
@@ -107,7 +97,10 @@ class Server:
         self._threads: list[threading.Thread] = []
         self._stopping = threading.Event()
         self._ready = False
-        self._config_file = ConfigFile(Path(self.config.model_config_file)) if self.config.model_config_file else None
+        self._config_file: ConfigFile | None = None
+        if self.config.model_config_file:
+            taken = None if peers is None else peers.tell_state
+            self._config_file = ConfigFile(Path(self.config.model_config_file), taken=taken)
         rules = self.config.gate_rules()
         self._recent = RecentRequests(rules.requests, rules.max_bytes)
         self.manager = Manager(
@@ -117,24 +110,14 @@ class Server:
             label_rules=self.config.label_rules(),
             gate=RecentGate(rules, self._recent),
         )
+        if peers is not None and peers.state is not None:
+            self.manager.adopt(peers.state.choices)
         self._scheduler = Scheduler.of(self.config)
         self._offload = Offload()
         self._drain = Drain(exempt=[HEALTH_CHECK, HEALTH_WATCH, HTTP_LIVE, HTTP_READY, METRICS])
         self._statistics = Statistics()
         self._calls = CallMetrics()
-        listeners: list[Listener] = [
-            self._statistics.count,
-            log_call,
-            *([self._calls] if self.config.rest_api_port else []),
-        ]
-        self._recorder = Recorder(listeners)
-        self._interceptors: list[Interceptor] = [*self._tracing(), self._recorder, self._drain]
-        self._access = watch_access(self.config.access_file)
-        if self._access is not None:
-            self._interceptors.append(Authentication(self._access))
-        self._interceptors += interceptors
-        recorded = self.config.request_log()
-        self._request_log = None if recorded is None else RequestLog(recorded, self.manager.recorded_share)
+        self._stand_around_calls(interceptors)
         self._limits = Limits(
             self.config.max_message_bytes,
             self.config.max_batch_rows,
@@ -159,8 +142,29 @@ class Server:
             self._admin = self._grpc_transport(every, self.config.admin_host, self.config.admin_port)
         self._http = self._http_transport(public) if self.config.rest_api_port else None
 
+    def _stand_around_calls(self, interceptors: Sequence[Interceptor]) -> None:
+        """Put together what stands around every call, the outermost first."""
+        listeners: list[Listener] = [
+            self._statistics.count,
+            log_call,
+            *([self._calls] if self.config.rest_api_port else []),
+        ]
+        self._recorder = Recorder(listeners, worker=None if self._peers is None else self._peers.worker)
+        self._interceptors: list[Interceptor] = [*self._tracing(), self._recorder, self._drain]
+        self._access = watch_access(self.config.access_file)
+        if self._access is not None:
+            self._interceptors.append(Authentication(self._access))
+        self._interceptors += interceptors
+        self._request_log: RequestLog | None = None
+        if (recorded := self.config.request_log()) is not None:
+            if self._peers is not None:
+                recorded = replace(recorded, writer=f"{self._peers.worker}-")
+            self._request_log = RequestLog(recorded, self.manager.recorded_share)
+
     def start(self) -> Self:
         """Listen, load the models, and report healthy; returns when all of that is done.
+
+        A worker among others listens last, since calls come to it rather than to them as soon as it does.
 
         Raises:
             ServerError: the address cannot be had, or TensorFlow's threads cannot be set any more.
@@ -169,22 +173,20 @@ class Server:
         self._start_thread("zoo-loop", self._loop.run_forever)
         try:
             set_parallelism(self.config.tensorflow_intra_op_parallelism, self.config.tensorflow_inter_op_parallelism)
-            self.port = self._run(self._transport.start())
-            if self._admin is not None:
-                self.admin_port = self._run(self._admin.start())
-            if self._http is not None:
-                self.rest_api_port = self._run(self._http.start())
             if self._access is not None and self.config.poll_seconds:
                 access, seconds = self._access, self.config.poll_seconds
                 self._start_thread("zoo-access", lambda: access.watch(seconds, self._stopping))
-            self.manager.on_change(self._update_health)
-            self.manager.on_change(lambda: self._recent.keep_models(self.manager.models()))
-            self.manager.refresh()
+            if self._peers is None:
+                self._listen()
+                self._load()
+            else:
+                self._peers.start(self._loop, self._worker_state)
+                self._load()
+                self._peers.await_turn()
+                self._listen()
         except BaseException:
             self.stop(grace=0)
             raise
-        self._ready = True
-        self._update_health()
         models = self.manager.models()
         live = [name for name, available in models.items() if available]
         logger.info("listening on %s:%d, serving %s", self.config.host, self.port, ", ".join(live) or "no model yet")
@@ -243,7 +245,28 @@ class Server:
     ) -> None:
         self.stop()
 
+    def _listen(self) -> None:
+        self.port = self._run(self._transport.start())
+        if self._admin is not None:
+            self.admin_port = self._run(self._admin.start())
+        if self._http is not None:
+            self.rest_api_port = self._run(self._http.start())
+
+    def _load(self) -> None:
+        self.manager.on_change(self._update_health)
+        self.manager.on_change(lambda: self._recent.keep_models(self.manager.models()))
+        self.manager.refresh()
+        self._ready = True
+        self._update_health()
+
+    def _worker_state(self) -> WorkerState:
+        return WorkerState(self.manager.choices(), None if self._config_file is None else self._config_file.content)
+
     def _source(self) -> ModelSource:
+        if self._peers is not None and (state := self._peers.state) is not None:
+            if self._config_file is not None:
+                self._config_file.content = state.config_content
+            return state.choices.source
         if self._config_file is not None:
             return self._config_file.table()
         repository = self.config.models()
@@ -251,39 +274,18 @@ class Server:
         return repository
 
     def _methods(self) -> list[Unary | Stream]:
-        config = self.config
-        predict = PredictService(
-            self._models,
-            self._predictor,
-            self._offload,
-            always_as_content=config.enable_serialization_as_tensor_content,
+        foundation = Foundation(
+            models=self._models,
+            predictor=self._predictor,
+            offload=self._offload,
+            limits=self._limits,
+            statistics=self._statistics,
+            health=self._health,
+            is_serving=lambda: self._ready and not self._stopping.is_set(),
+            interceptors=[*self._interceptors, *self._recording],
         )
-        runner = TaskRunner(
-            self._predictor, self._offload, check_method_names=config.enable_signature_method_name_check
-        )
-        examples = ExampleService(runner, self._offload, max_bytes=config.max_message_bytes)
-        models = ModelService(self._models)
-        return [
-            Unary(PREDICT, predict.predict, config.max_message_bytes),
-            Unary(CLASSIFY, examples.classify, config.max_message_bytes),
-            Unary(REGRESS, examples.regress, config.max_message_bytes),
-            Unary(MULTI_INFERENCE, examples.multi_inference, config.max_message_bytes),
-            Unary(GET_MODEL_METADATA, predict.get_model_metadata),
-            Unary(GET_MODEL_STATUS, models.get_model_status),
-            Unary(HANDLE_RELOAD_CONFIG, models.handle_reload_config),
-            Unary(HEALTH_CHECK, self._health.check),
-            Stream(HEALTH_WATCH, self._health.watch),
-            Stream(REFLECTION_INFO, ReflectionService().info),
-            *inference_methods(
-                manager=self._models,
-                predictor=self._predictor,
-                offload=self._offload,
-                statistics=self._statistics,
-                limits=self._limits,
-                is_serving=lambda: self._ready and not self._stopping.is_set(),
-                interceptors=[*self._interceptors, *self._recording],
-            ),
-        ]
+        methods = all_methods(self.config, foundation)
+        return methods if self._peers is None else self._peers.shared(methods)
 
     def _tracing(self) -> Sequence[Interceptor]:
         """Return what stands outside of all else, where it is asked for."""
@@ -306,7 +308,12 @@ class Server:
         self, methods: list[Unary | Stream], host: str, port: int, *, socket_path: str | None = None
     ) -> Transport:
         return grpc_transport(
-            self.config, intercepted(methods, self._interceptors), host=host, port=port, socket_path=socket_path
+            self.config,
+            intercepted(methods, self._interceptors),
+            host=host,
+            port=port,
+            socket_path=socket_path,
+            reuse_port=self._peers is not None,
         )
 
     def _http_transport(self, methods: list[Unary | Stream]) -> Transport:
@@ -326,6 +333,7 @@ class Server:
             LoadMetrics(self.manager),
             self._recorder,
             self._models.may_use,
+            self._peers,
         )
         return assemble(self.config, parts, [*self._interceptors, *self._recording])
 

@@ -3,6 +3,7 @@
 import logging
 import math
 import threading
+from collections.abc import Callable
 from pathlib import Path
 from time import monotonic
 
@@ -20,14 +21,17 @@ _LONGEST_WAIT = 1.0  # seconds; what a caller has the manager load may have to b
 class ConfigFile:
     """A `--model_config_file` that is read again and again. For one thread at a time."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, taken: Callable[[], None] | None = None) -> None:
+        """Read this file; `taken` is called whenever a manager was told what it says anew."""
         self._path = path
-        self._read: bytes | None = None
+        self._taken = taken
+        self.content: bytes | None = None
+        """As it was when it last could be used: only what differs is looked at."""
         self._complaint = ""
 
     def table(self) -> ModelTable:
         """Return what it says. Raises StatusError where that is nothing that can be served; nothing at all can."""
-        self._read = self._content()
+        self.content = self._content()
         found = read_model_table(self._path)
         if found is None:
             logger.warning("%s is empty: there is nothing to serve until it is not", self._path)
@@ -36,7 +40,7 @@ class ConfigFile:
     def look(self, manager: Manager) -> None:
         """Have a manager serve what the file says, if it was changed; a config that is wrong changes nothing."""
         content = self._content()
-        if content == self._read:
+        if content == self.content:
             return
         try:
             table = self._next_table()
@@ -44,13 +48,15 @@ class ConfigFile:
             self._complain(error)
             return
         logger.info("%s was changed", self._path)
-        self._read = content
+        self.content = content
         try:
             manager.reload(table)
         except StatusError as error:
             self._complain(error)
         else:
             self._complaint = ""
+        if self._taken is not None:
+            self._taken()
 
     def _next_table(self) -> ModelTable:
         table = read_model_table(self._path)

@@ -21,6 +21,7 @@ from serving.recorder import Recorder
 from serving.tls import Tls
 from serving.transports.transport import Unary, UnaryHandler
 from serving.wire import CLASSIFY, GET_MODEL_METADATA, GET_MODEL_STATUS, INFERENCE_SERVICE, REGRESS
+from serving.workers.peers import Peers
 
 ANY_PORT = -1
 
@@ -38,6 +39,8 @@ class Parts:
     recorder: Recorder
     may_use: Callable[[str], bool]
     """Whether who calls may use a model."""
+    peers: Peers | None = None
+    """The other workers, where there are several."""
 
 
 def assemble(config: ServerConfig, parts: Parts, interceptors: Sequence[Interceptor]) -> HttpTransport:
@@ -47,13 +50,15 @@ def assemble(config: ServerConfig, parts: Parts, interceptors: Sequence[Intercep
     application = Application(routes, parts.offload, seconds=seconds or None, cors=config.rest_api_enable_cors_support)
     port = 0 if config.rest_api_port == ANY_PORT else config.rest_api_port
     contexts = config.credentials.contexts("http/1.1") if isinstance(config.credentials, Tls) else None
-    return HttpTransport(application, host=config.host, port=port, contexts=contexts)
+    return HttpTransport(
+        application, host=config.host, port=port, contexts=contexts, reuse_port=parts.peers is not None
+    )
 
 
 def _routes(config: ServerConfig, parts: Parts) -> Sequence[Route]:
     predict = PredictApi(parts.predictor, parts.offload, max_bytes=config.max_message_bytes)
     models = ModelApi(parts.handlers[GET_MODEL_STATUS], parts.handlers[GET_MODEL_METADATA])
-    metrics = MetricsApi(parts.calls, parts.loads, parts.recorder, parts.may_use)
+    metrics = MetricsApi(parts.calls, parts.loads, parts.recorder, parts.may_use, parts.peers)
     tasks = TaskApi(
         parts.handlers[CLASSIFY], parts.handlers[REGRESS], parts.offload, max_bytes=config.max_message_bytes
     )

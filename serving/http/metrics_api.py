@@ -1,19 +1,24 @@
 """`/metrics`: what is counted, as Prometheus reads it, under names of ours and under those of TensorFlow Serving."""
 
+import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import accumulate, chain
 from typing import TypeVar
 
-from prometheus_client import CollectorRegistry, PlatformCollector, ProcessCollector
+from prometheus_client import CollectorRegistry, PlatformCollector, ProcessCollector, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import Collector
 
 from serving.http.call import HttpCall
+from serving.http.shared_metrics import SharedMetrics
 from serving.manager import State
 from serving.metrics import OTHERS, CallMetrics, Histogram, LoadMetrics
 from serving.recorder import Recorder
+from serving.transports.transport import Call
+from serving.wire import METRICS
+from serving.workers.peers import Peers
 
 _APIS = {
     "/tensorflow.serving.PredictionService/Predict": ("Predict", "GRPC"),
@@ -33,38 +38,81 @@ class MetricsApi:
     """Answers scrapes. Lives in the event loop, whose numbers it shows."""
 
     def __init__(
-        self, calls: CallMetrics, loads: LoadMetrics, recorder: Recorder, may_use: Callable[[str], bool]
+        self,
+        calls: CallMetrics,
+        loads: LoadMetrics,
+        recorder: Recorder,
+        may_use: Callable[[str], bool],
+        peers: Peers | None = None,
     ) -> None:
-        """Show what was counted, of the models that who calls may use."""
+        """Show what was counted, of the models that who calls may use; with `peers`, by all of them."""
+        self._may_use = may_use
+        self._peers = peers
         self._registry = CollectorRegistry(auto_describe=False)
-        self._registry.register(_Collected(calls, loads, recorder, may_use))
+        self._registry.register(_Collected(calls, loads, recorder))
+        if peers is not None:
+            self._registry.register(_OfWorker(peers.worker, calls))
+            peers.offer(METRICS, self._own_page)
         ProcessCollector(registry=self._registry)
         PlatformCollector(registry=self._registry)
 
     async def page(self, body: bytes, call: HttpCall) -> bytes:  # noqa: ARG002 - every handler takes both
         """Write all metrics, in the format that the client prefers."""
         encode, call.content_type = choose_encoder(call.header("accept"))
-        return encode(self._registry)
+        if self._peers is None:
+            return encode(_Told(self._registry, self._may_use))
+        pages = await self._peers.gather(METRICS)
+        return encode(_Told(SharedMetrics(pages.values()), self._may_use))
+
+    async def _own_page(self, message: bytes, call: Call) -> bytes:  # noqa: ARG002 - every handler takes both
+        return generate_latest(self._registry)
 
 
-class _Collected(Collector):
-    def __init__(
-        self, calls: CallMetrics, loads: LoadMetrics, recorder: Recorder, may_use: Callable[[str], bool]
-    ) -> None:
+class _OfWorker(Collector):
+    """What tells workers apart: connections are divided among them, not calls."""
+
+    def __init__(self, worker: int, calls: CallMetrics) -> None:
+        self._worker = str(worker)
         self._calls = calls
-        self._loads = loads
-        self._recorder = recorder
+
+    def collect(self) -> Iterator[Metric]:
+        """See Collector."""
+        process = GaugeMetricFamily("zoo_worker_info", "The processes that answer.", labels=("worker", "pid"))
+        process.add_metric((self._worker, str(os.getpid())), 1.0)
+        yield process
+        total = sum(self._calls.calls.values())
+        yield _counter(
+            "zoo_worker_requests", "Calls that have ended, by worker.", ("worker",), [((self._worker,), total)]
+        )
+
+
+class _Told(Collector):
+    """What of metrics is told to who calls."""
+
+    def __init__(self, collected: Collector | CollectorRegistry, may_use: Callable[[str], bool]) -> None:
+        self._collected = collected
         self._may_use = may_use
 
     def collect(self) -> Iterator[Metric]:
         """See Collector."""
-        for found in chain(self._of_calls(), self._of_models(), self._as_tensorflow_serving()):
+        for found in self._collected.collect():
             found.samples = [sample for sample in found.samples if self._is_told(sample.labels)]
             yield found
 
     def _is_told(self, labels: Mapping[str, str]) -> bool:
         model = labels.get("model", labels.get("model_name", ""))
         return model in ("", OTHERS) or self._may_use(model)
+
+
+class _Collected(Collector):
+    def __init__(self, calls: CallMetrics, loads: LoadMetrics, recorder: Recorder) -> None:
+        self._calls = calls
+        self._loads = loads
+        self._recorder = recorder
+
+    def collect(self) -> Iterator[Metric]:
+        """See Collector."""
+        return chain(self._of_calls(), self._of_models(), self._as_tensorflow_serving())
 
     def _of_calls(self) -> Iterator[Metric]:
         calls, where = self._calls, ("method", "model")

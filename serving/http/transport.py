@@ -27,6 +27,7 @@ class HttpTransport:
         host: str,
         port: int,
         contexts: Callable[[], ssl.SSLContext] | None = None,
+        reuse_port: bool = False,
     ) -> None:
         """Prepare; nothing happens before `start`.
 
@@ -35,8 +36,10 @@ class HttpTransport:
             host: the address.
             port: 0 for any free one.
             contexts: TLS, asked for every connection, so that certificates can change; None for plain text.
+            reuse_port: whether other processes of this user may listen on the port too.
         """
         self._address = (host, port)
+        self._reuse_port = reuse_port
         self._contexts = contexts
         self._server = uvicorn.Server(
             uvicorn.Config(
@@ -57,7 +60,7 @@ class HttpTransport:
 
     async def start(self) -> int:
         """See Transport."""
-        listener = _listen(*self._address)
+        listener = _listen(*self._address, reuse_port=self._reuse_port)
         if self._contexts is not None:
             self._server.config.load()
             self._server.config.ssl = CurrentContext.of(self._contexts)
@@ -79,7 +82,7 @@ class HttpTransport:
             await self._serving
 
 
-def _listen(host: str, port: int) -> socket.socket:
+def _listen(host: str, port: int, *, reuse_port: bool) -> socket.socket:
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(
             host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
@@ -90,6 +93,8 @@ def _listen(host: str, port: int) -> socket.socket:
         raise _cannot_listen(host, port, error) from error
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # those of the last server may linger
+        if reuse_port:
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         listener.bind(address)
         listener.listen(_BACKLOG)
     except OSError as error:

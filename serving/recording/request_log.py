@@ -61,6 +61,9 @@ class RequestLogConfig:
     """Inputs and outputs whose contents are never written. Calls whose contents are hidden in tf.Examples are then not
     recorded at all."""
 
+    writer: str = ""
+    """Begins the names of the files after `requests-`, where several processes write in the folder; each keeps its own."""
+
     def __post_init__(self) -> None:
         if not 0 <= self.rate <= 1:
             raise ServerError(f"request_log_rate {self.rate}: expected a share from 0 to 1")
@@ -225,10 +228,11 @@ class _Files:
             self._writer.abandon()
 
     def _begin(self) -> RecordWriter:
-        files = sorted(self._config.folder.glob(f"{PREFIX}{'[0-9]' * 20}{SUFFIX}"))
+        prefix = f"{PREFIX}{self._config.writer}"
+        files = sorted(self._config.folder.glob(f"{prefix}{'[0-9]' * 20}{SUFFIX}"))
         for old in files[: max(0, len(files) - self._config.keep + 1)]:
             old.unlink(missing_ok=True)
-        return RecordWriter(self._config.folder / f"{PREFIX}{time.time_ns():020d}{SUFFIX}")
+        return RecordWriter(self._config.folder / f"{prefix}{time.time_ns():020d}{SUFFIX}")
 
 
 def _as_predict(exchange: Exchange) -> tuple[bytes, bytes]:

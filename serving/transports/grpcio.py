@@ -34,6 +34,7 @@ class GrpcioTransport:
         max_message_bytes: int,
         credentials: grpc.ServerCredentials | None = None,
         socket_path: str | None = None,
+        reuse_port: bool = False,
         arguments: Mapping[str, int | str] | None = None,
     ) -> None:
         """Prepare; nothing happens before `start`.
@@ -45,11 +46,13 @@ class GrpcioTransport:
             max_message_bytes: largest request.
             credentials: TLS; None for plain text.
             socket_path: a UNIX socket to listen on too.
+            reuse_port: whether other processes of this user may listen on the port too.
             arguments: further options of the library's, which win over those set here.
         """
         self._methods = methods
         self._host, self._port = host, port
         self._socket_path = socket_path
+        self._reuse_port = reuse_port
         self._arguments = dict(arguments or {})
         self._max_message_bytes = max_message_bytes
         self._credentials = credentials
@@ -59,7 +62,8 @@ class GrpcioTransport:
     async def start(self) -> int:
         """See Transport."""
         options: dict[str, int | str] = {
-            "grpc.so_reuseport": 0,  # on, a second server on the port would silently take half of the calls
+            # The library has it on: a second server on the port would silently take half of the calls.
+            "grpc.so_reuseport": int(self._reuse_port),
             "grpc.max_receive_message_length": self._max_message_bytes,
             "grpc.max_send_message_length": -1,
             # Bursts wait here until the loop sees them; past the library's own limit they would end as CANCELLED.

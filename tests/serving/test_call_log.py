@@ -128,6 +128,8 @@ def test_json_lines_tell_time_level_and_what_went_wrong() -> None:
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}\+00:00", line["time"])
     assert (line["level"], line["logger"], line["message"]) == ("error", "x", "it failed\n")
     assert line["exception"].endswith("ValueError: a\nb")
+    assert "worker" not in line
+    assert json.loads(JsonFormatter(worker=3).format(record))["worker"] == 3
 
 
 def test_models_are_told_apart_up_to_a_bound() -> None:

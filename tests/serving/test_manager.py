@@ -1,6 +1,7 @@
 """The life of versions, with an engine that only counts, so that every order can be seen."""
 
 import os
+import pickle
 import shutil
 import threading
 from collections.abc import Callable, Mapping
@@ -12,7 +13,7 @@ import pytest
 
 from serving.manager import Manager, State
 from serving.model_ref import ModelRef
-from serving.repository import Repository, VersionPolicy
+from serving.repository import ModelTable, Repository, VersionPolicy
 from serving.status import Code, ServerError, StatusError
 
 Install = Callable[[str, str, int], Path]
@@ -385,3 +386,26 @@ def test_what_is_not_there_can_neither_be_loaded_nor_unloaded(make: Callable[...
         manager.load("n")
     with pytest.raises(StatusError, match="Model to be unloaded has not been served: 'n'"):
         manager.unload("n")
+
+
+def test_another_manager_can_be_told_to_serve_the_same(
+    make: Callable[..., Manager], install: Install, log: Log
+) -> None:
+    for model, version in (("m", 1), ("m", 2), ("n", 3)):
+        install("affine2", model, version)
+    first = make()
+    first.refresh()
+    first.load("m", VersionPolicy(latest=None, specific=frozenset({1})))
+    first.unload("n")
+    log.events.clear()
+    other = Manager(ModelTable(), log.load)
+    other.adopt(pickle.loads(pickle.dumps(first.choices())))  # noqa: S301 - of our own
+    other.refresh()
+    assert other.models() == {"m": True, "n": False}
+    assert leased(other) == 1
+    assert log.events == ["load 1"], "neither what was gone back from is loaded, nor what was unloaded"
+    other.unload("n")
+    other.load("n")
+    other.load("m")
+    assert other.models() == {"m": True, "n": True}
+    assert leased(other) == 2

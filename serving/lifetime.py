@@ -1,0 +1,45 @@
+"""From the first signal to the exit code: how a process that serves comes to its end."""
+
+import logging
+import os
+import signal
+from queue import SimpleQueue
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from types import FrameType
+
+    from serving.server import Server
+
+logger = logging.getLogger(__name__)
+
+
+def until_asked_to_stop(asked: "SimpleQueue[Any]") -> None:
+    """Have SIGTERM and SIGINT put their number into a queue; a second one ends the process at once."""
+    # A queue, since it is reentrant, unlike threading.Event: a signal that comes while the main thread enters `wait`
+    # would deadlock in `set`.
+
+    def stop(number: int, frame: "FrameType | None") -> None:  # noqa: ARG001 - the shape of a signal handler
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+        asked.put(number)
+
+    signal.signal(signal.SIGTERM, stop)
+    signal.signal(signal.SIGINT, stop)
+
+
+def prepare_tensorflow() -> None:
+    """Have TensorFlow keep its remarks to itself, if it is ever imported: that is done when it is needed."""
+    from zoo.tensorflow_noise import LEVEL
+
+    os.environ.setdefault(LEVEL, "2")
+
+
+def drain(server: "Server", grace: float) -> int:
+    """Stop a server, and return the exit code; where something still runs after so many seconds, end the process with 1."""
+    logger.info("draining for up to %g s", grace)
+    if server.stop(grace):
+        return 0
+    logger.warning("something was still running after %g s, or a load under way; its callers were told", grace)
+    logging.shutdown()
+    os._exit(1)  # a thread that computes cannot be ended otherwise
