@@ -2,7 +2,8 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+# Not compiled beforehand: Python does that to the few modules that are imported.
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile
 # In the order of the files: the longest modules, which have few tests, would otherwise come last, and one process wait.
 PYTEST := $(BIN)/python -m pytest --numprocesses=auto --dist=loadscope --no-loadscope-reorder
 
@@ -41,12 +42,12 @@ test: $(VENV)/.dev  ## Run the test suite, but for what is slow or needs fetched
 	$(PYTEST) -m "not slow and not data and not gpu and not exhaustive"
 
 test-ci: $(VENV)/.dev data  ## Run what CI runs: every test, the slow ones too, but for the exhaustive ones.
-	$(PYTEST) -m "not exhaustive and not gpu" --durations=30
 	$(PYTEST) --transport asyncio $(OVER_BOTH)
+	$(PYTEST) -m "not exhaustive and not gpu" --durations=30
 
 test-all: $(VENV)/.dev data  ## Run every test, also every feature alone on every strategy: about an hour.
-	$(PYTEST) -m "not gpu"
 	$(PYTEST) --transport asyncio tests/serving --ignore tests/serving/transports
+	$(PYTEST) -m "not gpu"
 
 test-exhaustive: $(VENV)/.dev  ## Run what `test-ci` leaves out: every feature alone on every strategy; about half an hour.
 	$(PYTEST) -m exhaustive

@@ -64,8 +64,8 @@ def test_twenty_models_are_served_in_the_memory_of_three(install: Install, tmp_p
             return list(tf.make_ndarray(answer.outputs["y"]))
 
         with ThreadPoolExecutor(2) as pool:
-            answers = list(pool.map(ask, range(30)))
-        assert answers == [[number / 2 + 2, 3.0] for number in range(30)]
+            answers = list(pool.map(ask, range(0, 30, 2)))
+        assert answers == [[number / 2 + 2, 3.0] for number in range(0, 30, 2)]
         assert most[0] == 3
         left = [each for each in gc.get_objects() if type(each) is Servable and each.name in models]
         assert len(left) <= 3, "what was unloaded is nowhere any more"

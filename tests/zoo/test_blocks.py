@@ -96,6 +96,7 @@ print(keras.backend.backend(), "passed")
 """
 
 
+@pytest.mark.exhaustive
 def test_everything_at_once_answers_and_is_saved_under_jax_in_half_precision(run_python: Callable[..., Any]) -> None:
     run = run_python(EXERCISE, json.dumps([list(CHOICES.values()), ["mixed_float16"], False]), KERAS_BACKEND="jax")
 

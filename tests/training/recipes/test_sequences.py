@@ -9,7 +9,7 @@ import zoo
 from training.recipe import read_recipe
 
 SERIES = ["sunspots_lstm", "elnino_gru", "co2_transformer"]
-SLOWEST = {"pydoc_gpt", "phonemes_seq2seq", "prompts_gru", "snippets_gru"}
+SLOWEST = {"pydoc_gpt", "phonemes_seq2seq", "prompts_cnn", "prompts_gru", "snippets_gru"}
 RECIPES = [
     *SERIES,
     *("snippets_gru", "snippets_transformer", "pydoc_gpt", "phonemes_seq2seq", "prompts_cnn", "prompts_gru"),

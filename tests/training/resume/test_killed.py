@@ -58,7 +58,9 @@ def moments(experiment: str) -> list[tuple[str, int]]:
 
 @pytest.fixture(
     params=[
-        pytest.param(each, marks=pytest.mark.exhaustive if each in {"gru", "averaged mlp", "float16 mlp"} else ())
+        pytest.param(
+            each, marks=pytest.mark.exhaustive if each in {"gru", "averaged mlp", "float16 mlp", "mirrored mlp"} else ()
+        )
         for each in EXPERIMENTS
     ]
 )
