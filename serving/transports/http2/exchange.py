@@ -1,4 +1,4 @@
-"""One call over one stream: what both kinds of methods have in common."""
+"""One call over one stream: what all kinds of them have in common."""
 
 import asyncio
 from abc import ABC, abstractmethod
@@ -14,7 +14,6 @@ from serving.transports.http2.messages import MessageReader, decompress
 from serving.transports.http2.metadata import encode_message, encode_metadata
 from serving.transports.http2.request_head import RequestHead
 from serving.transports.http2.stream import Stream
-from serving.transports.http2.switchboard import Route
 
 if TYPE_CHECKING:
     from serving.transports.http2.session import Session
@@ -28,12 +27,11 @@ class Exchange(ABC):
     It ends once: with an answer, an error that is told (`end`), or nobody left to be told (`cancel`).
     """
 
-    __slots__ = ("_board", "_head", "_held", "_is_over", "_route", "_session", "_stream", "_timer", "call", "reader")
+    __slots__ = ("_board", "_head", "_held", "_is_over", "_session", "_stream", "_timer", "call", "reader")
 
-    def __init__(self, session: "Session", stream: Stream, route: Route, head: RequestHead) -> None:
+    def __init__(self, session: "Session", stream: Stream, head: RequestHead) -> None:
         self._session = session
         self._stream = stream
-        self._route = route
         self._head = head
         self._board = session.board
         self.call = Http2Call(head, session.peer, session.board.loop)
@@ -118,12 +116,10 @@ class Exchange(ABC):
         self._held -= size
         self._session.hold(-size)
 
-    async def _decompressed(self, message: bytes) -> bytes:
+    async def _decompressed(self, message: bytes, most: int) -> bytes:
         # Small ones too: what they become may be large.
         size = SMALL + 1
-        return await self._board.offload.run(
-            size, lambda: decompress(message, self._head.encoding, self._route.max_bytes)
-        )
+        return await self._board.offload.run(size, lambda: decompress(message, self._head.encoding, most))
 
     def _expire(self) -> None:
         self._timer = None

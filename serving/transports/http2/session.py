@@ -19,10 +19,11 @@ from serving.transports.http2.frames import (
     settings_frame,
     window_update,
 )
-from serving.transports.http2.literals import field, fields
+from serving.transports.http2.literals import fields
 from serving.transports.http2.metadata import encode_message
 from serving.transports.http2.outbox import ANSWER_HEAD, Outbox, last_frame
 from serving.transports.http2.peer import Peer
+from serving.transports.http2.plain_http import PlainHttpExchange
 from serving.transports.http2.request_head import RequestHead
 from serving.transports.http2.stream import Stream
 from serving.transports.http2.streaming import StreamExchange
@@ -33,13 +34,9 @@ from serving.transports.transport import Unary
 
 _MAX_REMEMBERED = 1000
 """Streams that this end closed first, so that what is still under way to them is no error."""
-_EXCHANGES: dict[type, type[Exchange]] = {Unary: UnaryExchange, StreamMethod: StreamExchange}
+_EXCHANGES: dict[type, type[UnaryExchange | StreamExchange]] = {Unary: UnaryExchange, StreamMethod: StreamExchange}
 LAST_CALL = b"lastcall"
 """The PING after a first GOAWAY: once it is answered, the client has seen that, and what it sent before has come."""
-_HTTP_TEXT = {
-    405: [("allow", "POST")],
-    415: [("content-type", "text/plain"), ("grpc-status", "3"), ("grpc-message", "expected content-type application/grpc")],
-}  # fmt: skip
 
 
 class Session:
@@ -110,7 +107,7 @@ class Session:
     def connect(self, stream: Stream, head: RequestHead) -> None:
         """Give a new stream to its method, or say why not."""
         if head.http_status != 200:
-            self._answer_in_http(stream, head.http_status)
+            stream.exchange = PlainHttpExchange(self, stream, head)
             return
         route = self.board.routes.get(head.path)
         error = head.error
@@ -246,10 +243,6 @@ class Session:
     def _refuse(self, stream: Stream, error: StatusError) -> None:
         pairs = [("grpc-status", str(int(error.code))), ("grpc-message", encode_message(error.message))]
         self.end_answer(stream, fields(pairs))
-
-    def _answer_in_http(self, stream: Stream, status: int) -> None:
-        stream.head_sent = True
-        self.end_answer(stream, field(":status", str(status)) + fields(_HTTP_TEXT[status]))
 
     def _remove(self, stream: Stream) -> None:
         """Close a stream whose answer is sent."""

@@ -23,11 +23,12 @@ _MAX_UNSENT = 64 << 10
 class StreamExchange(Exchange):
     """See Exchange. The handler begins with the call. The client may send again what the handler has read."""
 
-    __slots__ = ("_arrived", "_begun", "_ended", "_messages", "_owed", "_requests", "_task")
+    __slots__ = ("_arrived", "_begun", "_ended", "_messages", "_owed", "_requests", "_route", "_task")
     is_stream = True
 
     def __init__(self, session: "Session", stream: Stream, route: Route, head: RequestHead) -> None:
-        super().__init__(session, stream, route, head)
+        super().__init__(session, stream, head)
+        self._route = route
         self._messages = self.reader = MessageReader(route.check)
         self._requests: deque[tuple[bool, bytes]] = deque()
         self._owed = 0
@@ -71,7 +72,7 @@ class StreamExchange(Exchange):
             await self._arrived
         is_compressed, message = self._requests.popleft()
         self._give_back(len(message) + PREFIX_BYTES if self._requests else self._owed)
-        return await self._decompressed(message) if is_compressed else message
+        return await self._decompressed(message, self._route.max_bytes) if is_compressed else message
 
     def _give_back(self, size: int) -> None:
         """Let the client send so much more."""

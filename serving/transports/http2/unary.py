@@ -24,11 +24,12 @@ _EMPTY: tuple[bool, bytes] = (False, b"")
 class UnaryExchange(Exchange):
     """See Exchange. The handler begins once the request is whole; a task is made only where it waits."""
 
-    __slots__ = ("_handler", "_request", "_step")
+    __slots__ = ("_handler", "_request", "_route", "_step")
     is_stream = False
 
     def __init__(self, session: "Session", stream: Stream, route: Route, head: RequestHead) -> None:
-        super().__init__(session, stream, route, head)
+        super().__init__(session, stream, head)
+        self._route = route
         self._handler: Any = route.method.handler
         self._step: FirstStep | None = None
         self._request: tuple[bool, bytes] | None = None
@@ -89,7 +90,7 @@ class UnaryExchange(Exchange):
         self._start(self._answer_compressed(message) if is_compressed else self._handler(message, self.call))
 
     async def _answer_compressed(self, message: bytes) -> bytes:
-        return await self._handler(await self._decompressed(message), self.call)
+        return await self._handler(await self._decompressed(message, self._route.max_bytes), self.call)
 
     def _start(self, work: Coroutine[Any, Any, bytes]) -> None:
         if type(work) is not CoroutineType:
