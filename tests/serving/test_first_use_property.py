@@ -123,7 +123,6 @@ class Operator:
         self.manager.reload(ModelTable(tuple(ModelEntry(name, self.root / name, policy) for name in sorted(models))))
 
 
-@pytest.mark.usefixtures("quick_collections")
 @pytest.mark.parametrize(("threads", "room_seconds"), [(1, 0.0), (3, 0.02)])
 def test_memory_is_kept_to_and_every_request_is_answered_or_refused(threads: int, room_seconds: float) -> None:
     answered: Counter[Code] = Counter()

@@ -142,7 +142,6 @@ class World:
         self.must_be_up = {name for name, versions in self.live.items() if versions}
 
 
-@pytest.mark.usefixtures("quick_collections")
 @pytest.mark.parametrize("threads", [0, 2])
 def test_the_manager_does_what_the_config_says_and_never_drops_the_last_good_version(
     saved_models: Path, threads: int
