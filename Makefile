@@ -44,11 +44,11 @@ test-ci: $(VENV)/.dev data  ## Run what CI runs: every test, the slow ones too, 
 	$(PYTEST) --transport asyncio $(OVER_BOTH)
 	$(PYTEST) -m "not exhaustive and not gpu" --durations=30
 
-test-all: $(VENV)/.dev data  ## Run every test, also every feature alone on every strategy: about an hour.
+test-all: $(VENV)/.dev data  ## Run every test, also every feature alone and every pair on every strategy: over an hour.
 	$(PYTEST) --transport asyncio tests/serving --ignore tests/serving/transports
 	$(PYTEST) -m "not gpu"
 
-test-exhaustive: $(VENV)/.dev  ## Run what `test-ci` leaves out: every feature alone on every strategy; about half an hour.
+test-exhaustive: $(VENV)/.dev  ## Run what `test-ci` leaves out: every feature alone and every pair on every strategy; about 40 minutes.
 	$(PYTEST) -m exhaustive
 
 test-gpu: $(VENV)/.dev  ## Run the tests that need a GPU; installs NVIDIA's libraries for TensorFlow.

@@ -23,7 +23,9 @@ def pairs_of(case: Case) -> set[Pair]:
     return {frozenset(pair) for pair in itertools.combinations(case.items(), 2)}
 
 
-def cover_pairs(factors: Mapping[str, Sequence[str]], is_valid: Callable[[Case], bool]) -> list[Case]:
+def cover_pairs(
+    factors: Mapping[str, Sequence[str]], is_valid: Callable[[Case], bool], *, of: str | None = None
+) -> list[Case]:
     """Return cases that hold every pair there can be, the same every time.
 
     By greed: each begins with a pair that is missing still, and takes value by value what holds most others that are.
@@ -31,11 +33,12 @@ def cover_pairs(factors: Mapping[str, Sequence[str]], is_valid: Callable[[Case],
     Args:
         factors: values by factor.
         is_valid: whether a case, of which some factors may not be there yet, is possible.
+        of: stop when all pairs with a value of this factor are held, and as many others as came along.
     """
     missing = all_pairs(factors, is_valid)
     cases = []
-    while missing:
-        first = min(missing, key=sorted)
+    while wanted := [pair for pair in missing if of is None or of in dict(pair)]:
+        first = min(wanted, key=sorted)
         case = _complete(dict(sorted(first)), factors, is_valid, missing)
         assert case is not None
         missing -= pairs_of(case)
