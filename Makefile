@@ -58,6 +58,10 @@ test-gpu: $(VENV)/.dev  ## Run the tests that need a GPU; installs NVIDIA's libr
 fuzz: $(VENV)/.dev  ## Send nonsense to the transport asyncio; FUZZ_SECONDS of each kind, 120 if not said.
 	ZOO_FUZZ_SECONDS=$(or $(FUZZ_SECONDS),120) $(BIN)/python -m pytest --numprocesses=0 --timeout=0 tests/serving/transports/test_fuzz.py
 
+mixed-calls: $(VENV)/.dev  ## Make a million mixed calls over each transport, every answer checked: half an hour each.
+	$(BIN)/python -m benchmarks.mixed_calls --transport asyncio
+	$(BIN)/python -m benchmarks.mixed_calls --transport grpcio
+
 lint: $(VENV)/.dev  ## Check format, lint, types and import rules.
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .

@@ -7,8 +7,8 @@ from functools import lru_cache
 import numpy as np
 
 from serving.codec import encode, header, payload_field, payload_of
-from serving.packed import start_of
 from serving.payloads import KEY, VALUE
+from serving.wire_format import start_of
 
 _MOST = 4096
 """Kinds of tensors of which it is remembered what stands before their numbers."""
