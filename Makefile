@@ -41,11 +41,11 @@ test: $(VENV)/.dev  ## Run the test suite, but for what is slow or needs fetched
 	$(PYTEST) -m "not slow and not data and not gpu and not node and not exhaustive"
 
 test-ci: $(VENV)/.dev data  ## Run what CI runs: every test, the slow ones too, but for the exhaustive ones.
-	$(PYTEST) --transport asyncio $(OVER_BOTH)
+	$(PYTEST) --transport grpcio $(OVER_BOTH)
 	$(PYTEST) -m "not exhaustive and not gpu and not node" --durations=30
 
 test-all: $(VENV)/.dev data  ## Run every test, also every feature alone on every strategy: about an hour.
-	$(PYTEST) --transport asyncio tests/serving --ignore tests/serving/transports
+	$(PYTEST) --transport grpcio tests/serving --ignore tests/serving/transports
 	$(PYTEST) -m "not gpu"
 
 test-exhaustive: $(VENV)/.dev  ## Run what `test-ci` leaves out: every feature alone on every strategy; about half an hour.

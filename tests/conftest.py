@@ -23,7 +23,9 @@ os.environ.update(
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--transport", choices=("grpcio", "asyncio"), default="grpcio", help="of servers in tests/serving")
+    parser.addoption(
+        "--transport", choices=("asyncio", "grpcio"), default="asyncio", help="of servers in tests/serving"
+    )
 
 
 def pytest_unconfigure() -> None:
