@@ -6,12 +6,14 @@ from functools import lru_cache
 
 import numpy as np
 
-from serving.codec import encode, header, payload_field, payload_of
+from serving.codec import encode, header, payload_field, payload_of, serialized_values
 from serving.payloads import KEY, VALUE
 from serving.wire_format import start_of
 
 _MOST = 4096
 """Kinds of tensors of which it is remembered what stands before their numbers."""
+_FEW = 32
+"""Values that are written sooner than a message is made for them."""
 
 
 def write_tensors(message: bytes, field: int, tensors: Mapping[str, np.ndarray], *, as_content: bool = True) -> bytes:
@@ -32,8 +34,21 @@ def write_tensors(message: bytes, field: int, tensors: Mapping[str, np.ndarray],
         if before is not None:
             parts += (before, payload_of(array))
         else:
-            parts.append(_entry(field, name, encode(array, as_content=as_content).SerializeToString(), 0))
+            parts.append(_entry(field, name, _written_one_by_one(array), 0))
     return b"".join(parts)
+
+
+def _written_one_by_one(array: np.ndarray) -> bytes:
+    """Return an array as a message, in the field of its own dtype."""
+    few = serialized_values(array) if array.size <= _FEW else None
+    if few is None:
+        return encode(array, as_content=False).SerializeToString()
+    return _header(array.dtype, array.shape) + few
+
+
+@lru_cache(_MOST)
+def _header(dtype: np.dtype, shape: tuple[int, ...]) -> bytes:
+    return header(dtype, shape).SerializeToString()
 
 
 @lru_cache(_MOST)
@@ -43,7 +58,7 @@ def _before_payload(field: int, name: str, dtype: np.dtype, shape: tuple[int, ..
     if payload is None:
         return None
     size = math.prod(shape) * dtype.itemsize
-    start = header(dtype, shape).SerializeToString()
+    start = _header(dtype, shape)
     return _entry(field, name, start + start_of(payload, size) if size else start, size)
 
 

@@ -11,6 +11,8 @@ VARINT, FIXED_64, LENGTH_DELIMITED, GROUP_START, GROUP_END, FIXED_32 = range(6)
 _WIDTHS = {FIXED_64: 8, FIXED_32: 4, GROUP_START: 0, GROUP_END: 0}
 _LONGEST, _LONGEST_VALUE = 5, 10
 """Bytes of a tag or a length, and of a number."""
+_BYTES = [bytes([number]) for number in range(0x80)]
+"""Numbers that take one byte."""
 
 
 class UnreadableError(Exception):
@@ -66,6 +68,8 @@ def spans(data: memoryview, start: int, end: int) -> Iterator[Span]:
 
 def varint(value: int) -> bytes:
     """Write a number, 0 or more."""
+    if value <= 0x7F:
+        return _BYTES[value]
     parts = bytearray()
     while value > 0x7F:
         parts.append(value & 0x7F | 0x80)
