@@ -13,7 +13,6 @@ import numpy as np
 from serving.packed import is_packed_as_stored, put_numbers, put_packed
 from serving.payloads import Payload
 from serving.protos import tensor_pb2 as pb
-from serving.wire_format import start_of, varint
 
 DEFAULT_MAX_BYTES = 256 << 20
 STRING = "string"
@@ -54,9 +53,7 @@ _WIRE: dict[np.dtype, _Wire] = {
 STRING_OVERHEAD = 32
 """Bytes that TensorFlow spends on a string beside its own."""
 _FIELDS = pb.TensorProto.DESCRIPTOR.fields_by_name
-_CONTENT, _STRING_VAL = _FIELDS["tensor_content"].number, _FIELDS["string_val"].number
-_SIGNED = (1 << 64) - 1
-"""What a negative number is cut to, as protobuf does."""
+_CONTENT = _FIELDS["tensor_content"].number
 _DTYPE_OF_CODE = {int(wire.code): dtype for dtype, wire in _WIRE.items()}
 
 
@@ -125,24 +122,6 @@ def payload_of(array: np.ndarray) -> memoryview:
     """Return the bytes of an array of numbers as they travel: not copied where they are so already."""
     little = np.ascontiguousarray(array, dtype=array.dtype.newbyteorder("<"))
     return little.reshape(-1).view(np.uint8).data
-
-
-def serialized_values(array: np.ndarray) -> bytes | None:
-    """Return the values of an array as they stand in the `*_val` field of a message, value by value.
-
-    Returns:
-        None of dtypes other than strings and whole numbers.
-
-    Raises:
-        CodecError: an array of objects holds something else than text and bytes.
-    """
-    if array.dtype.kind in "OSU":
-        return b"".join([start_of(_STRING_VAL, len(text)) + text for text in map(_bytes, array.ravel().tolist())])
-    wire = _WIRE.get(array.dtype.newbyteorder("="))
-    if wire is None or array.dtype.kind not in "iu":
-        return None
-    packed = b"".join([varint(value & _SIGNED) for value in array.ravel().tolist()])
-    return start_of(_FIELDS[wire.field].number, len(packed)) + packed if packed else b""
 
 
 def _bytes(item: object) -> bytes:
