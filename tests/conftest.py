@@ -8,6 +8,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 gc.disable()  # until all is imported, which takes a quarter longer with it
@@ -25,9 +26,15 @@ os.environ.update(
     XLA_FLAGS="--xla_backend_optimization_level=0",  # programs run once: a third less to compile
 )
 
+# How long an example takes is the machine's business: a deadline would fail tests where others want the processor too.
+hypothesis.settings.register_profile("zoo", deadline=None)
+hypothesis.settings.load_profile("zoo")
+
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--transport", choices=("grpcio", "asyncio"), default="grpcio", help="of servers in tests/serving")
+    parser.addoption(
+        "--transport", choices=("asyncio", "grpcio"), default="asyncio", help="of servers in tests/serving"
+    )
 
 
 def pytest_collection_finish() -> None:
