@@ -44,11 +44,11 @@ test-ci: $(VENV)/.dev data  ## Run what CI runs: every test, the slow ones too, 
 	$(PYTEST) --transport grpcio $(OVER_BOTH)
 	$(PYTEST) -m "not exhaustive and not gpu and not node" --durations=30
 
-test-all: $(VENV)/.dev data  ## Run every test, also every feature alone and every pair on every strategy: over an hour.
+test-all: $(VENV)/.dev data  ## Run every test, also every feature alone on every strategy: about an hour.
 	$(PYTEST) --transport grpcio tests/serving --ignore tests/serving/transports
 	$(PYTEST) -m "not gpu"
 
-test-exhaustive: $(VENV)/.dev  ## Run what `test-ci` leaves out: every feature alone and every pair on every strategy; about 40 minutes.
+test-exhaustive: $(VENV)/.dev  ## Run what `test-ci` leaves out: every feature alone on every strategy; about half an hour.
 	$(PYTEST) -m exhaustive
 
 test-gpu: $(VENV)/.dev  ## Run the tests that need a GPU; installs NVIDIA's libraries for TensorFlow.

@@ -71,11 +71,6 @@ def pairwise_cases() -> list[Case]:
     return cover_pairs(FACTORS, is_valid)
 
 
-def strategy_cases() -> list[Case]:
-    """Return cases that hold every value on every strategy."""
-    return cover_pairs(FACTORS, is_valid, of="strategy")
-
-
 def single_cases(strategy: str, family: str) -> list[Case]:
     """Return the plain case of a family and those that differ from it in one feature."""
     plain = {**PLAIN, "strategy": strategy, "family": family}

@@ -23,9 +23,7 @@ def pairs_of(case: Case) -> set[Pair]:
     return {frozenset(pair) for pair in itertools.combinations(case.items(), 2)}
 
 
-def cover_pairs(
-    factors: Mapping[str, Sequence[str]], is_valid: Callable[[Case], bool], *, of: str | None = None
-) -> list[Case]:
+def cover_pairs(factors: Mapping[str, Sequence[str]], is_valid: Callable[[Case], bool]) -> list[Case]:
     """Return cases that hold every pair there can be, the same every time.
 
     By greed: each begins with a pair that is missing still, and takes value by value what holds most others that are.
@@ -33,12 +31,11 @@ def cover_pairs(
     Args:
         factors: values by factor.
         is_valid: whether a case, of which some factors may not be there yet, is possible.
-        of: stop when all pairs with a value of this factor are held, and as many others as came along.
     """
     missing = all_pairs(factors, is_valid)
     cases = []
-    while wanted := [pair for pair in missing if of is None or of in dict(pair)]:
-        first = min(wanted, key=sorted)
+    while missing:
+        first = min(missing, key=sorted)
         case = _complete(dict(sorted(first)), factors, is_valid, missing)
         assert case is not None
         missing -= pairs_of(case)

@@ -20,14 +20,6 @@ def test_every_pair_is_held_by_some_case() -> None:
             assert any(case[a] == x and case[b] == y for case in cases), (x, y)
 
 
-def test_every_value_is_held_with_every_value_of_one_factor() -> None:
-    cases = cover_pairs(FACTORS, anything, of="size")
-    assert len(cases) == 6  # two sizes with three drinks
-    for a in ("drink", "sugar"):
-        for x, y in itertools.product(FACTORS[a], FACTORS["size"]):
-            assert any(case[a] == x and case["size"] == y for case in cases), (x, y)
-
-
 def test_fewer_cases_than_there_are_combinations() -> None:
     many = {str(factor): ["a", "b", "c"] for factor in range(6)}
     assert 9 <= len(cover_pairs(many, anything)) <= 20  # of 729; two factors of three values have 9 pairs
