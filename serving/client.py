@@ -1,6 +1,5 @@
 """The client: NumPy in, NumPy out, a deadline on every call, and no TensorFlow."""
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import TracebackType
@@ -144,6 +143,8 @@ class Client:
 
     def passport(self, model: str, *, timeout: float, version: int | str | None = None) -> dict[str, Any]:
         """Tell what an artifact's passport says: config, data, metrics, sizes, ... Raises CallError where it has none."""
+        import json
+
         request = pb.GetModelMetadataRequest(model_spec=_spec(model, version), metadata_field=[PASSPORT_FIELD])
         response = self.call(GET_MODEL_METADATA, request, pb.GetModelMetadataResponse, timeout)
         try:
