@@ -1,7 +1,7 @@
 """keras-zoo: pick a Keras architecture by name, train it, export it, serve it.
 
-`import zoo` is quick, and a client of a server pays for it: only errors are imported with it; Keras when a builder or a config is first
-used, TensorFlow by the first export.
+`import zoo` is quick and brings errors alone, for a server's client pays for it too: Keras is imported when a builder or a
+config is first used, TensorFlow by the first export.
 """
 
 from typing import TYPE_CHECKING
