@@ -55,7 +55,7 @@ class PredictSender:
             done(self._result(ended))
 
         call.add_done_callback(finish)
-        return call.cancel  # type: ignore[no-any-return]
+        return call.cancel
 
     def answers_by_row(self, ask: Ask, timeout: float) -> bool:
         """Tell whether the signature lets the first axis of every input and output have any length. Raises CallError."""
