@@ -180,7 +180,7 @@ def export_bit_equal(config: ModelConfig) -> list[str]:
     """Exported and loaded again by TensorFlow, it answers bit for bit as the compiled model does."""
     import tensorflow as tf
 
-    from zoo.export import export
+    from zoo.exporting import export
     from zoo.passport import SERVING
 
     model, rows = _build(config), _rows(config)
