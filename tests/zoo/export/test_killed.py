@@ -46,9 +46,12 @@ def export(top, at):
         die()
 
     sys.addaudithook(hook)
+    watcher = threading.Thread(target=watch, daemon=True)
     if at.startswith("appears"):
-        threading.Thread(target=watch, daemon=True).start()
+        watcher.start()
     zoo.export(model, top / "model", variants=())
+    if at.startswith("appears"):
+        watcher.join()  # what it waits for is there: it kills
     (top / "count").write_text(str(count))
 
 
