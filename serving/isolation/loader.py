@@ -19,8 +19,8 @@ from serving.protos.prediction_pb2 import SignatureDefMap
 from serving.status import ServerError
 from serving.version_record import fingerprint
 
-_TENSORFLOW_BYTES = 450 << 20
-_LITERT_BYTES = 80 << 20
+_TENSORFLOW_BYTES = 384 << 20
+_LITERT_BYTES = 32 << 20
 """What a process takes before it holds a model; docs/decisions/0028 has the figures."""
 
 
