@@ -24,6 +24,8 @@ from serving.status import StatusError
 from zoo.errors import ZooError
 from zoo.typed_json import read
 
+_OOM_SCORE = "500"
+"""Where memory runs out, this process is to go rather than the server. Up to 1000."""
 _Answers = Mapping[str, Arrays]
 
 
@@ -143,6 +145,8 @@ def main(arguments: list[str]) -> None:
     """Serve one version to the process that holds the other end of a socket."""
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)  # it is the server's to say when this ends
+    with contextlib.suppress(OSError):  # not every system has it
+        Path("/proc/self/oom_score_adj").write_text(_OOM_SCORE, encoding="ascii")
     descriptor, order = arguments
     Host(socket.socket(fileno=int(descriptor)), read(Order, json.loads(order))).run()
     os._exit(0)  # a thread that computes cannot be ended otherwise

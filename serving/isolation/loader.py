@@ -76,7 +76,7 @@ class IsolatingLoader:
         if not self.isolates(version):
             return self._loader(version)
         order = Order(
-            str(version.resolve()),
+            str(version.absolute()),
             self.options,
             logging.getLogger().getEffectiveLevel(),
             intra_op=self.intra_op,
