@@ -16,6 +16,8 @@ logger = logging.getLogger(__name__)
 
 Arrays = dict[str, np.ndarray]
 Ended = Callable[[HostProcess], None]
+Start = Callable[[Ended, bool], HostProcess]
+"""Starts a process, which calls a function when it has ended, and whose load yields, or not. Raises ServerError."""
 
 _WORDS = "in a process of its own"
 _RETRY_SECONDS = 1.0
@@ -33,12 +35,12 @@ class IsolatedEngine:
     computes_elsewhere = True
     """See ElsewhereEngine."""
 
-    def __init__(self, title: str, start: Callable[[Ended], HostProcess]) -> None:
+    def __init__(self, title: str, start: Start) -> None:
         """Prepare; `load` begins.
 
         Args:
             title: the model and its version, for people.
-            start: starts a process, which calls a function when it has ended. Raises ServerError.
+            start: starts a process for it.
         """
         self._title = title
         self._start = start
@@ -52,9 +54,13 @@ class IsolatedEngine:
         self._since = 0.0
         self._outage = ""
 
-    def load(self) -> None:
-        """Have a process load the version. Raises ServerError where it cannot, and then there is no process."""
-        process = self._start(self.replace)
+    def load(self, *, yields: bool = True) -> None:
+        """Have a process load the version. Raises ServerError where it cannot, and then there is no process.
+
+        Args:
+            yields: whether to whatever else the machine does; not where clients wait for it.
+        """
+        process = self._start(self.replace, yields)
         with self._lock:
             self._loading = None if self._closing.is_set() else process
         if self._loading is None:
@@ -152,7 +158,7 @@ class IsolatedEngine:
             if self._closing.wait(pause):
                 return
             try:
-                self.load()
+                self.load(yields=False)
             except ServerError as error:
                 how, served = f"has no successor, {error}", 0.0
             else:

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from serving.engines.engine import SAVED_MODEL_PLATFORM, ChoosingEngine, Engine, JointEngine, PlatformEngine
-from serving.engines.tensorflow_runtime import set_parallelism
+from serving.engines.tensorflow_runtime import imported_gently, set_parallelism
 from serving.isolation.messages import Arrays, Connection, Message
 from serving.isolation.order import Order
 from serving.status import StatusError
@@ -60,7 +60,8 @@ class Host:
     def _load(self) -> None:
         try:
             set_parallelism(self._order.intra_op, self._order.inter_op)
-            engine = self._engine = self._order.options.loader()(Path(self._order.version))
+            with imported_gently() if self._order.yields else contextlib.nullcontext():
+                engine = self._engine = self._order.options.loader()(Path(self._order.version))
         except ZooError as error:
             self.say(what="failed", message=str(error))
         except Exception as error:

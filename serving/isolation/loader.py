@@ -3,7 +3,7 @@
 import logging
 import threading
 from concurrent.futures import Future
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache, cached_property
 from pathlib import Path
 from queue import SimpleQueue
@@ -84,10 +84,10 @@ class IsolatingLoader:
         )
         files = fingerprint(version)
 
-        def start(ended: Ended) -> HostProcess:
+        def start(ended: Ended, yields: bool) -> HostProcess:  # noqa: FBT001 - as Start has it
             if fingerprint(version) != files:
                 raise ServerError(f"since the files of {version} are not those that were loaded")
-            return starter().start(order, ended)
+            return starter().start(replace(order, yields=yields), ended)
 
         engine = IsolatedEngine(f"{version.parent.name} version {version.name}", start)
         engine.load()

@@ -14,6 +14,8 @@ class Order:
     options: EngineOptions
     log_level: int
     """The lowest that the server writes down."""
+    yields: bool = False
+    """Whether TensorFlow's import, most of a load, yields to whatever else the machine does."""
     intra_op: int = 0
     """Threads of one operation of TensorFlow's; 0 for the cores."""
     inter_op: int = 0

@@ -35,3 +35,13 @@ def await_end(process: int, seconds: float = 30.0) -> bool:
 def exists(process: int) -> bool:
     """Tell whether there is a process, be it one that has ended and was not asked how."""
     return Path(f"/proc/{process}").exists()
+
+
+def priorities(process: int, name: str = "") -> set[int]:
+    """Return those of its threads whose names begin so."""
+    tasks = Path(f"/proc/{process}/task").iterdir()
+    return {
+        os.getpriority(os.PRIO_PROCESS, int(task.name))
+        for task in tasks
+        if (task / "comm").read_text(encoding="utf-8").startswith(name)
+    }

@@ -19,12 +19,14 @@ from serving.engines.saved_model import SavedModelEngine
 from serving.isolation.engine import IsolatedEngine
 from serving.isolation.loader import IsolatingLoader
 from serving.status import Code, ServerError, StatusError
-from tests.serving.isolation.hosts import await_end, exists, hosts_of
+from tests.serving.isolation.hosts import await_end, exists, hosts_of, priorities
 
 DTYPES = (
     *("bool", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64"),
     *("float16", "bfloat16", "float32", "float64", "complex64", "complex128"),
 )
+WINE = Path(__file__).parents[3] / "saved_models" / "wine_mlp" / "1"
+"""Has a model.tflite."""
 Arrays = dict[str, np.ndarray]
 
 
@@ -68,7 +70,7 @@ def version(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def isolated(version: Path) -> IsolatedEngine:
-    engine = IsolatingLoader(EngineOptions(), over_bytes=0)(version)
+    engine = IsolatingLoader(EngineOptions(prefer_tflite=True), over_bytes=0)(version)
     assert isinstance(engine, IsolatedEngine)
     return engine
 
@@ -161,24 +163,25 @@ def test_it_tells_what_it_executes(engine: IsolatedEngine) -> None:
     assert engine.variant_of("shift") == ""
 
 
-def test_a_process_that_is_killed_is_replaced(version: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_process_that_is_killed_is_replaced(caplog: pytest.LogCaptureFixture) -> None:
     before = hosts_of(os.getpid())
     caplog.set_level("INFO")
-    engine = isolated(version)
-    x = np.zeros((1, 1), np.float32)
+    engine = isolated(WINE)
+    rows = {"inputs": np.zeros((1, 13), np.float32)}
     try:
+        expected = engine.run("serving_default", rows)
         (killed,) = hosts_of(os.getpid()) - before
         os.kill(killed, signal.SIGKILL)
         assert await_end(killed)
-        with pytest.raises(StatusError, match="echo version 1 was ended by SIGKILL; another is started") as caught:
-            engine.run("shift", {"x": x})
+        with pytest.raises(StatusError, match="wine_mlp version 1 was ended by SIGKILL; another is started") as caught:
+            engine.run("serving_default", rows)
         assert caught.value.code is Code.UNAVAILABLE
         assert caught.value.retry_after
         answer = None
         while answer is None:
             with contextlib.suppress(StatusError):
-                answer = engine.run("shift", {"x": x})
-        assert answer["y"].tolist() == [[2.0]]
+                answer = engine.run("serving_default", rows)
+        assert_same(answer, expected)
         (second,) = hosts_of(os.getpid()) - before
         assert second != killed
         assert not exists(killed)
@@ -186,7 +189,7 @@ def test_a_process_that_is_killed_is_replaced(version: Path, caplog: pytest.LogC
         engine.close()
     assert hosts_of(os.getpid()) == before
     told = [record.getMessage() for record in caplog.records if "was ended by" in record.getMessage()]
-    assert told == [f"the process that runs echo version 1, pid {killed}, was ended by SIGKILL: another starts now"]
+    assert told == [f"the process that runs wine_mlp version 1, pid {killed}, was ended by SIGKILL: another starts now"]
 
 
 def test_a_process_that_cannot_load_says_why_and_is_gone(tmp_path: Path) -> None:
@@ -202,6 +205,12 @@ def test_a_process_that_cannot_load_says_why_and_is_gone(tmp_path: Path) -> None
     assert hosts_of(os.getpid()) == before
 
 
+def test_no_thread_in_which_tensorflow_computes_has_a_low_priority(engine: IsolatedEngine) -> None:
+    engine.run("shift", {"x": np.ones((100, 100), np.float32)})
+    (host,) = hosts_of(os.getpid())
+    assert priorities(host, "tf_") == {os.getpriority(os.PRIO_PROCESS, 0)}
+
+
 def test_it_has_the_usual_priority_though_it_is_loaded_by_a_thread_of_a_low_one() -> None:
     script = """
 import os, sys
@@ -209,12 +218,12 @@ from pathlib import Path
 from serving.engines.options import EngineOptions
 from serving.gentle import gently
 from serving.isolation.loader import IsolatingLoader
-from tests.serving.isolation.hosts import hosts_of
+from tests.serving.isolation.hosts import hosts_of, priorities
 load = IsolatingLoader(EngineOptions(prefer_tflite=True), over_bytes=0)
 engine = gently(lambda: load(Path("saved_models/wine_mlp/1")))
 (host,) = hosts_of(os.getpid())
 usual = os.getpriority(os.PRIO_PROCESS, 0)
-print({os.getpriority(os.PRIO_PROCESS, int(task.name)) - usual for task in Path(f"/proc/{host}/task").iterdir()})
+print({priority - usual for priority in priorities(host)})
 print("tensorflow" in sys.modules)
 engine.close()
 """
