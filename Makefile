@@ -10,7 +10,7 @@ PYTEST := $(BIN)/python -m pytest --numprocesses=auto --dist=loadscope --no-load
 OVER_BOTH := tests/serving/test_server.py tests/serving/test_tls.py tests/serving/test_client.py tests/serving/inference/test_infer_stream.py
 
 .DEFAULT_GOAL := help
-.PHONY: help quickstart data test test-ci test-all test-exhaustive test-gpu fuzz lint format bench bench-serving bench-peers load-generator release smoke protos lock clean
+.PHONY: help quickstart data test test-ci test-all test-exhaustive test-gpu test-node fuzz mixed-calls lint format bench bench-serving bench-peers load-generator release smoke protos lock clean
 
 help:  ## Say what there is.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -38,14 +38,14 @@ data: $(VENV)/.runtime  ## Fetch the data sets that come with keras-zoo, 180 MB,
 	$(BIN)/zoo data fetch --all
 
 test: $(VENV)/.dev  ## Run the test suite, but for what is slow or needs fetched data.
-	$(PYTEST) -m "not slow and not data and not gpu and not exhaustive"
+	$(PYTEST) -m "not slow and not data and not gpu and not node and not exhaustive"
 
 test-ci: $(VENV)/.dev data  ## Run what CI runs: every test, the slow ones too, but for the exhaustive ones.
-	$(PYTEST) --transport asyncio $(OVER_BOTH)
-	$(PYTEST) -m "not exhaustive and not gpu" --durations=30
+	$(PYTEST) --transport grpcio $(OVER_BOTH)
+	$(PYTEST) -m "not exhaustive and not gpu and not node" --durations=30
 
 test-all: $(VENV)/.dev data  ## Run every test, also every feature alone on every strategy: about an hour.
-	$(PYTEST) --transport asyncio tests/serving --ignore tests/serving/transports
+	$(PYTEST) --transport grpcio tests/serving --ignore tests/serving/transports
 	$(PYTEST) -m "not gpu"
 
 test-exhaustive: $(VENV)/.dev  ## Run what `test-ci` leaves out: every feature alone on every strategy; about half an hour.
@@ -55,8 +55,15 @@ test-gpu: $(VENV)/.dev  ## Run the tests that need a GPU; installs NVIDIA's libr
 	@$(PIP) --editable '.[cuda]'
 	$(PYTEST) -m gpu
 
+test-node: $(VENV)/.dev  ## Ask the transport asyncio by Node's gRPC client, which npm fetches; needs Node.
+	$(BIN)/python -m pytest -m node tests/serving/transports
+
 fuzz: $(VENV)/.dev  ## Send nonsense to the transport asyncio; FUZZ_SECONDS of each kind, 120 if not said.
 	ZOO_FUZZ_SECONDS=$(or $(FUZZ_SECONDS),120) $(BIN)/python -m pytest --numprocesses=0 --timeout=0 tests/serving/transports/test_fuzz.py
+
+mixed-calls: $(VENV)/.dev  ## Make a million mixed calls over each transport, every answer checked: half an hour each.
+	$(BIN)/python -m benchmarks.mixed_calls --transport asyncio
+	$(BIN)/python -m benchmarks.mixed_calls --transport grpcio
 
 lint: $(VENV)/.dev  ## Check format, lint, types and import rules.
 	$(BIN)/ruff format --check .

@@ -76,7 +76,7 @@ def serve_command(parser: argparse.ArgumentParser) -> None:
         help="answer calls that say what is served, and reflection, on this port alone",
     )
     network.add_argument(
-        "--transport", choices=("grpcio", "asyncio"), help="what speaks gRPC: docs/transport.md (default: grpcio)"
+        "--transport", choices=("asyncio", "grpcio"), help="what speaks gRPC: docs/transport.md (default: asyncio)"
     )
     network.add_argument("--admin_host", metavar="HOST", help="address of that port (default: 127.0.0.1)")
     network.add_argument(

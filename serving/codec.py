@@ -6,6 +6,7 @@ their bits in `half_val`; complex numbers as pairs. One value in a `*_val` field
 
 import math
 from dataclasses import dataclass
+from functools import lru_cache
 
 import ml_dtypes
 import numpy as np
@@ -17,6 +18,7 @@ from serving.protos import tensor_pb2 as pb
 DEFAULT_MAX_BYTES = 256 << 20
 STRING = "string"
 _MAX_RANK = 32  # what every NumPy takes; no model comes near it
+_MOST_DTYPES = 256
 
 
 class CodecError(ValueError):
@@ -69,7 +71,12 @@ def dtype_name(code: int) -> str:
 
 def array_dtype_name(array: np.ndarray) -> str:
     """Return the dtype of an array as `dtype_name` does: any array of text or bytes is `string`."""
-    return STRING if array.dtype.kind in "OSU" else array.dtype.name
+    return _name_of(array.dtype)
+
+
+@lru_cache(_MOST_DTYPES)
+def _name_of(dtype: np.dtype) -> str:
+    return STRING if dtype.kind in "OSU" else dtype.name  # NumPy makes it anew each time
 
 
 def encode(array: np.ndarray, *, as_content: bool = True) -> pb.TensorProto:

@@ -25,7 +25,7 @@ from serving.status import ServerError
 from serving.tls import Tls
 from serving.version_labels import LabelRules
 
-TRANSPORTS = ("grpcio", "asyncio")
+TRANSPORTS = ("asyncio", "grpcio")
 """What can speak gRPC."""
 
 
@@ -105,10 +105,10 @@ class ServerConfig:
     """0 for any free one."""
     grpc_socket_path: str | None = None
     """A UNIX socket to listen on too."""
-    transport: str = "grpcio"
-    """What speaks gRPC: `grpcio`, gRPC's own library, or `asyncio` (docs/transport.md)."""
+    transport: str = "asyncio"
+    """What speaks gRPC: `asyncio`, or gRPC's own library, `grpcio` (docs/transport.md)."""
     grpc_channel_arguments: Mapping[str, int | str] = field(default_factory=dict)
-    """Options of gRPC's library, which win over what this server sets itself; `asyncio` knows some of them."""
+    """Options of gRPC's library, which win over what this server sets itself; `asyncio` knows those that matter."""
     credentials: Tls | grpc.ServerCredentials | None = None
     """TLS: `serving.tls.Certificates(...).credentials()`, or for `grpcio` what `grpc.ssl_server_credentials` returns."""
     rest_api_port: int = 0

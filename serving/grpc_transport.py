@@ -54,7 +54,8 @@ def _asyncio_transport(
     credentials = config.credentials
     if credentials is not None and not isinstance(credentials, Tls):
         raise ServerError(
-            "the transport asyncio cannot use credentials of gRPC's library: give those of serving.tls.Certificates"
+            "the transport asyncio cannot use credentials of gRPC's library: "
+            "give those of serving.tls.Certificates, or set transport='grpcio'"
         )
     arguments = ChannelArguments.read(config.grpc_channel_arguments, max_message_bytes=config.max_message_bytes)
     return AsyncioTransport(

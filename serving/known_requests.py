@@ -2,14 +2,14 @@
 
 import math
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Self
+from typing import Generic, Self, TypeVar
 
 import numpy as np
 
 from serving.codec import CodecError, dtype_name, payload_field, read_spec
-from serving.payloads import Place
+from serving.payloads import Place, find_payloads
 from serving.predictor import Checked
 from serving.protos import prediction_pb2 as pb
 from serving.protos.tensor_pb2 import TensorProto
@@ -18,6 +18,8 @@ from serving.templates import Known, Template
 _INPUTS = pb.PredictRequest.INPUTS_FIELD_NUMBER
 _MOST_SIZES = 1024
 """Lengths of messages that are remembered."""
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -57,43 +59,67 @@ class KnownRequest:
     defaults: Mapping[str, np.ndarray]
     """Inputs that it leaves out."""
 
+    @classmethod
+    def of(cls, checked: Checked, numbers: tuple[Numbers, ...]) -> Self:
+        """Return what is known of a request that has these inputs, and was found to ask this."""
+        given = {each.name for each in numbers}
+        return cls(
+            checked, numbers, {name: array for name, array in checked.signature.defaults.items() if name not in given}
+        )
+
     def inputs(self, message: bytes) -> dict[str, np.ndarray]:
         """Return the inputs of another request that differs from it in numbers alone."""
         return {**self.defaults, **{each.name: each.read(message) for each in self.numbers}}
 
 
-class KnownRequests:
-    """Recognises PredictRequests that are, but for their numbers, earlier ones. For one thread."""
+class KnownRequests(Generic[T]):
+    """Recognises requests that are, but for their numbers, earlier ones. For one thread."""
 
     def __init__(self) -> None:
-        self._known: Known[KnownRequest] = Known()
+        self._known: Known[T] = Known()
         self._sizes: OrderedDict[int, None] = OrderedDict()
         """Lengths of messages that came: what never comes again is not worth learning."""
 
-    def find(self, message: bytes) -> KnownRequest | None:
+    def find(self, message: bytes) -> T | None:
         """Return what is known of a serialized request."""
         found = self._known.find(message)
         return None if found is None else found[1]
 
-    def learn(self, message: bytes, inputs: Mapping[str, TensorProto], checked: Checked) -> None:
-        """Remember a request that was answered, where others may come that differ in numbers alone.
-
-        Args:
-            message: it, serialized.
-            inputs: its inputs; large payloads may have been left out.
-            checked: what it was found to ask.
-        """
+    def is_worth(self, message: bytes) -> bool:
+        """Tell whether to learn a request: whether others of its length came before."""
         size = len(message)
-        if size not in self._sizes:
-            self._sizes[size] = None
-            if len(self._sizes) > _MOST_SIZES:
-                self._sizes.popitem(last=False)
-            return
-        template = Template.of(message, _INPUTS)
-        if template is None or {place.name for place in template.places} != inputs.keys():
-            return
-        numbers = [Numbers.of(place, inputs[place.name]) for place in template.places]
-        found = tuple(each for each in numbers if each is not None)
-        if len(found) == len(numbers):
-            defaults = {name: array for name, array in checked.signature.defaults.items() if name not in inputs}
-            self._known.learn(template, KnownRequest(checked, found, defaults))
+        if size in self._sizes:
+            return True
+        self._sizes[size] = None
+        if len(self._sizes) > _MOST_SIZES:
+            self._sizes.popitem(last=False)
+        return False
+
+    def learn(self, message: bytes, holes: Sequence[tuple[int, int]], what: T) -> None:
+        """Remember what is known of a request, and of those that differ from it in these holes alone."""
+        template = Template.of(message, holes)
+        if template is not None:
+            self._known.learn(template, what)
+
+
+def learn_predict(
+    known: KnownRequests[KnownRequest], message: bytes, inputs: Mapping[str, TensorProto], checked: Checked
+) -> None:
+    """Remember a PredictRequest that was answered, where others may come that differ in numbers alone.
+
+    Args:
+        known: where.
+        message: it, serialized.
+        inputs: its inputs; large payloads may have been left out.
+        checked: what it was found to ask.
+    """
+    if not known.is_worth(message):
+        return
+    places = find_payloads(message, _INPUTS, at_least=1)
+    if {place.name for place in places} != inputs.keys():
+        return
+    found = [Numbers.of(place, inputs[place.name]) for place in places]
+    numbers = tuple(each for each in found if each is not None)
+    if len(numbers) == len(found):
+        holes = [(place.payload.start, place.payload.end) for place in places]
+        known.learn(message, holes, KnownRequest.of(checked, numbers))

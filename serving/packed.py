@@ -3,8 +3,8 @@
 import numpy as np
 from google.protobuf.message import Message
 
-LENGTH_DELIMITED = 2
-"""The type of a field of bytes, text, a message or packed numbers."""
+from serving.wire_format import start_of
+
 _CHUNK = 1 << 16
 
 
@@ -33,18 +33,3 @@ def put_packed(message: Message, field: int, content: bytes | memoryview) -> Non
     """Append the bytes of a field, by its number, that is packed, or of bytes or text."""
     if len(content):
         message.MergeFromString(b"".join((start_of(field, len(content)), content)))
-
-
-def start_of(field: int, length: int) -> bytes:
-    """Write what stands before a field of so many bytes."""
-    return varint(field << 3 | LENGTH_DELIMITED) + varint(length)
-
-
-def varint(value: int) -> bytes:
-    """Write a number, 0 or more, as protobuf does."""
-    parts = bytearray()
-    while value > 0x7F:
-        parts.append(value & 0x7F | 0x80)
-        value >>= 7
-    parts.append(value)
-    return bytes(parts)

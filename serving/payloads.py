@@ -5,20 +5,19 @@ of both. Here the numbers go from the array into the serialized message, and are
 Source of the format: https://protobuf.dev/programming-guides/encoding/.
 """
 
-from collections.abc import Iterator
+import itertools
 from dataclasses import dataclass
 from typing import TypeVar
 
 from google.protobuf.message import Message
 
-from serving.packed import LENGTH_DELIMITED, start_of
 from serving.protos.tensor_pb2 import TensorProto
+from serving.wire_format import GROUP_END, GROUP_START, LENGTH_DELIMITED, Span, UnreadableError, spans, start_of
 
 LARGE = 1 << 12
 """Bytes of a payload below which it is not worth while to look for it."""
 KEY, VALUE = 1, 2
 """Fields of an entry of a map."""
-_SKIPPED = {1: 8, 5: 4}  # bytes of a number of fixed width, by wire type
 _MOST_FIELDS = 256  # of a message that is walked through in Python
 
 M = TypeVar("M", bound=Message)
@@ -78,22 +77,8 @@ def find_payloads(data: bytes, field: int, *, at_least: int) -> "list[Place]":
     """
     try:
         return _find(memoryview(data), field, at_least)
-    except _UnusualError:
+    except UnreadableError:
         return []
-
-
-@dataclass(frozen=True)
-class Span:
-    """A field of a message: its number, and where it lies."""
-
-    field: int
-    is_bytes: bool
-    """Whether it is length-delimited: of bytes, text, a message or packed numbers."""
-    tag: int
-    """Where its tag starts."""
-    start: int
-    end: int
-    """Where what it holds starts, and ends."""
 
 
 @dataclass(frozen=True)
@@ -112,20 +97,16 @@ class Place:
         return Payload(self.payload.field, memoryview(data)[self.payload.start : self.payload.end])
 
 
-class _UnusualError(Exception):
-    """A message that is left to the library."""
-
-
 def _find(data: memoryview, number: int, at_least: int) -> list[Place]:
     places, names = [], set()
-    for entry in _spans(data, 0, len(data)):
+    for entry in _few_spans(data, 0, len(data)):
         if entry.field != number:
             continue
-        if not entry.is_bytes:
-            raise _UnusualError
+        if not _is_bytes(entry):
+            raise UnreadableError
         name, tensor = _entry(data, entry)
         if name in names:  # the last one counts
-            raise _UnusualError
+            raise UnreadableError
         names.add(name)
         if tensor is not None and (payload := _payload(data, tensor, at_least)) is not None:
             places.append(Place(name, entry, tensor, payload))
@@ -133,59 +114,36 @@ def _find(data: memoryview, number: int, at_least: int) -> list[Place]:
 
 
 def _entry(data: memoryview, entry: Span) -> tuple[str, Span | None]:
-    spans = list(_spans(data, entry.start, entry.end))
-    if [span.field for span in spans] not in ([KEY, VALUE], [KEY]) or not all(span.is_bytes for span in spans):
-        raise _UnusualError
+    parts = _few_spans(data, entry.start, entry.end)
+    if [part.field for part in parts] not in ([KEY, VALUE], [KEY]) or not all(map(_is_bytes, parts)):
+        raise UnreadableError
     try:
-        name = str(data[spans[0].start : spans[0].end], "utf-8")
+        name = str(data[parts[0].start : parts[0].end], "utf-8")
     except UnicodeDecodeError:
-        raise _UnusualError from None
-    return name, spans[1] if len(spans) > 1 else None
+        raise UnreadableError from None
+    return name, parts[1] if len(parts) > 1 else None
 
 
 def _payload(data: memoryview, tensor: Span, at_least: int) -> Span | None:
     """Return the one field that holds the numbers, where it is so large."""
     if tensor.end - tensor.start < at_least:
         return None
-    found = [span for span in _spans(data, tensor.start, tensor.end) if span.field in _WIDTHS]
-    if len(found) != 1 or not found[0].is_bytes:
+    found = [span for span in _few_spans(data, tensor.start, tensor.end) if span.field in _WIDTHS]
+    if len(found) != 1 or not _is_bytes(found[0]):
         return None
     length = found[0].end - found[0].start
     return found[0] if length >= at_least and length % _WIDTHS[found[0].field] == 0 else None
 
 
-def _spans(data: memoryview, start: int, end: int) -> Iterator[Span]:
-    position = start
-    for _ in range(_MOST_FIELDS):
-        if position == end:
-            return
-        tag, after = _read_varint(data, position, end)
-        field, wire = tag >> 3, tag & 7
-        if wire == LENGTH_DELIMITED:
-            length, after = _read_varint(data, after, end)
-            stop = after + length
-        elif wire == 0:
-            _, stop = _read_varint(data, after, end)
-        else:
-            stop = after + _SKIPPED.get(wire, end)
-        if not field or stop > end:
-            raise _UnusualError
-        yield Span(field, wire == LENGTH_DELIMITED, position, after, stop)
-        position = stop
-    if position != end:
-        raise _UnusualError
+def _few_spans(data: memoryview, start: int, end: int) -> list[Span]:
+    found = list(itertools.islice(spans(data, start, end), _MOST_FIELDS + 1))
+    if len(found) > _MOST_FIELDS or any(span.wire_type in (GROUP_START, GROUP_END) for span in found):
+        raise UnreadableError
+    return found
 
 
-def _read_varint(data: memoryview, position: int, end: int) -> tuple[int, int]:
-    value = shift = 0
-    while position < end and shift < 35:
-        byte = data[position]
-        position += 1
-        value |= (byte & 0x7F) << shift
-        if byte < 0x80:
-            return value, position
-        shift += 7
-    raise _UnusualError
+def _is_bytes(span: Span) -> bool:
+    return span.wire_type == LENGTH_DELIMITED
 
 
 def _without(data: bytes, places: list[Place]) -> bytes:

@@ -18,12 +18,17 @@ class Duration:
     """How often something happened, and how long it took in all."""
 
     count: int = 0
-    ns: int = 0
+    seconds: float = 0.0
+
+    @property
+    def ns(self) -> int:
+        """Return it in nanoseconds, as the Open Inference Protocol has it."""
+        return round(self.seconds * 1e9)
 
     def add(self, seconds: float, count: int = 1) -> None:
         """Count something that took so long."""
         self.count += count
-        self.ns += round(seconds * 1e9)
+        self.seconds += seconds
 
 
 @dataclass

@@ -1,60 +1,59 @@
 """Requests that are, but for their numbers, byte for byte what an earlier one was: what was found out about that one holds.
 
 Clients ask the same thing of the same model again and again. What a serialized request says is settled by its bytes; those
-of a payload, whose field and length stand before it, say nothing but the numbers. So a message that has the same length, and
-the same bytes everywhere outside of the same payloads, names the same model, inputs, dtypes and shapes, and need not be
-parsed and checked once more.
+of a field whose tag and length stand before it may be any, and everything else means the same. So a message that has the
+same length, and the same bytes everywhere outside of such holes, where its numbers lie, names the same model, inputs, dtypes
+and shapes, and need not be parsed and checked once more.
 """
 
 from collections import OrderedDict
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Generic, Self, TypeVar
-
-from serving.payloads import Payload, Place, find_payloads
 
 T = TypeVar("T")
 
 _MOST = 256
 """Templates that are kept."""
 _LARGEST = 4096
-"""Bytes of a template, its payloads left out."""
+"""Bytes of a template, its holes left out."""
 _MOST_STARTS = 4
-"""Different lengths of the part before the first payload, among messages of one length."""
+"""Different lengths of the part before the first hole, among messages of one length."""
 
 
 @dataclass(frozen=True)
 class Template:
-    """A message without its payloads."""
+    """A message with holes."""
 
     size: int
     """Bytes of the whole message."""
     start: bytes
-    """All up to the first payload."""
+    """All up to the first hole."""
     rest: tuple[tuple[int, bytes], ...]
-    """What lies between payloads and after the last, each with its place."""
-    places: tuple[Place, ...]
+    """What lies between holes and after the last, each with its place."""
 
     @classmethod
-    def of(cls, message: bytes, field: int) -> Self | None:
-        """Return the template of a message with tensors in this map; None where it has no payload, or too much else."""
-        places = find_payloads(message, field, at_least=1)
-        if not places or len(message) - sum(each.payload.end - each.payload.start for each in places) > _LARGEST:
+    def of(cls, message: bytes, holes: Sequence[tuple[int, int]]) -> Self | None:
+        """Return the template of a message.
+
+        Args:
+            message: it.
+            holes: starts and ends of what may be anything, in their order.
+
+        Returns:
+            None where there is no hole, or too much else.
+        """
+        if not holes or len(message) - sum(end - start for start, end in holes) > _LARGEST:
             return None
-        ends = [each.payload.start for each in places[1:]] + [len(message)]
-        rest = tuple(
-            (place.payload.end, message[place.payload.end : end]) for place, end in zip(places, ends, strict=True)
-        )
-        return cls(len(message), message[: places[0].payload.start], rest, tuple(places))
+        stops = [start for start, _ in holes[1:]] + [len(message)]
+        rest = tuple((end, message[end:stop]) for (_, end), stop in zip(holes, stops, strict=True))
+        return cls(len(message), message[: holes[0][0]], rest)
 
     def fits(self, message: bytes) -> bool:
-        """Tell whether a message is this, whatever its payloads hold."""
+        """Tell whether a message is this, whatever its holes hold."""
         if len(message) != self.size or not message.startswith(self.start):
             return False
         return all(message.startswith(part, at) for at, part in self.rest)
-
-    def payloads(self, message: bytes) -> dict[str, Payload]:
-        """Return the payloads of a message that fits, by the names of their tensors."""
-        return {place.name: place.of(message) for place in self.places}
 
 
 class Known(Generic[T]):
@@ -64,7 +63,7 @@ class Known(Generic[T]):
         self._most = most
         self._found: OrderedDict[tuple[int, bytes], tuple[Template, T]] = OrderedDict()
         self._starts: dict[int, tuple[int, ...]] = {}
-        """By length of a message: how much of it lies before the first payload, the latest first."""
+        """By length of a message: how much of it lies before the first hole, the latest first."""
 
     def __len__(self) -> int:
         return len(self._found)

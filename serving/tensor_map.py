@@ -7,11 +7,13 @@ from functools import lru_cache
 import numpy as np
 
 from serving.codec import encode, header, payload_field, payload_of
-from serving.packed import start_of
 from serving.payloads import KEY, VALUE
+from serving.wire_format import start_of
 
 _MOST = 4096
 """Kinds of tensors of which it is remembered what stands before their numbers."""
+_FEW, _SHORT = 4, 64
+"""Values of a tensor that is remembered whole, and bytes of each."""
 
 
 def write_tensors(message: bytes, field: int, tensors: Mapping[str, np.ndarray], *, as_content: bool = True) -> bytes:
@@ -31,9 +33,25 @@ def write_tensors(message: bytes, field: int, tensors: Mapping[str, np.ndarray],
         before = _before_payload(field, name, array.dtype, array.shape, as_content)
         if before is not None:
             parts += (before, payload_of(array))
+        elif array.size <= _FEW and _is_short(array):
+            parts.append(_known_entry(field, name, array.dtype, array.shape, tuple(array.ravel().tolist())))
         else:
-            parts.append(_entry(field, name, encode(array, as_content=as_content).SerializeToString(), 0))
+            parts.append(_entry(field, name, encode(array, as_content=False).SerializeToString(), 0))
     return b"".join(parts)
+
+
+def _is_short(array: np.ndarray) -> bool:
+    """Tell whether few values are also few bytes, and equal only where they are the same: labels, numbers of classes."""
+    if array.dtype.kind == "O":
+        return all(type(each) in (bytes, str) and len(each) <= _SHORT for each in array.ravel().tolist())
+    return array.dtype.kind in "SUiu" and array.itemsize <= _SHORT
+
+
+@lru_cache(_MOST)
+def _known_entry(field: int, name: str, dtype: np.dtype, shape: tuple[int, ...], values: tuple[object, ...]) -> bytes:
+    """Return an entry of few values: models give the same ones again and again."""
+    array = np.array(values, dtype).reshape(shape)
+    return _entry(field, name, encode(array, as_content=False).SerializeToString(), 0)
 
 
 @lru_cache(_MOST)

@@ -7,6 +7,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 # Before anything imports TensorFlow or Keras; processes that tests start inherit it.
@@ -21,9 +22,15 @@ os.environ.update(
     XDG_CACHE_HOME=str(Path(_scratch.name) / "cache"),
 )
 
+# How long an example takes is the machine's business: a deadline would fail tests where others want the processor too.
+hypothesis.settings.register_profile("zoo", deadline=None)
+hypothesis.settings.load_profile("zoo")
+
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--transport", choices=("grpcio", "asyncio"), default="grpcio", help="of servers in tests/serving")
+    parser.addoption(
+        "--transport", choices=("asyncio", "grpcio"), default="asyncio", help="of servers in tests/serving"
+    )
 
 
 def pytest_unconfigure() -> None:

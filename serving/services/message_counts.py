@@ -1,19 +1,18 @@
-"""How often a message names something, counted before it is parsed: 300,000 inputs are a second's work to refuse.
+"""How often a message names something, counted before it is parsed: 300,000 inputs are a second's work to refuse."""
 
-Source of the format: https://protobuf.dev/programming-guides/encoding/.
-"""
-
+import contextlib
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 from google.protobuf.message import Message
 
-from serving.status import invalid
+from serving.status import StatusError, invalid
+from serving.wire_format import UnreadableError, spans
 
 MOST = 4096
 """Of whatever a request may name several of: inputs, outputs, parameters."""
-_LENGTH_DELIMITED = 2
-_FIXED = {1: 8, 5: 4}  # bytes, by wire type
+_MOST_FIELDS = 16 * MOST
+"""Of a request, whatever they are: none of any known type has so many."""
 
 
 def check_counts(kind: type[Message], message: bytes, fields: Sequence[str], most: int = MOST) -> None:
@@ -31,41 +30,17 @@ def check_counts(kind: type[Message], message: bytes, fields: Sequence[str], mos
     if len(message) < 2 * most:  # an entry takes two bytes at least
         return
     names = {kind.DESCRIPTOR.fields_by_name[name].number: name for name in fields}
-    counts: Counter[int] = Counter()
-    for number in _numbers(memoryview(message)):
-        counts[number] += 1
-        if counts[number] > most and number in names:
-            name = names[number]
-            raise invalid(f"the request has more than {most} {name}, this server takes {most} at most", field=name)
+    counts: Counter[str] = Counter()
+    with contextlib.suppress(UnreadableError):
+        for total, span in enumerate(spans(memoryview(message), 0, len(message))):
+            name = names.get(span.field)
+            if name is not None:
+                counts[name] += 1
+                if counts[name] > most:
+                    raise _too_many(name, most, field=name)
+            if total >= _MOST_FIELDS:
+                raise _too_many("fields", _MOST_FIELDS)
 
 
-def _numbers(data: memoryview) -> Iterator[int]:
-    """Yield the number of each field up to the first that cannot be read."""
-    at = 0
-    while at < len(data):
-        tag, at = _varint(data, at)
-        wire = tag & 7
-        if wire == _LENGTH_DELIMITED:
-            length, at = _varint(data, at)
-            at += length
-        elif wire == 0:
-            _, at = _varint(data, at)
-        elif wire in _FIXED:
-            at += _FIXED[wire]
-        else:
-            return
-        yield tag >> 3
-
-
-def _varint(data: memoryview, at: int) -> tuple[int, int]:
-    value = shift = 0
-    while at < len(data):
-        byte = data[at]
-        at += 1
-        value |= (byte & 0x7F) << shift
-        if byte < 0x80:
-            return value, at
-        shift += 7
-        if shift > 63:
-            break
-    return 0, len(data)
+def _too_many(what: str, most: int, *, field: str | None = None) -> StatusError:
+    return invalid(f"the request has more than {most} {what}, this server takes {most} at most", field=field)

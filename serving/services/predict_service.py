@@ -12,7 +12,7 @@ from google.protobuf.wrappers_pb2 import StringValue
 
 from serving.codec import CodecError, decode, decoded_size, read_spec
 from serving.description import Description
-from serving.known_requests import KnownRequests
+from serving.known_requests import KnownRequest, KnownRequests, learn_predict
 from serving.offload import Offload
 from serving.payloads import Payload
 from serving.permitted_models import PermittedModels
@@ -84,7 +84,7 @@ class PredictService:
         self._predictor = predictor
         self._offload = offload
         self._always_as_content = always_as_content
-        self._known = KnownRequests()
+        self._known: KnownRequests[KnownRequest] = KnownRequests()
 
     async def predict(self, message: bytes, call: Call) -> bytes:
         """Run a servable's signature on the inputs of a PredictRequest. Raises StatusError."""
@@ -107,7 +107,7 @@ class PredictService:
         except UnknownSignatureError as error:
             start = f'Serving signature key "{error.wanted}" not found.'
             raise error.reworded(start, Code.FAILED_PRECONDITION) from None
-        self._known.learn(message, request.inputs, answer.checked)
+        learn_predict(self._known, message, request.inputs, answer.checked)
         return answer
 
     async def get_model_metadata(self, message: bytes, call: Call) -> bytes:  # noqa: ARG002 - every handler takes both

@@ -7,9 +7,9 @@ seconds, in which nothing else is answered.
 import numpy as np
 
 from serving.tasks.classification import Classes
+from serving.wire_format import FIXED_32, start_of, tag
 
 _CELL = 32  # bytes: a class or a number takes about as long to write as so many bytes of an array
-_LENGTH_DELIMITED, _FIXED_32 = 2, 5
 _SCORE = np.dtype("<f4")
 
 
@@ -35,7 +35,7 @@ def classification_result(value: Classes) -> bytes:
 
 def regression_result(value: np.ndarray) -> bytes:
     """Return a RegressionResult."""
-    regression = bytes([_tag(1, _FIXED_32)]) + bytes(_SCORE.itemsize)
+    regression = tag(1, FIXED_32) + bytes(_SCORE.itemsize)
     rows = _repeated(field(1, regression), len(value))
     rows[:, -_SCORE.itemsize :] = _bytes(value[:, None])
     return rows.tobytes()
@@ -43,12 +43,12 @@ def regression_result(value: np.ndarray) -> bytes:
 
 def field(number: int, message: bytes) -> bytes:
     """Return a message as a field of another, which serialized messages may be followed by."""
-    return bytes([_tag(number, _LENGTH_DELIMITED)]) + _varint(len(message)) + message
+    return start_of(number, len(message)) + message
 
 
 def _rows(names: list[bytes], scores: np.ndarray) -> bytes:
     """Return Classifications of the same labels as fields of a result, one for each row of scores."""
-    score = bytes([_tag(2, _FIXED_32)]) + bytes(_SCORE.itemsize)
+    score = tag(2, FIXED_32) + bytes(_SCORE.itemsize)
     classes = [field(1, field(1, name.decode(errors="replace").encode()) + score) for name in names]
     row = field(1, b"".join(classes))
     rows, numbers = _repeated(row, len(scores)), _bytes(scores)
@@ -67,16 +67,3 @@ def _bytes(numbers: np.ndarray) -> np.ndarray:
     """Return each row's numbers as they are on the wire."""
     little = np.ascontiguousarray(numbers, _SCORE)
     return little.view(np.uint8).reshape(len(numbers), numbers.shape[1] * _SCORE.itemsize)
-
-
-def _tag(number: int, wire_type: int) -> int:
-    return number << 3 | wire_type
-
-
-def _varint(value: int) -> bytes:
-    parts = bytearray()
-    while value > 0x7F:
-        parts.append(value & 0x7F | 0x80)
-        value >>= 7
-    parts.append(value)
-    return bytes(parts)

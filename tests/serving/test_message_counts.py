@@ -78,6 +78,14 @@ def test_what_cannot_be_counted_is_left_to_the_library(broken: bytes) -> None:
     check_counts(pb.PredictRequest, broken, ["inputs"])
 
 
+@pytest.mark.parametrize("unknown", [b"\x98\x06\x01", b"\x9b\x06\x9c\x06"], ids=["a number", "a group"])
+def test_what_hides_behind_fields_that_nobody_knows_is_counted_too(unknown: bytes) -> None:
+    with pytest.raises(StatusError, match="more than 4096 inputs"):
+        check_counts(pb.PredictRequest, unknown + b"\x12\x00" * (MOST + 1), ["inputs"])
+    with pytest.raises(StatusError, match="more than 65536 fields"):
+        check_counts(pb.PredictRequest, unknown * (16 * MOST + 1), ["inputs"])
+
+
 @pytest.mark.parametrize("field", ["inputs", "output_filter"])
 def test_a_field_of_a_number_or_of_fixed_width_is_passed_over(field: str) -> None:
     number = pb.PredictRequest.DESCRIPTOR.fields_by_name[field].number

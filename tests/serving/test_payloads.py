@@ -11,9 +11,10 @@ from hypothesis.extra import numpy as hnp
 
 from serving import payloads
 from serving.codec import decode, encode
-from serving.packed import put_packed, varint
+from serving.packed import put_packed
 from serving.payloads import Payload, read_tensors
 from serving.protos import prediction_pb2 as pb
+from serving.wire_format import varint
 
 DTYPES = st.sampled_from(
     ["float32", "float64", "float16", "int32", "int64", "uint8", "bool", "complex64", "complex128"]

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from serving.codec import decode, encode
+from serving.payloads import Payload, find_payloads
 from serving.protos import prediction_pb2 as pb
 from serving.templates import Known, Template
 
@@ -25,10 +26,20 @@ def request(
     return made.SerializeToString()
 
 
+def find(message: bytes) -> Template | None:
+    places = find_payloads(message, INPUTS, at_least=1)
+    return Template.of(message, [(place.payload.start, place.payload.end) for place in places])
+
+
 def template(message: bytes) -> Template:
-    found = Template.of(message, INPUTS)
+    found = find(message)
     assert found is not None
     return found
+
+
+def payloads_of(message: bytes, like: bytes) -> dict[str, Payload]:
+    """The payloads of a message, where those of another are."""
+    return {place.name: place.of(message) for place in find_payloads(like, INPUTS, at_least=1)}
 
 
 def stripped(message: bytes) -> pb.PredictRequest:
@@ -44,14 +55,14 @@ def stripped(message: bytes) -> pb.PredictRequest:
 def test_other_numbers_fit_and_are_read(arrays: dict[str, np.ndarray], as_content: bool, data: st.DataObject) -> None:  # noqa: FBT001
     message = request(arrays, as_content=as_content, outputs=("x",))
     others = {key: data.draw(hnp.arrays(array.dtype, array.shape)) for key, array in arrays.items()}
-    known = Template.of(message, INPUTS)
+    known = find(message)
     if known is None:  # whole numbers one by one
         assert not as_content
         return
     other = request(others, as_content=as_content, outputs=("x",))
     if as_content or not any(array.dtype == "int32" for array in arrays.values()):
         assert known.fits(other)
-        for key, payload in known.payloads(other).items():
+        for key, payload in payloads_of(other, message).items():
             got = decode(stripped(other).inputs[key], payload)
             np.testing.assert_array_equal(got, others[key])
 
@@ -59,13 +70,13 @@ def test_other_numbers_fit_and_are_read(arrays: dict[str, np.ndarray], as_conten
 @given(REQUESTS, st.booleans(), st.data())
 def test_what_fits_says_the_same(arrays: dict[str, np.ndarray], as_content: bool, data: st.DataObject) -> None:  # noqa: FBT001
     message = request(arrays, as_content=as_content)
-    known = Template.of(message, INPUTS)
+    known = find(message)
     changed = bytearray(message)
     for _ in range(data.draw(st.integers(0, 3))):
         changed[data.draw(st.integers(0, len(changed) - 1))] = data.draw(st.integers(0, 255))
     if known is not None and known.fits(bytes(changed)):
         assert stripped(bytes(changed)) == stripped(message)
-        payloads = known.payloads(bytes(changed))
+        payloads = payloads_of(bytes(changed), message)
         whole = pb.PredictRequest.FromString(bytes(changed))
         for key, proto in stripped(bytes(changed)).inputs.items():
             np.testing.assert_array_equal(
@@ -80,7 +91,8 @@ def test_a_message_of_other_bytes_outside_of_its_payloads_does_not_fit(
 ) -> None:
     message = request(arrays)
     known = template(message)
-    inside = {at for place in known.places for at in range(place.payload.start, place.payload.end)}
+    spans = [place.payload for place in find_payloads(message, INPUTS, at_least=1)]
+    inside = {at for span in spans for at in range(span.start, span.end)}
     at = data.draw(st.integers(0, len(message) - 1))
     changed = bytearray(message)
     changed[at] ^= data.draw(st.integers(1, 255))
@@ -88,11 +100,11 @@ def test_a_message_of_other_bytes_outside_of_its_payloads_does_not_fit(
 
 
 def test_only_what_has_payloads_and_little_else_has_a_template() -> None:
-    assert Template.of(b"", INPUTS) is None
-    assert Template.of(b"\xff" * 20, INPUTS) is None
-    assert Template.of(request({"a": np.array([b"text"], object)}), INPUTS) is None
-    assert Template.of(request({"a": np.zeros(0, "float32")}), INPUTS) is None
-    assert Template.of(request({"a": np.zeros(9)}, outputs=("long" * 2000,)), INPUTS) is None
+    assert find(b"") is None
+    assert find(b"\xff" * 20) is None
+    assert find(request({"a": np.array([b"text"], object)})) is None
+    assert find(request({"a": np.zeros(0, "float32")})) is None
+    assert find(request({"a": np.zeros(9)}, outputs=("long" * 2000,))) is None
     with pytest.raises(DecodeError):
         pb.PredictRequest.FromString(b"\xff" * 20)
 

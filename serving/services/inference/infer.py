@@ -1,13 +1,15 @@
 """inference.GRPCInferenceService: ModelInfer, alone and as one request of a stream."""
 
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 
+from serving.known_requests import KnownRequests
 from serving.offload import Offload
 from serving.permitted_models import PermittedModels
 from serving.predictor import Answer, Limits, Predictor, Query
 from serving.protos import inference_pb2 as pb
 from serving.services.inference.faults import misfits_told, unknown_models_told
+from serving.services.inference.known_infers import KnownInfer, learn_infer
 from serving.services.inference.request import REPEATED, read_classes, read_query
 from serving.services.inference.response import is_typed, write_response
 from serving.services.message_counts import check_counts
@@ -27,6 +29,7 @@ class InferService:
         self._predictor = predictor
         self._offload = offload
         self._limits = limits
+        self._known: KnownRequests[KnownInfer] = KnownRequests()
 
     async def infer(self, message: bytes, call: Call) -> bytes:
         """Run a servable's signature on the inputs of a ModelInferRequest. Raises StatusError."""
@@ -37,6 +40,14 @@ class InferService:
         return await self._infer(message, call, _streamed)
 
     async def _infer(self, message: bytes, call: Call, finish: Callable[[pb.ModelInferResponse], bytes]) -> bytes:
+        known = self._known.find(message)
+        if known is not None and (again := await self._answer_again(known, message, call)) is not None:
+            answer, request_id = again
+            with call.record.timed("encode"):
+                return await self._offload.run(
+                    _size(answer), lambda: finish(self._response(answer, request_id, known.classes, typed=False))
+                )
+
         def read() -> tuple[pb.ModelInferRequest, Query, dict[str, int]]:
             check_counts(pb.ModelInferRequest, message, REPEATED)
             request = parse(pb.ModelInferRequest, message)
@@ -51,20 +62,32 @@ class InferService:
             _waited_too_long(query, call),
         ):
             answer = await self._predictor.answer(query, call)
+        learn_infer(self._known, message, query, classes, answer.checked)
         typed = is_typed(request)
-
-        def encode() -> bytes:
-            response = write_response(
-                answer,
-                request_id=request.id,
-                typed=typed,
-                classes=classes,
-                max_bytes=self._limits.max_message_bytes,
-            )
-            return finish(response)
-
         with call.record.timed("encode"):
-            return await self._offload.run(_size(answer), encode)
+            return await self._offload.run(
+                _size(answer), lambda: finish(self._response(answer, request.id, classes, typed=typed))
+            )
+
+    async def _answer_again(self, known: KnownInfer, message: bytes, call: Call) -> tuple[Answer, str] | None:
+        """Answer a request that was recognised, and return its id too; None where it has to be read whole after all."""
+        try:
+            request_id = known.request_id(message)
+        except UnicodeDecodeError:
+            return None
+        if _can_be_told(request_id):
+            call.record.request_id = request_id
+        checked = known.request.checked
+        with unknown_models_told(self._manager, checked.model):
+            answer = await self._predictor.answer_again(checked, known.request.inputs(message), call)
+        return None if answer is None else (answer, request_id)
+
+    def _response(
+        self, answer: Answer, request_id: str, classes: Mapping[str, int], *, typed: bool
+    ) -> pb.ModelInferResponse:
+        return write_response(
+            answer, request_id=request_id, typed=typed, classes=classes, max_bytes=self._limits.max_message_bytes
+        )
 
 
 @contextlib.contextmanager

@@ -75,23 +75,23 @@ class InferSource:
     @property
     def spec(self) -> TensorSpec:
         """See Source."""
-        return TensorSpec(self._wire.dtype, self._shape)
+        return TensorSpec(self._wire.dtype, self.shape)
 
     @property
     def nbytes(self) -> int:
         """See Source."""
         # An axis of 0 counts as 1: NumPy refuses [0, 1 << 62] too, though it holds nothing.
-        count = math.prod(max(axis, 1) for axis in self._shape)
+        count = math.prod(max(axis, 1) for axis in self.shape)
         if self._wire.dtype != STRING:
             return count * np.dtype(self._wire.dtype).itemsize
         if self.raw is not None:
             return count * STRING_OVERHEAD + len(self.raw)
-        self._check_strings(math.prod(self._shape))
+        self._check_strings(math.prod(self.shape))
         return count * STRING_OVERHEAD + sum(map(len, self.tensor.contents.bytes_contents))
 
     def read(self, max_bytes: int) -> np.ndarray:
         """See Source."""
-        wire, shape = self._wire, self._shape
+        wire, shape = self._wire, self.shape
         count = math.prod(shape)
         if wire.dtype != STRING:
             self._check_bytes(count * np.dtype(wire.dtype).itemsize, wire)
@@ -119,7 +119,8 @@ class InferSource:
         return wire
 
     @property
-    def _shape(self) -> tuple[int, ...]:
+    def shape(self) -> tuple[int, ...]:
+        """Its shape, as the request has it. Raises CodecError."""
         rank = len(self.tensor.shape)
         if rank > _MAX_RANK:
             raise CodecError(f"a tensor of {rank} dimensions is not supported, at most {_MAX_RANK} are")
