@@ -14,6 +14,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from serving.config import ServerConfig
+from serving.engines.engine import ChoosingEngine
 from serving.engines.options import EngineOptions
 from serving.engines.saved_model import SavedModelEngine
 from serving.isolation.engine import IsolatedEngine
@@ -163,6 +165,33 @@ def test_it_tells_what_it_executes(engine: IsolatedEngine) -> None:
     assert engine.variant_of("shift") == ""
 
 
+def test_it_tells_what_was_chosen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    options = EngineOptions(engine="auto")
+    here, there = options.loader()(WINE), IsolatingLoader(options, over_bytes=0)(WINE)
+    assert isinstance(here, ChoosingEngine)
+    assert isinstance(there, ChoosingEngine)
+    try:
+        assert there.choices == {name: f"{words}, in a process of its own" for name, words in here.choices.items()}
+        assert there.deferred == here.deferred
+        assert "logits" in there.deferred
+        assert {name: there.variant_of(name) for name in here.choices} == {
+            name: here.variant_of(name) for name in here.choices
+        }
+        logits = there.run("logits", {"inputs": np.zeros((1, 13), np.float32)})
+        assert logits["logits"].shape == (1, 3)
+        assert there.deferred == frozenset()
+    finally:
+        there.close()
+        here.close()
+
+
+@pytest.mark.parametrize(("over", "isolates"), [(None, False), (-1, False), (0, True), (1, False)])
+def test_the_size_of_a_folder_decides(over: int | None, isolates: bool) -> None:  # noqa: FBT001
+    loader = ServerConfig(isolate_models_over_mb=over).engine_loader()
+    assert (isinstance(loader, IsolatingLoader) and loader.isolates(WINE)) is isolates
+
+
 def test_a_process_that_is_killed_is_replaced(caplog: pytest.LogCaptureFixture) -> None:
     before = hosts_of(os.getpid())
     caplog.set_level("INFO")
@@ -215,6 +244,8 @@ def test_it_has_the_usual_priority_though_it_is_loaded_by_a_thread_of_a_low_one(
     script = """
 import os, sys
 from pathlib import Path
+from serving.config import ServerConfig
+from serving.engines.engine import ChoosingEngine
 from serving.engines.options import EngineOptions
 from serving.gentle import gently
 from serving.isolation.loader import IsolatingLoader
