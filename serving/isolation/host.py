@@ -1,15 +1,10 @@
-"""The process that runs a version: loads it, and answers calls in a thread for each connection.
-
-python -m serving.isolation.host DESCRIPTOR ORDER        a socket to the server, and an Order as JSON
-"""
+"""The process that runs a version: loads it, and answers calls in a thread for each connection."""
 
 import contextlib
 import json
 import logging
 import os
-import signal
 import socket
-import sys
 import threading
 import traceback
 from collections.abc import Mapping
@@ -142,16 +137,9 @@ def _deferred(engine: Engine) -> list[str]:
     return sorted(engine.deferred) if isinstance(engine, ChoosingEngine) else []
 
 
-def main(arguments: list[str]) -> None:
-    """Serve one version to the process that holds the other end of a socket."""
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, signal.SIG_IGN)  # it is the server's to say when this ends
+def main(descriptor: int, order: str) -> None:
+    """Serve one version to the process that holds the other end of a socket; the order is JSON."""
     with contextlib.suppress(OSError):  # not every system has it
         Path("/proc/self/oom_score_adj").write_text(_OOM_SCORE, encoding="ascii")
-    descriptor, order = arguments
-    Host(socket.socket(fileno=int(descriptor)), read(Order, json.loads(order))).run()
+    Host(socket.socket(fileno=descriptor), read(Order, json.loads(order))).run()
     os._exit(0)  # a thread that computes cannot be ended otherwise
-
-
-if __name__ == "__main__":
-    main(sys.argv[1:])

@@ -15,7 +15,7 @@ class Order:
     log_level: int
     """The lowest that the server writes down."""
     yields: bool = False
-    """Whether TensorFlow's import, most of a load, yields to whatever else the machine does."""
+    """Whether imports, most of a load, yield to whatever else the machine does."""
     intra_op: int = 0
     """Threads of one operation of TensorFlow's; 0 for the cores."""
     inter_op: int = 0

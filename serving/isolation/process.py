@@ -19,7 +19,7 @@ from serving.status import ServerError
 
 logger = logging.getLogger(__name__)
 
-_HOST = "serving.isolation.host"
+_HOST = "serving.isolation"
 _END_SECONDS = 5.0
 """For a process to end once nobody holds it, and for the operating system to say how it ended."""
 
@@ -31,7 +31,7 @@ class ProcessEndedError(Exception):
 
 
 class HostProcess:
-    """A process of `serving.isolation.host`. Any thread may call it.
+    """A process of `serving.isolation`. Any thread may call it.
 
     A socket pair leads to it: it comes to its end when this end is closed, however the server ends. Calls have sockets of
     their own, one for each that there was at once, which are handed over through the first.

@@ -4,7 +4,7 @@ import os
 import select
 from pathlib import Path
 
-_HOST = b"serving.isolation.host"
+_HOST = b"-m\0serving.isolation\0"
 
 
 def hosts_of(server: int) -> set[int]:
