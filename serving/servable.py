@@ -41,8 +41,8 @@ class Servable:
     """What a batch of its requests is, where versions bring that themselves; None for what it is of all models."""
 
     @cached_property
-    def may_be_waited_for(self) -> bool:
-        """Whether an event loop may wait for a short call: not where another process has to answer it."""
+    def computes_here(self) -> bool:
+        """Whether its calls are computed by this process, rather than by another, for which no event loop may wait."""
         return not isinstance(self.engine, ElsewhereEngine)
 
     def signature(self, name: str | tuple[str, ...]) -> Signature:
