@@ -3,12 +3,14 @@
     python benchmarks/load_latency.py [--rounds 5] [--seconds 6]
 
 Four servers in processes of their own, in turns in every round: `idle` loads nothing; `auto` loads as `zoo serve` does, what
-runs the models having been found out before; `gently` loads them with `--engine=saved_model`; `plainly` so too, in a thread
-as any other, with the interpreter's own switching. One client asks the small model without pause; another has the large one
-loaded and unloaded, also without a pause.
+runs the models having been found out before, the large one in a process of its own; `saved_model` so too, by TensorFlow
+alone; `one process` as `auto`, but all in the server itself. One client asks the small model without pause; another has the
+large one loaded and unloaded, also without a pause. Then two servers that load nothing are asked the large model in turns:
+what a process of its own costs a call.
 """
 
 import argparse
+import contextlib
 import json
 import os
 import re
@@ -18,6 +20,7 @@ import sys
 import tempfile
 import threading
 import time
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -26,25 +29,23 @@ from environment import RESULTS, describe
 from serving.client import Client
 from serving.remote_control import RemoteControl
 
-SERVE = """
-import sys
-import serving.loader
-from zoo.cli import main
-
-if sys.argv[1] == "plainly":
-    serving.loader.gently = lambda work: work()
-engine = "auto" if sys.argv[1] in ("idle", "auto") else "saved_model"
-options = [f"--engine={engine}", "--host=127.0.0.1", "--port=0", "--file_system_poll_wait_seconds=0"]
-sys.exit(main(["serve", sys.argv[2], *options]))
-"""
-SIDES = ("idle", "auto", "gently", "plainly")
+SIDES: Mapping[str, Sequence[str]] = {
+    "idle": (),
+    "auto": (),
+    "saved_model": ("--engine=saved_model",),
+    "one process": ("--isolate_models_over_mb=-1",),
+}
+"""With the flags of their servers."""
+WIDTH = {"small": 32, "large": 790}
+BATCHES = (1, 32)
+CALLS = 300
 
 
 def write_models(root: Path) -> None:
     """Export a small network, and one of 12.5 million weights in 20 layers, which no passport checks."""
     import tensorflow as tf
 
-    for name, width, depth in (("small", 32, 2), ("large", 790, 20)):
+    for name, width, depth in (("small", WIDTH["small"], 2), ("large", WIDTH["large"], 20)):
         module = tf.Module()
         module.weights = [tf.Variable(tf.random.normal([width, width])) for _ in range(depth)]
 
@@ -57,43 +58,73 @@ def write_models(root: Path) -> None:
         tf.saved_model.save(module, str(root / name / "1"), signatures=answer)
 
 
-def measure(side: str, root: Path, seconds: float) -> tuple[list[float], int]:
-    """Return milliseconds of calls to the small model, and how often the large one was loaded meanwhile."""
+@contextlib.contextmanager
+def serve(root: Path, flags: Sequence[str]) -> Iterator[str]:
+    """Run a server. Gives its address."""
+    command = [sys.executable, "-m", "zoo", "serve", str(root), "--host=127.0.0.1", "--port=0", *flags]
     process = subprocess.Popen(
-        [sys.executable, "-c", SERVE, side, str(root)], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+        [*command, "--file_system_poll_wait_seconds=0"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
     )
     try:
         assert process.stdout is not None
         found = re.search(r"on port (\d+)", process.stdout.readline())
         assert found is not None
-        with Client(f"localhost:{found[1]}") as client, Client(f"127.0.0.1:{found[1]}") as second:
-            rows = {"x": np.zeros((1, 32), np.float32)}
-            for _ in range(200):
-                client.predict("small", rows, timeout=30)
-            loads = [0]
-            over = threading.Event()
-
-            def load() -> None:
-                control = RemoteControl(second)
-                while not over.is_set():
-                    control.unload("large", timeout=60)
-                    control.load("large", timeout=60)
-                    loads[0] += 1
-
-            thread = threading.Thread(target=load)
-            if side != "idle":
-                thread.start()
-            spent, end = [], time.perf_counter() + seconds
-            while (started := time.perf_counter()) < end:
-                client.predict("small", rows, timeout=30)
-                spent.append(1000 * (time.perf_counter() - started))
-            over.set()
-            if side != "idle":
-                thread.join()
-        return spent, loads[0]
+        yield f"127.0.0.1:{found[1]}"
     finally:
         process.terminate()
         process.wait(60)
+
+
+def ask(client: Client, model: str, rows: int) -> float:
+    """Return the milliseconds of a call."""
+    x = np.zeros((rows, WIDTH[model]), np.float32)
+    started = time.perf_counter()
+    client.predict(model, {"x": x}, timeout=30)
+    return 1000 * (time.perf_counter() - started)
+
+
+def measure(side: str, root: Path, seconds: float) -> tuple[list[float], int]:
+    """Return milliseconds of calls to the small model, and how often the large one was loaded meanwhile."""
+    with serve(root, SIDES[side]) as target, Client(target) as client, Client(target) as second:
+        for _ in range(200):
+            ask(client, "small", 1)
+        loads = [0]
+        over = threading.Event()
+
+        def load() -> None:
+            control = RemoteControl(second)
+            while not over.is_set():
+                control.unload("large", timeout=60)
+                control.load("large", timeout=60)
+                loads[0] += 1
+
+        thread = threading.Thread(target=load)
+        if side != "idle":
+            thread.start()
+        spent, end = [], time.perf_counter() + seconds
+        while time.perf_counter() < end:
+            spent.append(ask(client, "small", 1))
+        over.set()
+        if side != "idle":
+            thread.join()
+    return spent, loads[0]
+
+
+def measure_calls(root: Path, rounds: int) -> dict[int, list[dict[str, float]]]:
+    """Return the median milliseconds of calls to the large model, by rows: of each round, of both servers."""
+    sides = ("auto", "one process")
+    found: dict[int, list[dict[str, float]]] = {rows: [] for rows in BATCHES}
+    with contextlib.ExitStack() as stack:
+        clients = {side: stack.enter_context(Client(stack.enter_context(serve(root, SIDES[side])))) for side in sides}
+        for number in range(rounds + 1):
+            for rows in BATCHES:
+                spent: dict[str, list[float]] = {side: [] for side in sides}
+                for call in range(CALLS):
+                    for side in sides if call % 2 else reversed(sides):
+                        spent[side].append(ask(clients[side], "large", rows))
+                if number:  # the first one warms up
+                    found[rows].append({side: statistics.median(each) for side, each in spent.items()})
+    return found
 
 
 def main() -> None:
@@ -112,13 +143,16 @@ def main() -> None:
                 median, high = np.percentile(spent, [50, 99])
                 found[side].append({"median": float(median), "p99": float(high), "max": max(spent), "loads": loads})
                 print(f"round {number + 1}, {side}: p99 {high:.2f} ms, {loads} loads", flush=True)
-    text = table(found, options.seconds)
+        calls = measure_calls(Path(folder), options.rounds)
+    text = f"{table(found, options.seconds)}\n\n{call_table(calls)}"
     facts = {**describe(("tensorflow", "grpcio", "numpy")), "load average before": f"{load_before:.2f}"}
     told = "\n".join(f"- {name}: {fact}" for name, fact in facts.items())
     page = f"# What a load costs the other models\n\n{text}\n\n{told}\n\nMade by `python benchmarks/load_latency.py`.\n"
     print(page)
     (RESULTS / "load_latency.md").write_text(page, encoding="utf-8")
-    (RESULTS / "load_latency.json").write_text(json.dumps({**facts, **found}, indent=1) + "\n", encoding="utf-8")
+    (RESULTS / "load_latency.json").write_text(
+        json.dumps({**facts, **found, "calls": calls}, indent=1) + "\n", encoding="utf-8"
+    )
 
 
 def table(found: dict[str, list[dict[str, float]]], seconds: float) -> str:
@@ -139,6 +173,24 @@ def table(found: dict[str, list[dict[str, float]]], seconds: float) -> str:
         loads = statistics.median(each["loads"] for each in rounds)
         ratio = spread([each["p99"] / idle["p99"] for each, idle in zip(rounds, found["idle"], strict=True)])
         lines.append(f"| {side} | {' | '.join(cells)} | {loads:g} | **{ratio}** |")
+    return "\n".join(lines)
+
+
+def call_table(calls: dict[int, list[dict[str, float]]]) -> str:
+    """Return what a process of its own costs a call, as Markdown; ratios are taken round by round."""
+    lines = [
+        (
+            "Milliseconds of a call to the model of 50 MB itself, one call in flight, nothing loaded: the median of "
+            f"{CALLS} calls a round, both servers in turns. Median of the rounds [lowest to highest]."
+        ),
+        "",
+        "| rows | in a process of its own | in the server | ratio |",
+        "|---|---|---|---|",
+    ]
+    for rows, rounds in calls.items():
+        own, one = ([each[side] for each in rounds] for side in ("auto", "one process"))
+        ratio = spread([a / b for a, b in zip(own, one, strict=True)])
+        lines.append(f"| {rows} | {spread(own)} | {spread(one)} | **{ratio}** |")
     return "\n".join(lines)
 
 

@@ -129,6 +129,11 @@ def serve_command(parser: argparse.ArgumentParser) -> None:
         help="memory that loaded models may take in all; each is loaded on first use, and those that were not used for "
              "longest go where there is no room (default: no bound)",
     )  # fmt: skip
+    loading.add_argument(
+        "--isolate_models_over_mb", type=int, default=16, metavar="MIB",
+        help="size of a version from which a process of its own runs it, so that its load holds up no other model; 0 for "
+             "all, -1 for none (default: %(default)s)",
+    )  # fmt: skip
     computing.add_argument("--threads", type=int, help="requests computed at once (default: the cores, at least 4)")
     computing.add_argument("--max_pending", type=int, help="requests that are computed or wait (default: 1000)")
     computing.add_argument(
@@ -171,6 +176,7 @@ _OWN_FIELDS = (
     "request_log_rate",
     "request_log_redact",
     "host",
+    "isolate_models_over_mb",
     "load_on_first_use",
     "memory_budget_mb",
     "versions",

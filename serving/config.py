@@ -10,11 +10,12 @@ from serving.batching_parameters import BatchingParameters
 from serving.batching_rules import BatchingRules
 from serving.codec import DEFAULT_MAX_BYTES
 from serving.cores import available_cores
-from serving.engines.by_files import EngineByFiles
-from serving.engines.chooser import ENGINES, EngineChooser
+from serving.engines.chooser import ENGINES
 from serving.engines.engine import EngineLoader
 from serving.engines.findings import SAVED_MODEL
+from serving.engines.options import EngineOptions
 from serving.gate_rules import GateRules
+from serving.isolation.loader import IsolatingLoader
 from serving.loader import Loading
 from serving.monitoring_config import MonitoringConfig
 from serving.nan_policy import ACCEPT, REFUSE
@@ -74,6 +75,9 @@ class ServerConfig:
     engine: str = SAVED_MODEL
     """What runs SavedModels: `saved_model`, TensorFlow in this process; `auto`, for each signature the fastest of what
     answers as that does, found out in a child process and remembered; `frozen` or `litert`, that alone (docs/engines.md)."""
+    isolate_models_over_mb: int | None = None
+    """The size, in MiB, from which a version is run by a process of its own (docs/engines.md); 0 for all of them, None or a
+    negative number for none."""
     prefer_tflite_model: bool = False
     """Whether a version that has a model.tflite beside its SavedModel is served by that."""
     num_tflite_pools: int = field(default_factory=available_cores)
@@ -236,8 +240,15 @@ class ServerConfig:
     def engine_loader(self) -> EngineLoader:
         """Return what loads versions."""
         interpreters = self.num_tflite_pools * self.num_tflite_interpreters_per_pool
-        files = EngineByFiles(self.tags(), prefer_tflite=self.prefer_tflite_model, interpreters=interpreters)
-        return files if self.engine == SAVED_MODEL else EngineChooser(files, self.engine)
+        options = EngineOptions(tuple(sorted(self.tags())), self.engine, self.prefer_tflite_model, interpreters)
+        if self.isolate_models_over_mb is None or self.isolate_models_over_mb < 0:
+            return options.loader()
+        return IsolatingLoader(
+            options,
+            over_bytes=self.isolate_models_over_mb << 20,
+            intra_op=self.tensorflow_intra_op_parallelism,
+            inter_op=self.tensorflow_inter_op_parallelism,
+        )
 
     def models(self) -> Repository:
         """Return the repository, which counts unless there is a `model_config_file`."""

@@ -36,6 +36,8 @@ class Job:
     """Knows whether jobs of this lane may be computed together; None where they may not."""
     rules: BatchingRules | None = None
     """What a batch of this lane is; None for the scheduler's rules."""
+    may_be_waited_for: bool = True
+    """Whether an event loop may compute it where it takes little time."""
 
 
 class Ticket(Future[dict[str, np.ndarray]]):

@@ -153,7 +153,12 @@ class JobQueue:
         A model whose other jobs are being computed may be busy: that is waited for in the queue.
         """
         rules = job.rules or self._rules
-        if self._waiting or job.model in self._pending_of_model or (rules.enabled and not rules.adaptive):
+        if (
+            not job.may_be_waited_for
+            or self._waiting
+            or job.model in self._pending_of_model
+            or (rules.enabled and not rules.adaptive)
+        ):
             return False
         lane = self._lanes.get(job.lane)
         takes = None if lane is None else lane.times.at_once(job.rows)

@@ -219,6 +219,7 @@ class Predictor:
             model=servable.name,
             independence=servable.independence.get(signature.name),
             rules=servable.batching,
+            may_be_waited_for=servable.computes_here,
         )
         outputs = self._gathering.at_once(job)
         if outputs is None:

@@ -2,13 +2,13 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 
 from serving.answer_gate import check_golden_answers
 from serving.batching_parameters import BatchingParameters
 from serving.batching_rules import BatchingRules
-from serving.engines.engine import Engine, EngineLoader, SignatureReader
+from serving.engines.engine import ElsewhereEngine, Engine, EngineLoader, SignatureReader
 from serving.joint_signature import JointSignature
 from serving.protos import prediction_pb2
 from serving.row_independence import RowIndependence, may_be_batched
@@ -39,6 +39,11 @@ class Servable:
     """By signature: whether its requests may be computed together; those that never may are left out."""
     batching: BatchingRules | None = None
     """What a batch of its requests is, where versions bring that themselves; None for what it is of all models."""
+
+    @cached_property
+    def computes_here(self) -> bool:
+        """Whether its calls are computed by this process, rather than by another, for which no event loop may wait."""
+        return not isinstance(self.engine, ElsewhereEngine)
 
     def signature(self, name: str | tuple[str, ...]) -> Signature:
         """Return a signature, the default one for the empty name; or several joined into one.

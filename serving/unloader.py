@@ -1,7 +1,6 @@
 """Closes versions that answer no more, once no request holds them, so that what they took is there for others."""
 
 import gc
-import itertools
 import logging
 import threading
 from collections.abc import Callable
@@ -44,10 +43,12 @@ class Unloader:
             if not idle:
                 return
             done = list(map(self._close_one, idle) if self._pool is None else self._pool.map(self._close_one, idle))
-            gc.collect()  # TensorFlow's objects are in reference cycles: without this a cycle of loads grows by 16 MB
-            for record in itertools.compress(idle, done):
-                for listener in self._listeners:
-                    listener(record)
+            if any(done):
+                gc.collect()  # TensorFlow's objects are in reference cycles: without this a cycle of loads grows by 16 MB
+            for record, was_here in zip(idle, done, strict=True):
+                if was_here is not None:
+                    for listener in self._listeners:
+                        listener(record)
 
     def close(self) -> None:
         """End the threads, once they are idle; what is returned later is closed all the same."""
@@ -60,14 +61,14 @@ class Unloader:
         # In a thread: whoever returned the last lease, the event loop maybe, must not wait for it.
         threading.Thread(target=self.close_idle, name="zoo-unload", daemon=True).start()
 
-    def _close_one(self, record: VersionRecord) -> bool:
-        """Close a version, unless it is wanted again. Returns whether it was closed."""
+    def _close_one(self, record: VersionRecord) -> bool | None:
+        """Close a version. Returns whether this process held it, rather than another; None where it is wanted again."""
         servable = self._versions.take(record)
         if servable is None:
-            return False
+            return None
         try:
             servable.engine.close()
         except Exception:
             logger.exception("version %d of %s could not be closed as it should be", servable.version, servable.name)
         self._versions.end(record)
-        return True
+        return servable.computes_here

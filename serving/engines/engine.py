@@ -77,6 +77,13 @@ class ChoosingEngine(Engine, Protocol):
         ...
 
 
+@runtime_checkable
+class ElsewhereEngine(Engine, Protocol):
+    """An engine whose calls wait for another process, which may end: no event loop may wait for them."""
+
+    computes_elsewhere: bool
+
+
 EngineLoader = Callable[[Path], Engine]
 """Loads a version folder. Raises ServerError where it cannot be loaded."""
 

@@ -1,0 +1,22 @@
+"""What a process that runs a version is told, as JSON."""
+
+from dataclasses import dataclass
+
+from serving.engines.options import EngineOptions
+
+
+@dataclass(frozen=True)
+class Order:
+    """Run a version."""
+
+    version: str
+    """Its folder."""
+    options: EngineOptions
+    log_level: int
+    """The lowest that the server writes down."""
+    yields: bool = False
+    """Whether imports, most of a load, yield to whatever else the machine does."""
+    intra_op: int = 0
+    """Threads of one operation of TensorFlow's; 0 for the cores."""
+    inter_op: int = 0
+    """Operations of TensorFlow's at once; 0 for the cores."""
