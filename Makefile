@@ -79,6 +79,7 @@ bench: bench-serving  ## Measure training, serving and generation against their 
 	$(BIN)/python benchmarks/training_speed.py
 	$(BIN)/python benchmarks/strategy_overhead.py
 	$(BIN)/python benchmarks/call_overhead.py
+	$(BIN)/python benchmarks/client_speed.py
 	$(BIN)/python -m benchmarks.transport_speed
 	$(BIN)/python benchmarks/generation_speed.py
 

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 from zoo.lazy import lazy_names
 
 if TYPE_CHECKING:
-    from serving.client import CallError, Client
+    from serving.call_error import CallError
+    from serving.client import Client
     from serving.config import ServerConfig
     from serving.server import Server
     from serving.status import ServerError
@@ -16,7 +17,8 @@ if TYPE_CHECKING:
 __getattr__ = lazy_names(
     __name__,
     {
-        "serving.client": ("CallError", "Client"),
+        "serving.call_error": ("CallError",),
+        "serving.client": ("Client",),
         "serving.config": ("ServerConfig",),
         "serving.server": ("Server",),
         "serving.status": ("ServerError",),

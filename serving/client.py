@@ -1,6 +1,5 @@
 """The client: NumPy in, NumPy out, a deadline on every call, and no TensorFlow."""
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import TracebackType
@@ -12,11 +11,11 @@ from google.protobuf.message import Message
 from google.protobuf.wrappers_pb2 import StringValue
 from grpc_health.v1 import health_pb2
 
-from serving.codec import CodecError, decode
-from serving.payloads import read_tensors
+from serving.call_error import CallError, to_call_error
+from serving.coalescing import Ask, Coalescer
+from serving.predict_sender import PredictSender, model_spec
 from serving.protos import prediction_pb2 as pb
 from serving.signature import DEFAULT_SIGNATURE, Signature, to_signatures
-from serving.tensor_map import write_tensors
 from serving.wire import (
     CONTENT_KEY,
     GET_MODEL_METADATA,
@@ -27,25 +26,12 @@ from serving.wire import (
     PREDICT,
     SIGNATURE_DEF_FIELD,
 )
-from zoo.errors import ZooError, did_you_mean
+from zoo.errors import did_you_mean
 
 _UNLIMITED = [("grpc.max_send_message_length", -1), ("grpc.max_receive_message_length", -1)]
 _METADATA = ((CONTENT_KEY, "1"),)
-_INPUTS = pb.PredictRequest.INPUTS_FIELD_NUMBER
-_MAX_REPLY = 1 << 40  # what a server answers was asked for
 
 M = TypeVar("M", bound=Message)
-
-
-class CallError(ZooError):
-    """A call ended without an answer."""
-
-    def __init__(self, code: str, details: str) -> None:
-        super().__init__(f"{code}: {details}")
-        self.code = code
-        """The gRPC status, such as `INVALID_ARGUMENT`."""
-        self.details = details
-        """What the server, or the connection, said."""
 
 
 @dataclass(frozen=True)
@@ -70,7 +56,12 @@ class Client:
     """
 
     def __init__(
-        self, target: str, *, credentials: grpc.ChannelCredentials | None = None, token: str | None = None
+        self,
+        target: str,
+        *,
+        credentials: grpc.ChannelCredentials | None = None,
+        token: str | None = None,
+        coalesce_rows: int | None = None,
     ) -> None:
         """Prepare a connection; it is made by the first call.
 
@@ -78,10 +69,19 @@ class Client:
             target: `host:port`.
             credentials: TLS, from `grpc.ssl_channel_credentials`; None for plain text.
             token: sent with every call, where the server asks for one. Without TLS, others can read it on the way.
+            coalesce_rows: have threads that `predict` the same of one model at the same time share requests, of at most so
+                many rows; each gets its own rows back. A thread that finds no such request on its way sends at once, and
+                those that come meanwhile go together when it has ended. For models that answer each row by itself, and
+                not more rows than the server takes in one request. None: every call is a request.
 
         Raises:
             CallError: the token cannot be sent.
+            ValueError: coalesce_rows is below 2.
         """
+        if coalesce_rows is not None and coalesce_rows < 2:
+            raise ValueError(
+                f"coalesce_rows is {coalesce_rows}: expected the rows of a shared request, 2 or more, or None"
+            )
         if token is not None and not (token.isascii() and token.isprintable()):
             raise CallError("UNAUTHENTICATED", "the token holds a line end, or what is no ASCII: it cannot be sent")
         self.target = target
@@ -91,6 +91,9 @@ class Client:
         else:
             self._channel = grpc.secure_channel(target, credentials, options=_UNLIMITED)
         self._signatures: dict[tuple[str, int | str | None], Mapping[str, Signature]] = {}
+        self._methods: dict[str, grpc.UnaryUnaryMultiCallable] = {}
+        sender = PredictSender(self._method(PREDICT), self._metadata, target=target, signature_of=self._signature)
+        self._ask = sender.ask if coalesce_rows is None else Coalescer(sender, coalesce_rows).ask
 
     def predict(
         self,
@@ -124,27 +127,23 @@ class Client:
         arrays = (
             inputs if isinstance(inputs, Mapping) else {self._only_input(model, version, signature, timeout): inputs}
         )
-        request = pb.PredictRequest(model_spec=_spec(model, version, signature), output_filter=outputs)
+        _check_timeout(timeout)
         tensors = {name: np.asarray(array) for name, array in arrays.items()}
-        reply = self._call(PREDICT, write_tensors(request.SerializeToString(), _INPUTS, tensors), timeout)
-        response, payloads = read_tensors(pb.PredictResponse, reply, "outputs")
-        try:
-            return {
-                name: decode(proto, payloads.get(name), max_bytes=_MAX_REPLY)
-                for name, proto in sorted(response.outputs.items())
-            }
-        except CodecError as error:
-            raise CallError("INTERNAL", f"{self.target} answered with a tensor that cannot be read: {error}") from None
+        return self._ask(Ask(model, version, signature, tuple(outputs), tensors), timeout)
 
     def signatures(self, model: str, *, timeout: float, version: int | str | None = None) -> dict[str, Signature]:
         """Tell what a model takes and gives, by signature name. Raises CallError."""
-        request = pb.GetModelMetadataRequest(model_spec=_spec(model, version), metadata_field=[SIGNATURE_DEF_FIELD])
+        request = pb.GetModelMetadataRequest(
+            model_spec=model_spec(model, version), metadata_field=[SIGNATURE_DEF_FIELD]
+        )
         response = self.call(GET_MODEL_METADATA, request, pb.GetModelMetadataResponse, timeout)
         return to_signatures(pb.SignatureDefMap.FromString(response.metadata[SIGNATURE_DEF_FIELD].value))
 
     def passport(self, model: str, *, timeout: float, version: int | str | None = None) -> dict[str, Any]:
         """Tell what an artifact's passport says: config, data, metrics, sizes, ... Raises CallError where it has none."""
-        request = pb.GetModelMetadataRequest(model_spec=_spec(model, version), metadata_field=[PASSPORT_FIELD])
+        import json
+
+        request = pb.GetModelMetadataRequest(model_spec=model_spec(model, version), metadata_field=[PASSPORT_FIELD])
         response = self.call(GET_MODEL_METADATA, request, pb.GetModelMetadataResponse, timeout)
         try:
             found = json.loads(StringValue.FromString(response.metadata[PASSPORT_FIELD].value).value)
@@ -156,7 +155,7 @@ class Client:
 
     def versions(self, model: str, *, timeout: float) -> list[ModelVersion]:
         """Tell the state of every version of a model, the newest first. Raises CallError."""
-        request = pb.GetModelStatusRequest(model_spec=_spec(model))
+        request = pb.GetModelStatusRequest(model_spec=model_spec(model))
         response = self.call(GET_MODEL_STATUS, request, pb.GetModelStatusResponse, timeout)
         found = [
             ModelVersion(line.version, pb.ModelVersionStatus.State.Name(line.state), line.status.error_message)
@@ -180,7 +179,7 @@ class Client:
                 if health_pb2.HealthCheckResponse.FromString(message).status == health_pb2.HealthCheckResponse.SERVING:
                     return
         except grpc.RpcError as error:
-            raise self._to_call_error(error) from None
+            raise to_call_error(error, self.target) from None
         raise CallError("UNAVAILABLE", f"{self.target} is shutting down")
 
     def close(self) -> None:
@@ -196,6 +195,13 @@ class Client:
         self.close()
 
     def _only_input(self, model: str, version: int | str | None, signature: str, timeout: float) -> str:
+        names = list(self._signature(model, version, signature, timeout).inputs)
+        if len(names) != 1:
+            raise CallError("INVALID_ARGUMENT", f"{model} takes {len(names)} inputs, give a dict of {', '.join(names)}")
+        return names[0]
+
+    def _signature(self, model: str, version: int | str | None, signature: str, timeout: float) -> Signature:
+        """Return a signature, asked for once."""
         key = (model, version)
         if key not in self._signatures:
             self._signatures[key] = self.signatures(model, timeout=timeout, version=version)
@@ -203,10 +209,7 @@ class Client:
         chosen = signature or DEFAULT_SIGNATURE
         if chosen not in known:
             raise CallError("INVALID_ARGUMENT", f"{model} has no signature {chosen!r}; {did_you_mean(chosen, known)}")
-        names = list(known[chosen].inputs)
-        if len(names) != 1:
-            raise CallError("INVALID_ARGUMENT", f"{model} takes {len(names)} inputs, give a dict of {', '.join(names)}")
-        return names[0]
+        return known[chosen]
 
     def call(self, path: str, request: Message, kind: type[M], timeout: float) -> M:
         """Call any unary method, `/package.Service/Method`, with a message of its. Raises CallError."""
@@ -215,18 +218,16 @@ class Client:
     def _call(self, path: str, request: bytes, timeout: float) -> bytes:
         _check_timeout(timeout)
         try:
-            reply: bytes = self._channel.unary_unary(path)(request, timeout=timeout, metadata=self._metadata)
+            reply: bytes = self._method(path)(request, timeout=timeout, metadata=self._metadata)
         except grpc.RpcError as error:
-            raise self._to_call_error(error) from None
+            raise to_call_error(error, self.target) from None
         return reply
 
-    def _to_call_error(self, error: Any) -> CallError:
-        code, details = error.code().name, error.details() or ""
-        if code == "UNAVAILABLE":
-            details = f"no server answers at {self.target} ({details})"
-        elif code == "DEADLINE_EXCEEDED":
-            details = f"no answer from {self.target} in time ({details})"
-        return CallError(code, details)
+    def _method(self, path: str) -> grpc.UnaryUnaryMultiCallable:
+        method = self._methods.get(path)
+        if method is None:
+            method = self._methods[path] = self._channel.unary_unary(path)
+        return method
 
 
 def _check_timeout(timeout: float) -> None:
@@ -234,12 +235,3 @@ def _check_timeout(timeout: float) -> None:
         raise ValueError(
             f"timeout is {timeout!r}: expected seconds, more than 0; a call without a deadline may never end"
         )
-
-
-def _spec(model: str, version: int | str | None = None, signature: str = "") -> pb.ModelSpec:
-    spec = pb.ModelSpec(name=model, signature_name=signature)
-    if isinstance(version, str):
-        spec.version_label = version
-    elif version is not None:
-        spec.version.value = version
-    return spec

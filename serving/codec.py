@@ -6,9 +6,8 @@ their bits in `half_val`; complex numbers as pairs. One value in a `*_val` field
 
 import math
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache, lru_cache
 
-import ml_dtypes
 import numpy as np
 
 from serving.packed import is_packed_as_stored, put_numbers, put_packed
@@ -39,7 +38,6 @@ _WIRE: dict[np.dtype, _Wire] = {
     np.dtype("float32"): _Wire(pb.DT_FLOAT, "float_val"),
     np.dtype("float64"): _Wire(pb.DT_DOUBLE, "double_val"),
     np.dtype("float16"): _Wire(pb.DT_HALF, "half_val", bits="uint16"),
-    np.dtype(ml_dtypes.bfloat16): _Wire(pb.DT_BFLOAT16, "half_val", bits="uint16"),
     np.dtype("int8"): _Wire(pb.DT_INT8, "int_val"),
     np.dtype("int16"): _Wire(pb.DT_INT16, "int_val"),
     np.dtype("int32"): _Wire(pb.DT_INT32, "int_val"),
@@ -52,6 +50,9 @@ _WIRE: dict[np.dtype, _Wire] = {
     np.dtype("complex64"): _Wire(pb.DT_COMPLEX64, "scomplex_val", bits="float32"),
     np.dtype("complex128"): _Wire(pb.DT_COMPLEX128, "dcomplex_val", bits="float64"),
 }
+_BFLOAT16 = _Wire(pb.DT_BFLOAT16, "half_val", bits="uint16")
+"""Not in the table: the package that knows its dtype takes 2 MB, and a client has no need of it until a tensor does."""
+_KNOWN = ", ".join([*map(str, _WIRE), "bfloat16"])
 STRING_OVERHEAD = 32
 """Bytes that TensorFlow spends on a string beside its own."""
 _FIELDS = pb.TensorProto.DESCRIPTOR.fields_by_name
@@ -63,6 +64,8 @@ def dtype_name(code: int) -> str:
     """Return the NumPy name of a wire dtype (`float32`, `string`), or its wire name where NumPy has none."""
     if code == pb.DT_STRING:
         return STRING
+    if code == pb.DT_BFLOAT16:
+        return "bfloat16"
     dtype = _DTYPE_OF_CODE.get(code)
     if dtype is not None:
         return dtype.name
@@ -97,7 +100,7 @@ def encode(array: np.ndarray, *, as_content: bool = True) -> pb.TensorProto:
     elif field is not None:
         put_packed(proto, field, payload_of(array))
     else:
-        wire = _WIRE[array.dtype.newbyteorder("=")]
+        wire = _wire_of(array.dtype)
         flat = np.ascontiguousarray(array, dtype=array.dtype.newbyteorder("<")).reshape(-1)
         put_numbers(proto, wire.field, flat.view(wire.bits) if wire.bits else flat)
     return proto
@@ -110,18 +113,21 @@ def header(dtype: np.dtype, shape: tuple[int, ...]) -> pb.TensorProto:
     if dtype.kind in "OSU":
         proto.dtype = pb.DT_STRING
         return proto
-    wire = _WIRE.get(dtype.newbyteorder("="))
-    if wire is None:
-        raise CodecError(f"arrays of {dtype} cannot be sent; convert to one of {', '.join(map(str, _WIRE))}")
-    proto.dtype = wire.code
+    proto.dtype = _wire_of(dtype).code
     return proto
 
 
 def payload_field(dtype: np.dtype, *, as_content: bool) -> int | None:
-    """Return the number of the field that `payload_of` an array belongs in; None where it is written number by number."""
-    wire = _WIRE.get(dtype.newbyteorder("="))
-    if wire is None or as_content:
-        return None if wire is None else _CONTENT
+    """Return the number of the field that `payload_of` an array belongs in; None where it is written one by one.
+
+    Raises:
+        CodecError: arrays of this dtype cannot be sent.
+    """
+    if dtype.kind in "OSU":
+        return None
+    wire = _wire_of(dtype)
+    if as_content:
+        return _CONTENT
     return _FIELDS[wire.field].number if is_packed_as_stored(np.dtype(wire.bits or dtype)) else None
 
 
@@ -186,8 +192,24 @@ def decode(proto: pb.TensorProto, payload: Payload | None = None, *, max_bytes: 
     dtype = _dtype(proto)
     if content:
         return _decode_content(content, dtype, shape, count)
-    packed = _bytes_of(_FIELDS[_WIRE[dtype].field].number, payload)
+    packed = _bytes_of(_FIELDS[_wire_of(dtype).field].number, payload)
     return _decode_values(proto, packed, dtype, shape, count)
+
+
+def _wire_of(dtype: np.dtype) -> _Wire:
+    wire = _WIRE.get(dtype.newbyteorder("="))
+    if wire is not None:
+        return wire
+    if _name_of(dtype) == "bfloat16":
+        return _BFLOAT16
+    raise CodecError(f"arrays of {dtype} cannot be sent; convert to one of {_KNOWN}")
+
+
+@cache
+def _bfloat16() -> np.dtype:
+    import ml_dtypes
+
+    return np.dtype(ml_dtypes.bfloat16)
 
 
 def _bytes_of(field: int, payload: Payload | None) -> bytes | memoryview:
@@ -196,11 +218,11 @@ def _bytes_of(field: int, payload: Payload | None) -> bytes | memoryview:
 
 def _dtype(proto: pb.TensorProto) -> np.dtype:
     dtype = _DTYPE_OF_CODE.get(proto.dtype)
-    if dtype is None:
-        raise CodecError(
-            f"dtype {dtype_name(proto.dtype)} is not supported; known: {', '.join(map(str, _WIRE))}, {STRING}"
-        )
-    return dtype
+    if dtype is not None:
+        return dtype
+    if proto.dtype == pb.DT_BFLOAT16:
+        return _bfloat16()
+    raise CodecError(f"dtype {dtype_name(proto.dtype)} is not supported; known: {_KNOWN}, {STRING}")
 
 
 def _shape(proto: pb.TensorShapeProto) -> tuple[int, ...]:
@@ -228,7 +250,7 @@ def _decode_content(content: bytes | memoryview, dtype: np.dtype, shape: tuple[i
 def _decode_values(
     proto: pb.TensorProto, packed: bytes | memoryview, dtype: np.dtype, shape: tuple[int, ...], count: int
 ) -> np.ndarray:
-    wire = _WIRE[dtype]
+    wire = _wire_of(dtype)
     stored = np.dtype(wire.bits or dtype)
     values = np.frombuffer(packed, stored.newbyteorder("<")) if packed else getattr(proto, wire.field)
     if wire.bits and dtype.kind == "c":

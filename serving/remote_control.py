@@ -3,7 +3,8 @@
 import json
 from dataclasses import dataclass
 
-from serving.client import CallError, Client
+from serving.call_error import CallError
+from serving.client import Client
 from serving.protos import inference_pb2 as pb
 from serving.wire import REPOSITORY_INDEX, REPOSITORY_MODEL_LOAD, REPOSITORY_MODEL_UNLOAD
 

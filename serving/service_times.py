@@ -10,6 +10,8 @@ _WORTH = 1.05
 """A larger batch pays while a row of it takes at most this much of the least that a row was seen to take."""
 _PROBE = 64
 """So many batches, then a size that was found not to pay is tried again: times change."""
+_LONG = 0.02
+"""Seconds of a job for which an event loop must not stand still."""
 
 
 class _Size:
@@ -46,6 +48,8 @@ class ServiceTimes:
         """By the exponent of the number of rows."""
         self._per_job: float | None = None
         self._batches = 0
+        self._wary: dict[int, int] = {}
+        """How many more short batches a size has to show after a long one, before an event loop computes it; by exponent."""
         self.worthwhile: int | None = None
         """Up to how many rows a larger batch takes less time a row, or may do so for what is known; None for any."""
 
@@ -58,6 +62,8 @@ class ServiceTimes:
         """Learn what a batch took."""
         exponent, per_row = _exponent(rows), seconds / rows
         known = self._sizes.get(exponent)
+        if known is not None and known.seen >= _FIRST:  # first calls are slow
+            self._watch(exponent, seconds)
         if known is None or (not self._pays(known) and per_row <= _WORTH * self._least()):
             self._sizes[exponent] = _Size(per_row)
         else:
@@ -79,6 +85,7 @@ class ServiceTimes:
         size = self._sizes.get(_exponent(rows))
         if size is not None:
             size.add_at_once(seconds / rows)
+            self._watch(_exponent(rows), seconds)
 
     def at_once(self, rows: int) -> float | None:
         """Return the seconds that a job would take in the thread that brings it; None where too few were seen to tell.
@@ -86,9 +93,15 @@ class ServiceTimes:
         In another thread it takes longer, as it has to win the interpreter back: there the quickest tells what it is alone.
         """
         size = self._sizes.get(_exponent(rows))
-        if size is None or size.seen < _FIRST:
+        if size is None or size.seen < _FIRST or self._wary.get(_exponent(rows)):
             return None
         return rows * (size.least if size.at_once is None else size.at_once)
+
+    def _watch(self, exponent: int, seconds: float) -> None:
+        if seconds > _LONG:
+            self._wary[exponent] = _PROBE
+        elif self._wary.get(exponent):
+            self._wary[exponent] -= 1
 
     def _find_worthwhile(self) -> int:
         bound = _WORTH * self._least()

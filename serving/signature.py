@@ -8,15 +8,17 @@ import contextlib
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
 
 from serving.codec import CodecError, array_dtype_name, decode, dtype_name
-from serving.engines.engine import Engine
 from serving.protos import prediction_pb2, tensor_pb2
 from serving.status import Code, StatusError, invalid
 from zoo.errors import did_you_mean
+
+if TYPE_CHECKING:
+    from serving.engines.engine import Engine
 
 DEFAULT_SIGNATURE = "serving_default"
 _LISTED = 100
@@ -72,7 +74,7 @@ class Signature:
         """The signatures that it is made of: itself, where it was not joined from others."""
         return (self,)
 
-    def run(self, engine: Engine, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    def run(self, engine: "Engine", inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         """Have an engine answer inputs that passed `check`. Raises what `Engine.run` raises."""
         return engine.run(self.name, inputs)
 

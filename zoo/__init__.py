@@ -1,6 +1,7 @@
 """keras-zoo: pick a Keras architecture by name, train it, export it, serve it.
 
-`import zoo` is quick: Keras is imported when a builder or a config is first used, TensorFlow by the first export.
+`import zoo` is quick and brings errors alone, for a server's client pays for it too: Keras is imported when a builder or a
+config is first used, TensorFlow by the first export.
 """
 
 from typing import TYPE_CHECKING
@@ -17,10 +18,7 @@ from zoo.errors import (
     UnknownNameError,
     ZooError,
 )
-from zoo.export import ExportFacts, export
 from zoo.lazy import lazy_names
-from zoo.passport import Passport, Tolerance
-from zoo.verify import verify
 
 if TYPE_CHECKING:
     from zoo.building import build
@@ -40,8 +38,10 @@ if TYPE_CHECKING:
         SpectrogramConfig,
         TokensConfig,
     )
+    from zoo.exporting import ExportFacts, export
     from zoo.keras_file import load_model
     from zoo.loading import load
+    from zoo.passport import Passport, Tolerance
     from zoo.preprocessing import adapt, needs_adapting
     from zoo.registry import (
         example_config,
@@ -53,6 +53,7 @@ if TYPE_CHECKING:
         register_renamed,
         tags_of,
     )
+    from zoo.verifying import verify
 
 __getattr__ = lazy_names(
     __name__,
@@ -73,8 +74,10 @@ __getattr__ = lazy_names(
             "SpectrogramConfig",
             "TokensConfig",
         ),
+        "zoo.exporting": ("ExportFacts", "export"),
         "zoo.keras_file": ("load_model",),
         "zoo.loading": ("load",),
+        "zoo.passport": ("Passport", "Tolerance"),
         "zoo.preprocessing": ("adapt", "needs_adapting"),
         "zoo.building": ("build",),
         "zoo.registry": (
@@ -87,6 +90,7 @@ __getattr__ = lazy_names(
             "register_renamed",
             "tags_of",
         ),
+        "zoo.verifying": ("verify",),
     },
 )
 

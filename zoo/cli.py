@@ -139,7 +139,7 @@ def verify_command(parser: argparse.ArgumentParser) -> None:
 
 
 def _verify(options: argparse.Namespace) -> int:
-    from zoo.verify import verify
+    from zoo.verifying import verify
 
     silence_tensorflow()
     report = verify(options.path)

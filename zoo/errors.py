@@ -16,7 +16,6 @@ Standard library only: `serving` uses this module too.
 """
 
 from collections.abc import Iterable
-from difflib import get_close_matches
 from reprlib import Repr
 from typing import Any
 
@@ -106,6 +105,8 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
     names = sorted(known)
     if not names:
         return "there are none"
+    from difflib import get_close_matches
+
     nearest = get_close_matches(name[:_LONGEST_NAME], names, n=1, cutoff=0.5)
     hint = f"did you mean {nearest[0]!r}? " if nearest else ""
     return f"{hint}known: {', '.join(names)}"

@@ -11,7 +11,8 @@ from pathlib import Path
 import numpy as np
 from google.protobuf.message import DecodeError, Message
 
-from serving.client import CallError, Client
+from serving.call_error import CallError
+from serving.client import Client
 from serving.codec import CodecError, decode
 from serving.protos import prediction_log_pb2 as log_pb
 from serving.protos import prediction_pb2 as pb

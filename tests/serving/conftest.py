@@ -1,6 +1,5 @@
 """SavedModels that this project did not write, small enough to compute in one's head."""
 
-import gc
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -116,14 +115,6 @@ def server(repository: Path) -> Iterator[serving.Server]:
     """One server over `repository` with every version live, for tests that change nothing."""
     with serving.Server(repository, port=0, versions="all", poll_seconds=0, max_batch_rows=100) as running:
         yield running
-
-
-@pytest.fixture
-def quick_collections() -> Iterator[None]:
-    """Closing a version collects garbage: here not among all of TensorFlow's objects, hundreds of times."""
-    gc.freeze()
-    yield
-    gc.unfreeze()
 
 
 @pytest.fixture

@@ -120,3 +120,30 @@ def test_the_client_works_where_tensorflow_and_keras_cannot_be_imported(server: 
         capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert done.stdout.strip() == "[3.5]", done.stderr
+
+
+def test_importing_the_client_imports_nothing_heavy() -> None:
+    heavy = {
+        "tensorflow",
+        "keras",
+        "jax",
+        "ai_edge_litert",
+        "ml_dtypes",
+        "pydantic",
+        "yaml",
+        "uvicorn",
+        "hpack",
+        "prometheus_client",
+    }
+    own = {
+        "zoo.exporting",
+        "zoo.passport",
+        "serving.server",
+        "serving.engines",
+        "serving.transports",
+        "serving.services",
+        "serving.http",
+    }
+    program = "import sys, serving.client; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert not set(done.stdout.split()) & (heavy | own)

@@ -13,8 +13,6 @@ from serving.repository import ModelEntry, ModelTable, VersionPolicy
 from serving.status import Code, StatusError
 from tests.serving.fleet import MIB, PATIENCE, Fleet, ask, use, write_version
 
-pytestmark = pytest.mark.usefixtures("quick_collections")
-
 
 @pytest.fixture
 def fleet() -> Fleet:

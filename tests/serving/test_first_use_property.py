@@ -123,12 +123,11 @@ class Operator:
         self.manager.reload(ModelTable(tuple(ModelEntry(name, self.root / name, policy) for name in sorted(models))))
 
 
-@pytest.mark.usefixtures("quick_collections")
 @pytest.mark.parametrize(("threads", "room_seconds"), [(1, 0.0), (3, 0.02)])
 def test_memory_is_kept_to_and_every_request_is_answered_or_refused(threads: int, room_seconds: float) -> None:
     answered: Counter[Code] = Counter()
 
-    @settings(max_examples=60, deadline=None)
+    @settings(max_examples=30, deadline=None)
     @given(plans=clients, plan=operator)
     def run(plans: list[list[tuple[str, str, int | None]]], plan: list[tuple[object, ...]]) -> None:
         with tempfile.TemporaryDirectory() as folder:

@@ -142,14 +142,13 @@ class World:
         self.must_be_up = {name for name, versions in self.live.items() if versions}
 
 
-@pytest.mark.usefixtures("quick_collections")
 @pytest.mark.parametrize("threads", [0, 2])
 def test_the_manager_does_what_the_config_says_and_never_drops_the_last_good_version(
     saved_models: Path, threads: int
 ) -> None:
     template = saved_models / "affine2" / "saved_model.pb"
 
-    @settings(max_examples=150, deadline=None)
+    @settings(max_examples=75, deadline=None)
     @given(st.lists(steps, min_size=3, max_size=15))
     def run(sequence: list[tuple[object, ...]]) -> None:
         with tempfile.TemporaryDirectory() as folder:

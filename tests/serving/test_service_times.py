@@ -77,11 +77,11 @@ def test_what_a_job_takes_at_once_is_what_the_quickest_took_until_it_was_tried()
         times.add(1, 1, seconds)
     assert times.at_once(1) == 0.001
     assert times.at_once(2) is None
-    times.add_at_once(1, 0.2)
-    assert times.at_once(1) == 0.2
-    times.add_at_once(1, 0.1)
-    assert 0.1 < times.at_once(1) < 0.2
-    times.add_at_once(2, 0.1)
+    times.add_at_once(1, 0.02)
+    assert times.at_once(1) == 0.02
+    times.add_at_once(1, 0.01)
+    assert 0.01 < times.at_once(1) < 0.02
+    times.add_at_once(2, 0.01)
     assert times.at_once(2) is None
 
 
@@ -93,3 +93,21 @@ def test_what_took_long_at_once_is_tried_again_after_a_while() -> None:
     for _ in range(64):
         times.add(1, 1, 0.002)
     assert times.at_once(1) == 0.001
+
+
+@pytest.mark.parametrize("in_the_loop", [True, False])
+def test_a_size_that_once_took_long_is_not_computed_in_the_loop_before_it_was_short_for_long(
+    *, in_the_loop: bool
+) -> None:
+    times = ServiceTimes()
+    for _ in range(3):
+        times.add(1, 1, 1e-4)
+    assert times.at_once(1) is not None
+    if in_the_loop:
+        times.add_at_once(1, 1.0)
+    else:
+        times.add(1, 1, 1.0)
+    for _ in range(64):
+        assert times.at_once(1) is None
+        times.add(1, 1, 1e-4)
+    assert times.at_once(1) is not None

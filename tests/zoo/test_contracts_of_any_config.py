@@ -104,7 +104,7 @@ def parse(fields: dict[str, Any]) -> zoo.ModelConfig:
 
 @pytest.mark.parametrize("name", zoo.list_architectures())
 def test_a_config_is_refused_or_keeps_its_promises(name: str) -> None:
-    hold(name, PROMISES, examples=10)
+    hold(name, PROMISES, examples=5)
 
 
 @pytest.mark.slow
@@ -117,7 +117,7 @@ def test_a_config_is_refused_or_keeps_its_promises(name: str) -> None:
     ],
 )
 def test_a_named_size_with_any_change_is_refused_or_keeps_its_promises(name: str) -> None:
-    hold(name, [*PROMISES, learn_from_one_step], examples=4)
+    hold(name, [*PROMISES, learn_from_one_step], examples=2)
 
 
 def hold(name: str, promises: Sequence[Promise], *, examples: int) -> None:

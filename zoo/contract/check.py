@@ -6,7 +6,7 @@ import keras
 
 from zoo.config import ModelConfig
 from zoo.contract.promises import PROMISES, TENSORFLOW_ONLY
-from zoo.verify import Check
+from zoo.verifying import Check
 
 
 def check(config: ModelConfig) -> Iterator[Check]:

@@ -180,7 +180,7 @@ def export_bit_equal(config: ModelConfig) -> list[str]:
     """Exported and loaded again by TensorFlow, it answers bit for bit as the compiled model does."""
     import tensorflow as tf
 
-    from zoo.export import export
+    from zoo.exporting import export
     from zoo.passport import SERVING
 
     model, rows = _build(config), _rows(config)
@@ -188,7 +188,7 @@ def export_bit_equal(config: ModelConfig) -> list[str]:
     compiled = tf.function(lambda inputs: model(inputs, training=False), autograph=False)
     expected = compiled(tensors if len(rows) > 1 else tensors[INPUT_NAME])
     with tempfile.TemporaryDirectory() as folder:
-        version = export(model, Path(folder) / "model", examples=rows)
+        version = export(model, Path(folder) / "model", examples=rows, variants=())
         answers = tf.saved_model.load(str(version)).signatures[SERVING](**tensors)
         return _unequal(
             {name: answers[name].numpy() for name in expected}, {k: v.numpy() for k, v in expected.items()}, "exported"

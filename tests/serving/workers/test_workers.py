@@ -17,7 +17,8 @@ import numpy as np
 import pytest
 
 import serving
-from serving.client import CallError, Client
+from serving.call_error import CallError
+from serving.client import Client
 from serving.config import ServerConfig
 from serving.protos import config_pb2, inference_pb2
 from serving.protos import prediction_pb2 as pb

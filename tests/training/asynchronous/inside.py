@@ -3,6 +3,7 @@
 python -m tests.training.asynchronous.inside WORKERS CASES.json FOLDER
 """
 
+import gc
 import json
 import os
 import sys
@@ -44,6 +45,7 @@ def _serve(cluster: Cluster) -> None:
 
 
 def main(workers: str, cases: str, folder: str) -> None:
+    gc.freeze()  # what is imported stays
     tf.config.threading.set_inter_op_parallelism_threads(16)  # here, all servers share those of the process
     todo = json.loads(Path(cases).read_text())
     for strategy in ("one_device", "parameter_server"):

@@ -64,7 +64,8 @@ def weights(run: training.Run) -> list[np.ndarray]:
 def test_two_processes_train_what_one_does(recipe: Path, tmp_path: Path) -> None:
     (tmp_path / "one").mkdir()
     no_dropout = ["--set", "model.regularization.dropout=0"]
-    one = start("train", str(recipe), "--strategy", "one_device", *no_dropout, folder=tmp_path / "one")
+    alone = ["--strategy", "one_device", "--no-report", "--no-export", *no_dropout]
+    one = start("train", str(recipe), *alone, folder=tmp_path / "one")
     code, output, errors = finish(start("launch", "--", "zoo", "train", str(recipe), *no_dropout, folder=tmp_path))
     assert code == 0, errors
     assert errors == ""
@@ -74,10 +75,10 @@ def test_two_processes_train_what_one_does(recipe: Path, tmp_path: Path) -> None
     versions = [path.name for path in (tmp_path / "models" / "small").iterdir() if path.is_dir()]
     assert versions == ["1"], "only the chief exports"
     assert finish(one)[0] == 0
-    alone, together = only_run(tmp_path / "one"), only_run(tmp_path)
-    for split, metrics in alone.metrics.items():
+    apart, together = only_run(tmp_path / "one"), only_run(tmp_path)
+    for split, metrics in apart.metrics.items():
         assert together.metrics[split] == pytest.approx(metrics, rel=1e-6, abs=1e-6)
-    for expected, got in zip(weights(alone), weights(together), strict=True):
+    for expected, got in zip(weights(apart), weights(together), strict=True):
         np.testing.assert_allclose(got, expected, rtol=1e-6, atol=1e-6)
 
 

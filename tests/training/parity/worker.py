@@ -3,6 +3,7 @@
 python -m tests.training.parity.worker STRATEGY CASES.json FOLDER
 """
 
+import gc
 import json
 import sys
 from pathlib import Path
@@ -36,6 +37,7 @@ def train(case: Case, strategy: str, runs: Path) -> dict[str, np.ndarray]:
 
 
 def main(strategy: str, cases: str, folder: str) -> None:
+    gc.freeze()  # what is imported stays; without this every case looks through it several times
     for number, case in enumerate(json.loads(Path(cases).read_text())):
         found = train(case, strategy, Path(folder) / "runs")
         keras.backend.clear_session()

@@ -27,7 +27,7 @@ def test_two_runs_are_the_same_bit_for_bit(found: dict[str, Any]) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("calls", [1, 2, 5, 12])
+@pytest.mark.parametrize("calls", [1, 2, 12])
 def test_a_run_stopped_on_request_goes_on_where_it_was(found: dict[str, Any], calls: int) -> None:
     stopped = found[f"stopped {calls}"]
     assert stopped["steps"] == 2 * calls, "two steps a call: its state was saved before it stopped"

@@ -153,8 +153,7 @@ def test_parameters_are_as_many_as_by_hand(architecture: str, fields: dict[str, 
 
 @architectures
 @poolings
-@pytest.mark.parametrize("bidirectional", [False, True])
-@pytest.mark.parametrize("normalization", ["batch", "group"])
+@pytest.mark.parametrize(("bidirectional", "normalization"), [(False, "batch"), (True, "group")])
 def test_padding_changes_no_answer(architecture: str, pooling: str, *, bidirectional: bool, normalization: str) -> None:
     regularization = {"normalization": normalization, **({"groups": 2} if normalization == "group" else {})}
     model = build(

@@ -9,6 +9,7 @@ import pytest
 BROKEN = '''
 import itertools
 import json
+import sys
 from typing import Literal
 
 import keras
@@ -98,17 +99,35 @@ for name, backbone in BACKBONES.items():
         lambda x, config, backbone=backbone: backbone(x)
     )
 
-print(
-    json.dumps(
-        {name: {found.name: found.faults for found in check(example_config(name))} for name in ["mlp", *BACKBONES]}
-    )
-)
+wanted = json.loads(sys.argv[1])
+found = {}
+for name in ["mlp", *BACKBONES]:
+    found[name] = {}
+    for one in check(example_config(name)):  # makes one check after the other
+        found[name][one.name] = one.faults
+        if one.name.startswith(wanted.get(name, "all of them")):
+            break
+print(json.dumps(found))
 '''
+
+
+BROKEN_PROMISES = [
+    ("sequence", "Inputs and outputs have the promised names", "outputs are {'probabilities': (5, 2, 3)}"),
+    ("huge", "Outputs are finite float32 numbers", "mixed_float16: probabilities is not finite"),
+    ("exploding", "The probabilities of one class of several sum to 1", "at scale 1000"),
+    ("unseeded", "The config that its YAML gives back", "weight 0 differs under the same seed"),
+    ("lambda", "Saved as `.keras` and loaded", "ArtifactError"),
+    ("beside", "A row's answer does not depend on the rows beside it", "probabilities"),
+    ("drift", "One step of Adam on a toy batch lowers the loss", "the loss went from"),
+    ("host", "The gradients of a training step compile under XLA", "XLA refuses it"),
+    ("counting", "Exported and loaded again by TensorFlow", ""),
+    ("raising", "Inputs and outputs have the promised names", "ZeroDivisionError: division by zero"),
+]
 
 
 @pytest.fixture(scope="module")
 def found(run_python: Callable[..., Any]) -> dict[str, dict[str, list[str]]]:
-    run = run_python(BROKEN)
+    run = run_python(BROKEN, json.dumps({architecture: promise for architecture, promise, _ in BROKEN_PROMISES}))
     assert run.returncode == 0, run.stderr
     return json.loads(run.stdout.splitlines()[-1])
 
@@ -118,21 +137,7 @@ def test_every_promise_is_kept_by_a_sound_architecture(found: dict[str, dict[str
     assert all(faults == [] for faults in found["mlp"].values())
 
 
-@pytest.mark.parametrize(
-    ("architecture", "promise", "fault"),
-    [
-        ("sequence", "Inputs and outputs have the promised names", "outputs are {'probabilities': (5, 2, 3)}"),
-        ("huge", "Outputs are finite float32 numbers", "mixed_float16: probabilities is not finite"),
-        ("exploding", "The probabilities of one class of several sum to 1", "at scale 1000"),
-        ("unseeded", "The config that its YAML gives back", "weight 0 differs under the same seed"),
-        ("lambda", "Saved as `.keras` and loaded", "ArtifactError"),
-        ("beside", "A row's answer does not depend on the rows beside it", "probabilities"),
-        ("drift", "One step of Adam on a toy batch lowers the loss", "the loss went from"),
-        ("host", "The gradients of a training step compile under XLA", "XLA refuses it"),
-        ("counting", "Exported and loaded again by TensorFlow", ""),
-        ("raising", "Inputs and outputs have the promised names", "ZeroDivisionError: division by zero"),
-    ],
-)
+@pytest.mark.parametrize(("architecture", "promise", "fault"), BROKEN_PROMISES)
 def test_a_broken_promise_is_told(
     found: dict[str, dict[str, list[str]]], architecture: str, promise: str, fault: str
 ) -> None:

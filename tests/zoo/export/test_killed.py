@@ -1,5 +1,6 @@
 """An exporter killed at any moment leaves a whole version or none, and the next export succeeds."""
 
+import json
 import signal
 import subprocess
 import sys
@@ -11,59 +12,82 @@ import pytest
 import zoo
 from zoo.artifact import STAGING_PREFIX, list_versions
 
-# Kills itself where `at` says: at the n-th operation below the model's folder, at the operation "EVENT PATTERN", or as soon
-# as a file "appears PATTERN" (TensorFlow writes its files out of sight of Python).
-EXPORTER = """
-import os, signal, sys, threading
+# Forks an exporter for every task [FOLDER, AT], two at a time, that kills itself where AT says: at the n-th operation below
+# the model's folder, at the operation "EVENT PATTERN", or as soon as a file "appears PATTERN" (TensorFlow writes its files
+# out of sight of Python). TensorFlow is imported once, before; it begins to run in the exporters. Prints how each ended.
+EXPORTERS = """
+import json, os, signal, sys, threading
 from fnmatch import fnmatch
 from pathlib import Path
 
+import tensorflow
 import zoo
 
-top, at = Path(sys.argv[1]), sys.argv[2]
-model = zoo.build("mlp", input_shape=(4,), units=[3], head={"kind": "softmax", "units": 3})
-zoo.export(model, top / "rehearsal", variants=())
-count = 0
 
-def die():
-    os.kill(os.getpid(), signal.SIGKILL)
+def export(top, at):
+    model = zoo.build("mlp", input_shape=(4,), units=[3], head={"kind": "softmax", "units": 3})
+    zoo.export(model, top / "rehearsal", variants=())
+    count = 0
 
-def hook(event, args):
-    global count
-    if not args or not str(args[0]).startswith(str(top / "model")) or event == "import":
-        return
-    count += 1
-    if at == str(count) or " " in at and event == at.split()[0] and fnmatch(str(args[0]), at.split()[1]):
+    def die():
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    def hook(event, args):
+        nonlocal count
+        if not args or not str(args[0]).startswith(str(top / "model")) or event == "import":
+            return
+        count += 1
+        if at == str(count) or " " in at and event == at.split()[0] and fnmatch(str(args[0]), at.split()[1]):
+            die()
+
+    def watch():
+        while not any(top.glob("model/" + at.split()[1])):
+            pass
         die()
 
-def watch():
-    while not any(top.glob("model/" + at.split()[1])):
-        pass
-    die()
+    sys.addaudithook(hook)
+    watcher = threading.Thread(target=watch, daemon=True)
+    if at.startswith("appears"):
+        watcher.start()
+    zoo.export(model, top / "model", variants=())
+    if at.startswith("appears"):
+        watcher.join()  # what it waits for is there: it kills
+    (top / "count").write_text(str(count))
 
-sys.addaudithook(hook)
-if at.startswith("appears"):
-    threading.Thread(target=watch, daemon=True).start()
-zoo.export(model, top / "model", variants=())
-print(count)
+
+tasks, codes = json.loads(sys.argv[1]), []
+for first in range(0, len(tasks), 2):
+    exporters = []
+    for folder, at in tasks[first : first + 2]:
+        exporters.append(os.fork())
+        if not exporters[-1]:
+            export(Path(folder), at)
+            os._exit(0)
+    codes += [os.waitstatus_to_exitcode(os.waitpid(exporter, 0)[1]) for exporter in exporters]
+print(json.dumps(codes))
 """
 
 
+def run_exporters(tasks: Sequence[tuple[Path, str]]) -> list[int]:
+    """Run one exporter per folder and point; returns how they ended."""
+    for folder, _ in tasks:
+        folder.mkdir()
+    words = json.dumps([[str(folder), point] for folder, point in tasks])
+    run = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", EXPORTERS, words],
+        stdout=subprocess.PIPE,
+        text=True,
+        timeout=240,
+        check=True,
+    )
+    return json.loads(run.stdout)
+
+
 def kill_exporters(top: Path, points: Sequence[str]) -> list[Path]:
-    """Run one exporter per point, two at a time; returns the model folders."""
-    folders = []
-    for i in range(0, len(points), 2):
-        started = []
-        for point in points[i : i + 2]:
-            folder = top / str(len(folders))
-            folder.mkdir()
-            folders.append(folder / "model")
-            started.append(
-                subprocess.Popen([sys.executable, "-c", EXPORTER, str(folder), point], stderr=subprocess.DEVNULL)
-            )
-        for process in started:
-            assert process.wait(120) == -signal.SIGKILL
-    return folders
+    """Run one exporter per point, all of which die there; returns the model folders."""
+    tasks = [(top / str(number), point) for number, point in enumerate(points)]
+    assert run_exporters(tasks) == [-signal.SIGKILL] * len(points)
+    return [folder / "model" for folder, _ in tasks]
 
 
 def check_wrecks(folders: Sequence[Path]) -> None:
@@ -87,13 +111,9 @@ def test_an_exporter_killed_around_its_last_steps_leaves_no_wreck(tmp_path: Path
 
 @pytest.mark.slow
 def test_an_exporter_killed_anywhere_leaves_no_wreck(tmp_path: Path) -> None:
-    rehearsal = tmp_path / "counted"
-    rehearsal.mkdir()
-    run = subprocess.run(
-        [sys.executable, "-c", EXPORTER, str(rehearsal), "never"], stdout=subprocess.PIPE, text=True, check=True
-    )
-    operations = int(run.stdout)
-    spread = [str(1 + i * (operations - 1) // 5) for i in range(6)]
+    assert run_exporters([(tmp_path / "counted", "never")]) == [0]
+    operations = int((tmp_path / "counted" / "count").read_text())
+    spread = [str(1 + i * (operations - 1) // 4) for i in range(5)]
     staging = STAGING_PREFIX + "*"
     appearing = [f"appears {staging}/variables", f"appears {staging}/saved_model.pb", "appears 1"]
 

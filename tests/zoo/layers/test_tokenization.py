@@ -136,14 +136,13 @@ print(standardize(tf.constant(texts), "lower").numpy().tolist())
 
 
 @pytest.mark.slow
-def test_lower_casing_is_the_same_in_every_locale(run_python: Callable[..., Any]) -> None:
+@pytest.mark.parametrize("locale", ["tr_TR.UTF-8", pytest.param("lt_LT.UTF-8", marks=pytest.mark.exhaustive)])
+def test_lower_casing_is_the_same_in_every_locale(locale: str, run_python: Callable[..., Any]) -> None:
     """In a Turkish process, TensorFlow lower-cases I to a dotless i: the ids of a model would change with its server."""
-    printed = {
-        locale: run_python(LOCALES, LC_ALL=locale, LANG=locale).stdout for locale in ("tr_TR.UTF-8", "lt_LT.UTF-8")
-    }
+    printed = run_python(LOCALES, LC_ALL=locale, LANG=locale).stdout
 
     expected = [text.lower().encode() for text in ("TITI I J", "\u0130 \u00cc \u00cd \u0128 \u012e", "I\u0307")]
-    assert printed == dict.fromkeys(printed, f"{expected}\n")
+    assert printed == f"{expected}\n"
 
 
 def test_before_it_saw_data_it_refuses_to_answer() -> None:

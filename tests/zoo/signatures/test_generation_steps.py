@@ -51,7 +51,7 @@ def written(signatures: Any, prompts: list[list[int]], steps: int, **source: Any
 def causal(tmp_path_factory: pytest.TempPathFactory) -> tuple[keras.Model, Path]:
     model = build("causal")
     examples = np.random.default_rng(1).integers(1, VOCABULARY, (4, LENGTH))
-    return model, zoo.export(model, tmp_path_factory.mktemp("r") / "m", examples=examples)
+    return model, zoo.export(model, tmp_path_factory.mktemp("r") / "m", examples=examples, variants=())
 
 
 def test_rows_of_different_age_write_what_generate_writes(causal: tuple[keras.Model, Path]) -> None:
@@ -68,7 +68,7 @@ def test_rows_of_different_age_write_what_generate_writes(causal: tuple[keras.Mo
 
 def test_seq2seq_takes_its_source_along(tmp_path: Path) -> None:
     model = build("seq2seq")
-    version = zoo.export(model, tmp_path / "m")
+    version = zoo.export(model, tmp_path / "m", variants=())
     source = padded([[3, 1, 4, 1], [5, 9], [2, 6, 5]])
     source = np.pad(source, [[0, 0], [0, LENGTH - source.shape[1]]])
     tokens, logits = written(tf.saved_model.load(str(version)).signatures, [[START]] * 3, 4, inputs=tf.constant(source))

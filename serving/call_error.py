@@ -1,0 +1,26 @@
+"""How a client tells that a call ended without an answer."""
+
+from typing import Any
+
+from zoo.errors import ZooError
+
+
+class CallError(ZooError):
+    """A call ended without an answer."""
+
+    def __init__(self, code: str, details: str) -> None:
+        super().__init__(f"{code}: {details}")
+        self.code = code
+        """The gRPC status, such as `INVALID_ARGUMENT`."""
+        self.details = details
+        """What the server, or the connection, said."""
+
+
+def to_call_error(error: Any, target: str) -> CallError:
+    """Return what gRPC's library raised as a CallError that names the server."""
+    code, details = error.code().name, error.details() or ""
+    if code == "UNAVAILABLE":
+        details = f"no server answers at {target} ({details})"
+    elif code == "DEADLINE_EXCEEDED":
+        details = f"no answer from {target} in time ({details})"
+    return CallError(code, details)
