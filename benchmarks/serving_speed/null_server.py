@@ -8,7 +8,7 @@ import pickle
 import sys
 from pathlib import Path
 
-from serving.transports.grpcio import GrpcioTransport
+from serving.transports.http2.transport import AsyncioTransport
 from serving.transports.transport import Call, Unary
 from serving.wire import PREDICT
 
@@ -21,7 +21,7 @@ async def serve(answers: dict[bytes, bytes], port: int) -> None:
     async def look_up(message: bytes, call: Call) -> bytes:  # noqa: ARG001
         return answers[message]
 
-    transport = GrpcioTransport(
+    transport = AsyncioTransport(
         [Unary(PREDICT, look_up, _LARGEST)], host="127.0.0.1", port=port, max_message_bytes=_LARGEST
     )
     await transport.start()
