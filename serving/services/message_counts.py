@@ -12,12 +12,14 @@ from serving.status import invalid
 
 MOST = 4096
 """Of whatever a request may name several of: inputs, outputs, parameters."""
+_MOST_FIELDS = 4 * MOST
+"""Of a message, known or not: each is looked at in Python, and a compressed megabyte can hold half a billion."""
 _LENGTH_DELIMITED = 2
 _FIXED = {1: 8, 5: 4}  # bytes, by wire type
 
 
 def check_counts(kind: type[Message], message: bytes, fields: Sequence[str], most: int = MOST) -> None:
-    """Refuse a message that has too many of something.
+    """Refuse a message that has too many of something, or too many fields of any kind.
 
     Args:
         kind: the type of the message.
@@ -32,7 +34,9 @@ def check_counts(kind: type[Message], message: bytes, fields: Sequence[str], mos
         return
     names = {kind.DESCRIPTOR.fields_by_name[name].number: name for name in fields}
     counts: Counter[int] = Counter()
-    for number in _numbers(memoryview(message)):
+    for looked_at, number in enumerate(_numbers(memoryview(message)), start=1):
+        if looked_at > _MOST_FIELDS:
+            raise invalid(f"the request has more than {_MOST_FIELDS} fields, this server takes {_MOST_FIELDS} at most")
         counts[number] += 1
         if counts[number] > most and number in names:
             name = names[number]

@@ -86,3 +86,18 @@ def test_a_field_of_a_number_or_of_fixed_width_is_passed_over(field: str) -> Non
     with pytest.raises(StatusError, match=f"more than 4096 {field}"):
         check_counts(pb.PredictRequest, message, [field])
     check_counts(pb.PredictRequest, message[:-2], [field])
+
+
+@pytest.mark.parametrize("field", [b"\x78\x01", b"\x7a\x00", b"\0\0"], ids=["numbers", "bytes", "of no number"])
+def test_fields_that_the_message_does_not_have_are_not_counted_to_their_end(field: bytes) -> None:
+    """A gigabyte of them, a megabyte while compressed, would keep a thread for minutes."""
+    with pytest.raises(StatusError, match=r"more than 16384 fields"):
+        check_counts(pb.PredictRequest, field * (1 << 20), ["inputs"])
+
+
+def test_any_method_refuses_fields_without_end(channel: grpc.Channel) -> None:
+    message = b"\x78\x01" * (1 << 21)
+    for method in ("tensorflow.serving.PredictionService/Predict", "inference.GRPCInferenceService/ModelInfer"):
+        with pytest.raises(grpc.RpcError) as caught:
+            channel.unary_unary(f"/{method}")(message, timeout=60)
+        assert "more than 16384 fields" in caught.value.details()
