@@ -19,6 +19,10 @@ class Interceptor:
         """Return what is called in a handler's place."""
         return handler
 
+    def admits(self, path: str, call: Call) -> bool:  # noqa: ARG002 - for subclasses
+        """Tell by the head of a unary call, before its request has come, whether the handler will look at that."""
+        return True
+
 
 def intercepted(methods: Iterable[Unary | Stream], interceptors: Sequence[Interceptor]) -> list[Unary | Stream]:
     """Return the methods with all interceptors around them; the first is the outermost."""
@@ -34,7 +38,12 @@ def around(path: str, handler: UnaryHandler, interceptors: Sequence[Interceptor]
 
 def _around(method: Unary | Stream, interceptors: Sequence[Interceptor]) -> Unary | Stream:
     if isinstance(method, Unary):
-        return replace(method, handler=around(method.path, method.handler, interceptors))
+        asked = [each for each in interceptors if type(each).admits is not Interceptor.admits]
+        return replace(
+            method,
+            handler=around(method.path, method.handler, interceptors),
+            admits=(lambda call: all(each.admits(method.path, call) for each in asked)) if asked else method.admits,
+        )
     for interceptor in reversed(interceptors):
         method = replace(method, handler=interceptor.stream(method.path, method.handler))
     return method

@@ -46,6 +46,8 @@ class _Response:
     status: int
     body: bytes
     headers: dict[str, str] = field(default_factory=dict)
+    is_body_unread: bool = False
+    """Whether the request's body was left where it is."""
 
 
 class Application:
@@ -88,20 +90,25 @@ class Application:
         try:
             if route is None:
                 raise _no_route(verb, path, verbs)
+            call = HttpCall(
+                CallRecord(route.method.path),
+                metadata=headers,
+                parameters=parameters,  # a query means nothing, as in TensorFlow Serving
+                peer=_peer(scope.get("client")),
+                identities=scope.get(IDENTITIES, ()),
+            )
+            if route.method.admits is not None and not route.method.admits(call):
+                response = await self._run(route, b"", call)
+                response.is_body_unread = headers.get("content-length", "0") != "0" or "transfer-encoding" in headers
+                return response
             body = await read_body(receive, headers.get("content-length", ""), route.method.max_bytes)
             body = await decompress(
                 body, headers.get("content-encoding", "").lower(), route.method.max_bytes, self._offload
             )
         except StatusError as error:
             return _error(error, {"allow": ", ".join(verbs)} if verbs else {})
-        call = HttpCall(
-            CallRecord(route.method.path),
-            metadata=headers,
-            parameters=parameters,  # a query means nothing, as in TensorFlow Serving
-            peer=_peer(scope.get("client")),
-            identities=scope.get(IDENTITIES, ()),
-            deadline=monotonic() + self._seconds if self._seconds is not None and route.is_timed else None,
-        )
+        if self._seconds is not None and route.is_timed:
+            call.deadline = monotonic() + self._seconds
         return await _unless_gone(self._run(route, body, call), call, receive)
 
     async def _run(self, route: Route, body: bytes, call: HttpCall) -> _Response:
@@ -172,7 +179,7 @@ def _peer(client: tuple[str, int] | None) -> str:
 
 
 async def _send(response: _Response, more: Mapping[str, str], receive: Receive, send: Send) -> None:
-    unread = response.status in (PAYLOAD_TOO_LARGE, 408)
+    unread = response.is_body_unread or response.status in (PAYLOAD_TOO_LARGE, 408)
     headers = {**response.headers, **more, "content-length": str(len(response.body))}
     if unread:
         headers["connection"] = "close"

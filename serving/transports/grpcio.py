@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from functools import cached_property
 from typing import Any, NoReturn
 
@@ -11,9 +11,9 @@ import grpc
 
 from serving.call_record import CallRecord
 from serving.error_details import KEY, details_of
-from serving.status import ServerError, StatusError
+from serving.status import Code, ServerError, StatusError
 from serving.transports.endings import short_text, shutting_down, status_of, too_large_for_method
-from serving.transports.transport import Stream, Unary
+from serving.transports.transport import Call, Stream, Unary
 
 logger = logging.getLogger(__name__)
 
@@ -133,7 +133,11 @@ class _Call:
 class _Router(grpc.GenericRpcHandler):
     def __init__(self, methods: Sequence[Unary | Stream], draining: asyncio.Event) -> None:
         self._handlers = {
-            method.path: _unary(method) if isinstance(method, Unary) else _stream(method, draining)
+            method.path: _stream(method, draining)
+            if isinstance(method, Stream)
+            else _unary(method)
+            if method.admits is None
+            else _admitted(method, method.admits)
             for method in methods
         }
 
@@ -145,12 +149,33 @@ def _unary(method: Unary) -> Any:
     async def answer(request: bytes, context: Any) -> bytes:
         call = _Call(method.path, context)
         async with _errors_become_status(call, context):
-            response = await method.handler(_small(request, method.max_bytes), call)
-            if call.trailing:
-                context.set_trailing_metadata(tuple(call.trailing.items()))
-            return response
+            return await _response(method, request, call, context)
 
     return grpc.unary_unary_rpc_method_handler(answer)
+
+
+async def _response(method: Unary, request: bytes, call: "_Call", context: Any) -> bytes:
+    response = await method.handler(_small(request, method.max_bytes), call)
+    if call.trailing:
+        context.set_trailing_metadata(tuple(call.trailing.items()))
+    return response
+
+
+def _admitted(method: Unary, admits: Callable[[Call], bool]) -> Any:
+    """Answer a unary method as one of a stream of requests: the library reads none before it is asked to."""
+
+    async def answer(requests: AsyncIterator[bytes], context: Any) -> bytes:
+        call = _Call(method.path, context)
+        async with _errors_become_status(call, context):
+            request = b""
+            if admits(call):
+                try:
+                    request = await anext(requests)
+                except StopAsyncIteration:
+                    raise StatusError(Code.UNIMPLEMENTED, "no request, for a method that takes one") from None
+            return await _response(method, request, call, context)
+
+    return grpc.stream_unary_rpc_method_handler(answer)
 
 
 def _stream(method: Stream, draining: asyncio.Event) -> Any:

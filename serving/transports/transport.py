@@ -60,6 +60,9 @@ class Unary:
     handler: UnaryHandler
     max_bytes: int = SMALL_MESSAGE
     """Largest request; whatever is larger is refused unread."""
+    admits: Callable[[Call], bool] | None = None
+    """Tells by the head of a call whether its request is worth reading; None where all are. Of one that is not, the handler
+    gets no byte, and says why it refuses."""
 
 
 @dataclass(frozen=True)

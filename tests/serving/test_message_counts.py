@@ -82,8 +82,8 @@ def test_what_cannot_be_counted_is_left_to_the_library(broken: bytes) -> None:
 def test_what_hides_behind_fields_that_nobody_knows_is_counted_too(unknown: bytes) -> None:
     with pytest.raises(StatusError, match="more than 4096 inputs"):
         check_counts(pb.PredictRequest, unknown + b"\x12\x00" * (MOST + 1), ["inputs"])
-    with pytest.raises(StatusError, match="more than 65536 fields"):
-        check_counts(pb.PredictRequest, unknown * (16 * MOST + 1), ["inputs"])
+    with pytest.raises(StatusError, match="more than 16384 fields"):
+        check_counts(pb.PredictRequest, unknown * (4 * MOST + 1), ["inputs"])
 
 
 @pytest.mark.parametrize("field", ["inputs", "output_filter"])
@@ -94,3 +94,18 @@ def test_a_field_of_a_number_or_of_fixed_width_is_passed_over(field: str) -> Non
     with pytest.raises(StatusError, match=f"more than 4096 {field}"):
         check_counts(pb.PredictRequest, message, [field])
     check_counts(pb.PredictRequest, message[:-2], [field])
+
+
+@pytest.mark.parametrize("field", [b"\x78\x01", b"\x7a\x00"], ids=["numbers", "bytes"])
+def test_fields_that_the_message_does_not_have_are_not_counted_to_their_end(field: bytes) -> None:
+    """A gigabyte of them, a megabyte while compressed, would keep a thread for minutes."""
+    with pytest.raises(StatusError, match=r"more than 16384 fields"):
+        check_counts(pb.PredictRequest, field * (1 << 20), ["inputs"])
+
+
+def test_any_method_refuses_fields_without_end(channel: grpc.Channel) -> None:
+    message = b"\x78\x01" * (1 << 21)
+    for method in ("tensorflow.serving.PredictionService/Predict", "inference.GRPCInferenceService/ModelInfer"):
+        with pytest.raises(grpc.RpcError) as caught:
+            channel.unary_unary(f"/{method}")(message, timeout=60)
+        assert "more than 16384 fields" in caught.value.details()

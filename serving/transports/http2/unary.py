@@ -33,9 +33,14 @@ class UnaryExchange(Exchange):
         self._handler: Any = route.method.handler
         self._step: FirstStep | None = None
         self._request: tuple[bool, bytes] | None = None
+        method: Any = route.method
+        if method.admits is not None and not method.admits(self.call):
+            self._start(self._handler(b"", self.call))
 
     def receive(self, data: bytes, *, ended: bool) -> None:
         """See Exchange."""
+        if self._is_over or self._step is not None:  # it began without its request
+            return
         size = len(data) - PREFIX_BYTES
         if (
             ended
