@@ -33,9 +33,9 @@ class UnaryExchange(Exchange):
         self._handler: Any = route.method.handler
         self._step: FirstStep | None = None
         self._request: tuple[bool, bytes] | None = None
-        method: Any = route.method
-        if method.admits is not None and not method.admits(self.call):
-            self._start(self._handler(b"", self.call))
+        admits: Any = route.method.admits  # type: ignore[union-attr]
+        if admits is not None and not admits(self.call):
+            self._start_unread()
 
     def receive(self, data: bytes, *, ended: bool) -> None:
         """See Exchange."""
@@ -52,6 +52,9 @@ class UnaryExchange(Exchange):
             self._start(self._handler(data[PREFIX_BYTES:], self.call))
         else:
             self._gather(data, ended=ended)
+
+    def _start_unread(self) -> None:
+        self._start(self._handler(b"", self.call))
 
     def _gather(self, data: bytes, *, ended: bool) -> None:
         """Take a request that comes in parts, or is not as it should be."""
