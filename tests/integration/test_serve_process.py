@@ -16,6 +16,7 @@ from PIL import Image
 
 import serving
 import zoo
+from tests.spinning import spin_function
 
 Serve = Callable[..., "Served"]
 
@@ -87,16 +88,7 @@ def templates(tmp_path_factory: pytest.TempPathFactory) -> Path:
     import tensorflow as tf
 
     root = tmp_path_factory.mktemp("plain")
-    module = tf.Module()
-
-    @tf.function(input_signature=[tf.TensorSpec([None], tf.int64, name="times")])
-    def spin(times: tf.Tensor) -> dict[str, tf.Tensor]:
-        matrix = tf.eye(200)
-        for _ in tf.range(times[0]):
-            matrix = matrix @ tf.eye(200)
-        return {"one": matrix[:1, 0]}
-
-    tf.saved_model.save(module, str(root / "spin" / "1"), signatures=spin)
+    tf.saved_model.save(tf.Module(), str(root / "spin" / "1"), signatures=spin_function())
     return root
 
 

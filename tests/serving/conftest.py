@@ -10,6 +10,8 @@ import pytest
 import tensorflow as tf
 
 import serving
+from serving.known_requests import KnownRequests
+from tests.spinning import spin_function
 
 TRANSPORT_OPTION = "--transport"
 
@@ -62,18 +64,11 @@ def save_sum(path: Path) -> None:
     def length(text: tf.Tensor) -> dict[str, tf.Tensor]:
         return {"length": tf.strings.length(text, unit="UTF8_CHAR"), "text": text}
 
-    @tf.function(input_signature=[tf.TensorSpec([None], tf.int64, name="times")])
-    def spin(times: tf.Tensor) -> dict[str, tf.Tensor]:
-        matrix = tf.eye(200)
-        for _ in tf.range(times[0]):
-            matrix = matrix @ tf.eye(200)
-        return {"one": matrix[:1, 0]}
-
     @tf.function(input_signature=[tf.TensorSpec([None], tf.int32, name="index")])
     def pick(index: tf.Tensor) -> dict[str, tf.Tensor]:
         return {"picked": tf.gather(tf.constant([10.0, 11.0, 12.0]), index)}
 
-    signatures = {"serving_default": add, "length": length, "spin": spin, "pick": pick}
+    signatures = {"serving_default": add, "length": length, "spin": spin_function(), "pick": pick}
     tf.saved_model.save(module, str(path), signatures=signatures)
 
 
@@ -128,3 +123,18 @@ def channel(server: serving.Server) -> Iterator[grpc.Channel]:
     """A plain gRPC channel, for the peer's stubs."""
     with grpc.insecure_channel(f"localhost:{server.port}") as opened:
         yield opened
+
+
+@pytest.fixture
+def found(monkeypatch: pytest.MonkeyPatch) -> list[bool]:
+    """Whether each request that came was recognised."""
+    seen: list[bool] = []
+    find = KnownRequests.find
+
+    def watched(self: KnownRequests[Any], message: bytes) -> object:
+        known = find(self, message)
+        seen.append(known is not None)
+        return known
+
+    monkeypatch.setattr(KnownRequests, "find", watched)
+    return seen

@@ -12,7 +12,6 @@ from hypothesis.extra import numpy as hnp
 
 import serving
 from serving.codec import decode, encode
-from serving.known_requests import KnownRequest, KnownRequests
 from serving.protos import prediction_pb2 as pb
 from serving.wire import PREDICT
 
@@ -28,21 +27,6 @@ def request(
     for name, array in arrays.items():
         made.inputs[name].CopyFrom(encode(array, as_content=as_content))
     return made.SerializeToString()
-
-
-@pytest.fixture
-def found(monkeypatch: pytest.MonkeyPatch) -> list[bool]:
-    """Whether each request that came was recognised."""
-    seen: list[bool] = []
-    find = KnownRequests.find
-
-    def watched(self: KnownRequests, message: bytes) -> KnownRequest | None:
-        known = find(self, message)
-        seen.append(known is not None)
-        return known
-
-    monkeypatch.setattr(KnownRequests, "find", watched)
-    return seen
 
 
 @pytest.fixture(scope="module")

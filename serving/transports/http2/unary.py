@@ -58,8 +58,6 @@ class UnaryExchange(Exchange):
 
     def _gather(self, data: bytes, *, ended: bool) -> None:
         """Take a request that comes in parts, or is not as it should be."""
-        if self._is_over:
-            return
         if self.reader is None:
             self.reader = MessageReader(self._route.check)
         try:

@@ -11,27 +11,11 @@ from hypothesis.extra import numpy as hnp
 from tritonclient.grpc import service_pb2 as peer
 
 import serving
-from serving.known_requests import KnownRequests
 from tests.serving.inference.cases import DTYPES, example, raw_request, typed_request
 
 INFER = "/inference.GRPCInferenceService/ModelInfer"
 UNKNOWN = b"\xa2\x06\x01x"
 """A field that no request has; with it, a request is the same and its bytes are others."""
-
-
-@pytest.fixture
-def found(monkeypatch: pytest.MonkeyPatch) -> list[bool]:
-    """Whether each request that came was recognised."""
-    seen: list[bool] = []
-    find = KnownRequests.find
-
-    def watched(self: KnownRequests, message: bytes) -> object:
-        known = find(self, message)
-        seen.append(known is not None)
-        return known
-
-    monkeypatch.setattr(KnownRequests, "find", watched)
-    return seen
 
 
 @pytest.fixture(scope="module")

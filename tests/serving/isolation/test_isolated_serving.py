@@ -22,6 +22,7 @@ from serving.isolation.loader import IsolatingLoader
 from serving.remote_control import RemoteControl
 from serving.tflite_file import TFLITE_FILE
 from tests.serving.isolation.hosts import await_end, exists, hosts_of
+from tests.spinning import spin_function
 
 ROOT = Path(__file__).parents[3]
 WINE = {"inputs": np.zeros((1, 13), np.float32)}
@@ -214,16 +215,7 @@ def spinning(tmp_path_factory: pytest.TempPathFactory) -> Path:
     import tensorflow as tf
 
     root = tmp_path_factory.mktemp("spinning")
-    module = tf.Module()
-
-    @tf.function(input_signature=[tf.TensorSpec([None], tf.int64, name="times")])
-    def spin(times: tf.Tensor) -> dict[str, tf.Tensor]:
-        matrix = tf.eye(200)
-        for _ in tf.range(times[0]):
-            matrix = matrix @ tf.eye(200)
-        return {"one": matrix[:1, 0]}
-
-    tf.saved_model.save(module, str(root / SPIN / "1"), signatures=spin)
+    tf.saved_model.save(tf.Module(), str(root / SPIN / "1"), signatures=spin_function())
     return root
 
 
