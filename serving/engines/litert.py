@@ -3,12 +3,14 @@
 import contextlib
 import threading
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from serving.engines.shape_guard import ShapeGuard, has_free_axes
+from serving.gentle import plainly
 from serving.status import invalid
 from serving.tflite_file import Tensors, TFLiteFile, first_line, is_whole_file, tensors_by_signature
 from zoo.tensorflow_noise import hushed
@@ -109,7 +111,8 @@ class LiteRTEngine:
         return signature if self._only is None else next(iter(self._outputs))
 
     def _interpreter(self) -> "_Interpreter":
-        return _Interpreter(self._file.interpreter(fast=self._is_fast, threads=self._threads))
+        make = partial(self._file.interpreter, fast=self._is_fast, threads=self._threads)
+        return _Interpreter(make() if self._threads == 1 else plainly(make))  # it starts threads
 
     def _lose_one(self) -> None:
         with self._changed:
