@@ -3,7 +3,6 @@
 import contextlib
 import threading
 from collections.abc import Callable, Mapping
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -111,8 +110,11 @@ class LiteRTEngine:
         return signature if self._only is None else next(iter(self._outputs))
 
     def _interpreter(self) -> "_Interpreter":
-        make = partial(self._file.interpreter, fast=self._is_fast, threads=self._threads)
-        return _Interpreter(make() if self._threads == 1 else plainly(make))  # it starts threads
+        made = self._file.interpreter(fast=self._is_fast, threads=self._threads)
+        if self._threads > 1:
+            with _remarks_dropped():
+                plainly(made.allocate_tensors)  # starts them
+        return _Interpreter(made)
 
     def _lose_one(self) -> None:
         with self._changed:

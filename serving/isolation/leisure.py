@@ -60,13 +60,13 @@ class _Watch:
         self._waited = 0.0
 
     def __call__(self, thread: int) -> None:
-        now, waited = time.monotonic(), _seconds_waited(thread)
+        now, waited = time.monotonic(), seconds_waited(thread)
         if waited - self._waited > _MOST_WAITING * (now - self._seen):
             raise StarvedError(f"others left it no processor for {waited - self._waited:.0f} s")
         self._seen, self._waited = now, waited
 
 
-def _seconds_waited(thread: int) -> float:
+def seconds_waited(thread: int) -> float:
     """Return how long a thread of this process was ready to run, and did not."""
     try:
         return int(Path(_TASK.format(thread)).read_text(encoding="ascii").split()[1]) / 1e9
