@@ -2,6 +2,7 @@
 
 import argparse
 import json
+from collections.abc import Mapping
 from importlib.metadata import version as installed_version
 from pathlib import Path
 from queue import SimpleQueue
@@ -13,7 +14,6 @@ from serving.flags import add_flags
 from serving.tensorflow_flags import Group
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
 
     import numpy as np
 
@@ -333,9 +333,9 @@ def _plain(value: Any) -> Any:
 def models_command(parser: argparse.ArgumentParser) -> None:
     """List a running server's models, and load, unload, promote or roll them back."""
     parser.description = (
-        "List the models of a running server, or say what it serves. A version that is promoted, or\n"
-        "gone back to, takes the place of the one that answers once it is ready; what does not load\n"
-        "changes nothing. It stays until the model is loaded again without a version."
+        "List the models of a running server and what runs them, or say what it serves. A version that is\n"
+        "promoted, or gone back to, takes the place of the one that answers once it is ready; what does\n"
+        "not load changes nothing. It stays until the model is loaded again without a version."
     )
     parser.epilog = (
         "examples:\n"
@@ -354,7 +354,7 @@ def models_command(parser: argparse.ArgumentParser) -> None:
 
 
 def _models(args: argparse.Namespace) -> int:
-    from serving.remote_control import RemoteControl
+    from serving.remote_control import READY, RemoteControl
     from serving.status import ServerError
 
     if (args.model is None) != (args.action == "list"):
@@ -374,5 +374,15 @@ def _models(args: argparse.Namespace) -> int:
         for line in control.index(timeout=args.timeout):
             if args.model in {None, line.model}:
                 version = "-" if line.version is None else line.version
-                print(f"{line.model:24} {version!s:>8} {line.state:12} {line.reason}".rstrip())
+                said = line.reason
+                if line.version is not None and line.state == READY and not said:
+                    said = _in_short(control.engines(line.model, line.version, timeout=args.timeout))
+                print(f"{line.model:24} {version!s:>8} {line.state:12} {said}".rstrip())
     return 0
+
+
+def _in_short(engines: Mapping[str, str]) -> str:
+    """Return what runs signatures, once where it is the same for all."""
+    if len(set(engines.values())) == 1:
+        return next(iter(engines.values()))
+    return "; ".join(f"{name}: {words}" for name, words in sorted(engines.items()))

@@ -10,8 +10,8 @@ _TOPOLOGY = "/sys/devices/system/cpu/cpu{}/topology/{}"
 
 
 def available_cores() -> int:
-    """Return how many cores this process may use: those it is pinned to, where it is."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    """Return how many cores this process may use: those it is pinned to, where it is. A thread may be kept to fewer."""
+    return len(os.sched_getaffinity(os.getpid())) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def affordable_cores() -> int:

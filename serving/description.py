@@ -1,11 +1,18 @@
 """What a version tells of itself, be it loaded or not."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
 
-from serving.engines.engine import SAVED_MODEL_PLATFORM, EngineLoader, PlatformEngine, PlatformReader, SignatureReader
+from serving.engines.engine import (
+    SAVED_MODEL_PLATFORM,
+    ChoosingEngine,
+    EngineLoader,
+    PlatformEngine,
+    PlatformReader,
+    SignatureReader,
+)
 from serving.protos.prediction_pb2 import SignatureDefMap
 from serving.saved_model import read_signature_defs
 from serving.servable import Servable
@@ -26,6 +33,8 @@ class Description:
     """The text of its passport.json; None of a SavedModel without one."""
     platform: str
     """What executes it, as the Open Inference Protocol calls it."""
+    engines: Mapping[str, str] = field(default_factory=dict)
+    """What runs each signature, in words, where that was chosen and is loaded."""
 
     @classmethod
     def of(cls, servable: Servable) -> Self:
@@ -38,6 +47,7 @@ class Description:
             servable.signature_defs,
             servable.passport,
             engine.platform if isinstance(engine, PlatformEngine) else SAVED_MODEL_PLATFORM,
+            dict(engine.choices) if isinstance(engine, ChoosingEngine) else {},
         )
 
     @classmethod

@@ -1,12 +1,13 @@
 """Says what a server serves, from afar: over the repository calls of the Open Inference Protocol, which Triton knows too."""
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from serving.call_error import CallError
 from serving.client import Client
 from serving.protos import inference_pb2 as pb
-from serving.wire import REPOSITORY_INDEX, REPOSITORY_MODEL_LOAD, REPOSITORY_MODEL_UNLOAD
+from serving.wire import ENGINES, MODEL_CONFIG, REPOSITORY_INDEX, REPOSITORY_MODEL_LOAD, REPOSITORY_MODEL_UNLOAD
 
 READY = "READY"
 
@@ -41,6 +42,18 @@ class RemoteControl:
             for each in response.models
         ]
         return sorted(lines, key=lambda line: (line.model, line.version or 0))
+
+    def engines(self, model: str, version: int, *, timeout: float) -> Mapping[str, str]:
+        """Return what runs each signature of a version that answers, in words; empty where the server does not say."""
+        request = pb.ModelConfigRequest(name=model, version=str(version))
+        try:
+            response = self._client.call(MODEL_CONFIG, request, pb.ModelConfigResponse, timeout)
+        except CallError as error:
+            if error.code in {"FAILED_PRECONDITION", "NOT_FOUND"}:  # no signature to tell of; not served any more
+                return {}
+            raise
+        said = response.config.parameters[ENGINES].string_value
+        return json.loads(said) if said else {}
 
     def load(self, model: str, *, timeout: float, version: int | None = None) -> None:
         """Load a model, or what of it has changed; answers once it is ready.

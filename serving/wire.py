@@ -13,6 +13,7 @@ MULTI_INFERENCE = f"/{PREDICTION_SERVICE}/MultiInference"
 GET_MODEL_METADATA = f"/{PREDICTION_SERVICE}/GetModelMetadata"
 GET_MODEL_STATUS = f"/{MODEL_SERVICE}/GetModelStatus"
 HANDLE_RELOAD_CONFIG = f"/{MODEL_SERVICE}/HandleReloadConfigRequest"
+MODEL_CONFIG = f"/{INFERENCE_SERVICE}/ModelConfig"
 MODEL_INFER = f"/{INFERENCE_SERVICE}/ModelInfer"
 REPOSITORY_INDEX = f"/{INFERENCE_SERVICE}/RepositoryIndex"
 REPOSITORY_MODEL_LOAD = f"/{INFERENCE_SERVICE}/RepositoryModelLoad"
@@ -34,6 +35,9 @@ METRICS = "GET /metrics"
 
 CONTENT_KEY = "zoo-tensor-content"
 """A client that sends this metadata gets numbers in `tensor_content`; others in `*_val`, as TensorFlow Serving answers."""
+
+ENGINES = "engines"
+"""The parameter of ModelConfig that tells what runs each signature, as JSON: `{"serving_default": "litert"}`."""
 
 SIGNATURE_DEF_FIELD = "signature_def"
 SIGNATURE_DEF_TYPE = "type.googleapis.com/tensorflow.serving.SignatureDefMap"

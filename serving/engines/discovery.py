@@ -4,15 +4,16 @@ import contextlib
 import json
 import logging
 import shutil
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import asdict, dataclass, field
 from functools import partial
 from pathlib import Path
 
+from serving.cores import available_cores
 from serving.engines.child import ChildError, run_child
 from serving.engines.findings import FROZEN, LITERT, SAVED_MODEL, Contender, Findings, SignatureFindings
-from serving.engines.findings_cache import FindingsCache, checksums, cores, key_of
+from serving.engines.findings_cache import FindingsCache, checksums, key_of
 from serving.engines.own_file import try_own_file
 from serving.engines.work_order import RESULT, STEP, WorkOrder
 from serving.gentle import plainly
@@ -64,22 +65,30 @@ class Discovery:
         passport, tags = subject.passport, sorted(subject.tags)
         files = hash_files(subject.version) if passport is None else passport.files
         every, own = (key_of(files, tags=tags, what=what) for what in ("every engine", "own file"))
-        if (known := self.cache.find(every)) is not None:
-            yield known
-            return
         may_do = passport is not None and LITERT in passport.variants and not subject.needs_every
-        if may_do and (known := self.cache.find(own)) is not None:
+        keys = (every, own) if may_do else (every,)
+        if (known := self._remembered(keys)) is not None:
             yield known
             return
         with self.cache.staging() as staging:
-            if passport is not None and may_do:
-                own_file = partial(try_own_file, subject.version, passport, subject.signatures, threads=_threads())
-                tried = plainly(own_file)  # what is timed is not to yield
-                if tried is not None:
-                    yield tried, self.cache.keep(own, tried, staging)
-                    return
-            findings = plainly(partial(self._find_out, subject, staging))
-            yield findings, self.cache.keep(every, findings, staging)
+            with self.cache.alone(every):  # several workers load the same versions
+                found = self._remembered(keys)
+                if found is None and may_do:
+                    found = self._try_own_file(subject, own, staging)
+                if found is None:
+                    findings = plainly(partial(self._find_out, subject, staging))
+                    found = findings, self.cache.keep(every, findings, staging)
+            yield found
+
+    def _remembered(self, keys: Sequence[str]) -> tuple[Findings, Path] | None:
+        return next((known for key in keys if (known := self.cache.find(key)) is not None), None)
+
+    def _try_own_file(self, subject: Subject, key: str, staging: Path) -> tuple[Findings, Path] | None:
+        if subject.passport is None:
+            return None
+        attempt = partial(try_own_file, subject.version, subject.passport, subject.signatures, threads=_threads())
+        tried = plainly(attempt)  # what is timed is not to yield
+        return None if tried is None else (tried, self.cache.keep(key, tried, staging))
 
     def _find_out(self, subject: Subject, staging: Path) -> Findings:
         """Have every engine tried; one that ends the child is left out the next time."""
@@ -109,7 +118,7 @@ def _saved_model_alone(subject: Subject, reason: str) -> Findings:
 
 
 def _threads() -> int:
-    return min(_MOST_THREADS, cores())
+    return min(_MOST_THREADS, available_cores())
 
 
 def _read(path: Path) -> str:

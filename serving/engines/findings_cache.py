@@ -1,6 +1,7 @@
 """Remembers, for each user of a machine, what was found out about versions: it takes seconds to find out."""
 
 import contextlib
+import fcntl
 import hashlib
 import importlib.metadata
 import json
@@ -15,6 +16,7 @@ from pathlib import Path
 
 import google_crc32c
 
+from serving.cores import available_cores
 from serving.engines.findings import Findings
 from zoo.typed_json import read
 
@@ -23,6 +25,7 @@ logger = logging.getLogger(__name__)
 FORMAT = 1
 _FILE = "findings.json"
 _STAGING = ".making-"
+_LOCK = ".lock-"
 MOST_BYTES = 4 << 30
 _CHUNK = 1 << 20
 _LIBRARIES = ("keras-zoo", "tensorflow", "ai-edge-litert", "numpy")
@@ -36,16 +39,11 @@ def cache_folder() -> Path:
 
 def machine() -> Mapping[str, str]:
     """Return what findings depend on beside the model: the processor, how many of its cores, and versions of libraries."""
-    found = {"processor": _processor(), "cores": str(cores()), "python": platform.python_version()}
+    found = {"processor": _processor(), "cores": str(available_cores()), "python": platform.python_version()}
     for name in _LIBRARIES:
         with contextlib.suppress(importlib.metadata.PackageNotFoundError):
             found[name] = importlib.metadata.version(name)
     return found
-
-
-def cores() -> int:
-    """Return how many cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _processor() -> str:
@@ -118,6 +116,22 @@ class FindingsCache:
         finally:
             shutil.rmtree(folder, ignore_errors=True)
 
+    @contextlib.contextmanager
+    def alone(self, key: str) -> Iterator[None]:
+        """Let one process, and one thread, at a time find out what is kept under a key; more, where there can be no lock."""
+        with contextlib.ExitStack() as stack:
+            try:
+                path = self._place() / f"{_LOCK}{key[:2]}"  # a few at the most, none of which ever has to be removed
+                file = stack.enter_context(path.open("wb"))
+                try:
+                    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                except BlockingIOError:
+                    logger.info("another process finds out what can run models, and is waited for")
+                    fcntl.flock(file, fcntl.LOCK_EX)
+            except OSError as error:
+                logger.debug("no lock in %s: %s", self._place(), error)
+            yield
+
     def keep(self, key: str, findings: Findings, staging: Path) -> Path:
         """Remember findings, whose files are in a staging folder. Returns where they are now."""
         target = self._place() / key
@@ -134,7 +148,9 @@ class FindingsCache:
     def _clear(self, *, but: Path) -> None:
         """Remove what was used longest ago, until the rest is small enough."""
         with contextlib.suppress(OSError):
-            folders = [path for path in self._place().iterdir() if not path.name.startswith(_STAGING) and path != but]
+            folders = [
+                path for path in self._place().iterdir() if path != but and not path.name.startswith((_STAGING, _LOCK))
+            ]
             folders.sort(key=lambda path: path.stat().st_mtime, reverse=True)
             total = _size(but)
             for folder in folders:

@@ -1,6 +1,7 @@
 """Which version answers, changed from afar: by our own commands and by Triton's client."""
 
 import json
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -13,6 +14,7 @@ import serving
 from serving.remote_control import RemoteControl
 from zoo.cli import main
 
+WINE = Path(__file__).parents[2] / "saved_models" / "wine_mlp" / "1"
 Install = Callable[[str, str, int], Path]
 
 
@@ -163,3 +165,21 @@ def test_a_command_that_makes_no_sense_is_refused(
 ) -> None:
     assert main(["models", *arguments]) == 2
     assert message in capsys.readouterr().err
+
+
+def test_the_list_says_what_runs_a_version_that_answers(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    shutil.copytree(WINE, tmp_path / "wine_mlp" / "1")
+    with serving.Server(tmp_path, port=0, poll_seconds=0, engine="auto") as running:
+        target = f"localhost:{running.port}"
+        with serving.Client(target) as connected:
+            engines = RemoteControl(connected).engines("wine_mlp", 1, timeout=30)
+        assert main(["models", "list", "--target", target]) == 0
+    assert engines["serving_default"] == "litert"
+    (line,) = capsys.readouterr().out.splitlines()
+    assert line.split()[:3] == ["wine_mlp", "1", "READY"]
+    assert "serving_default: litert" in line
+
+
+def test_where_nothing_was_chosen_the_list_says_nothing_of_it(control: RemoteControl) -> None:
+    assert control.engines("m", 2, timeout=30) == {}
+    assert control.engines("m", 1, timeout=30) == {}

@@ -1,6 +1,7 @@
 """inference.GRPCInferenceService: ServerLive, ServerReady, ServerMetadata, ModelReady, ModelMetadata and ModelConfig."""
 
 import asyncio
+import json
 from collections.abc import Callable
 from importlib.metadata import version as installed_version
 from typing import Any
@@ -20,6 +21,7 @@ from serving.signature import DEFAULT_SIGNATURE, Signature, TensorSpec
 from serving.status import Code, StatusError
 from serving.transports.transport import Call
 from serving.unknown_signature import UnknownSignatureError
+from serving.wire import ENGINES
 
 NAME = "keras-zoo"
 EXTENSIONS = (
@@ -107,6 +109,8 @@ class ModelsService:
             default_model_filename=file,
         )
         config.parameters["signature_names"].string_value = ",".join(sorted(described.signatures))
+        if described.engines:
+            config.parameters[ENGINES].string_value = json.dumps(described.engines, sort_keys=True)
         for name, spec in signature.inputs.items():
             config.input.add(name=name, data_type=_data_type(spec), dims=_dims(spec)[batched:])
         for name, spec in signature.outputs.items():

@@ -3,7 +3,9 @@
 import json
 import logging
 import shutil
+import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from pathlib import Path
 
@@ -106,6 +108,37 @@ def test_what_is_remembered_is_neither_made_nor_timed_again(
     (counted,) = (line for line in lines if line.startswith("several 1, count: "))
     assert counted.startswith("several 1, count: saved_model (of 1, 8, 32 rows: saved_model ")
     assert "no frozen: it writes variables or tables (AssignAddVariableOp)" in counted
+
+
+def test_several_that_load_a_version_at_once_find_out_once(several: Path, tmp_path: Path) -> None:
+    """As workers do. The first is held until the second waits for it."""
+    waits = threading.Event()
+    counted = Counted()
+
+    class Waiting(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            if "waited for" in record.getMessage():
+                waits.set()
+
+    def make(order: WorkOrder) -> None:
+        assert waits.wait(60)
+        counted(order)
+
+    handler = Waiting()
+    log = logging.getLogger("serving.engines.findings_cache")
+    log.addHandler(handler)
+    log.setLevel(logging.INFO)
+    try:
+        with ThreadPoolExecutor(2) as pool:
+            found = list(pool.map(lambda _: choose(several, FindingsCache(tmp_path), make), range(2)))
+    finally:
+        log.removeHandler(handler)
+        log.setLevel(logging.NOTSET)
+    assert len(counted.orders) == 1
+    first, second = (engine.choices for engine in found)
+    assert first == second
+    for engine in found:
+        engine.close()
 
 
 def test_what_cannot_be_had_otherwise_is_run_by_tensorflow(several: Path, remembered: FindingsCache) -> None:
@@ -242,7 +275,7 @@ def test_a_child_process_finds_out(several: Path, tmp_path: Path) -> None:
     found = EngineChooser(EngineByFiles(), "auto", Discovery(FindingsCache(tmp_path)))(several)
     assert isinstance(found, RoutedEngine)
     assert not found.choices["serving_default"].startswith("saved_model")
-    (folder,) = tmp_path.iterdir()
+    (folder,) = (path for path in tmp_path.iterdir() if path.is_dir())
     assert (folder / FROZEN / "frozen.graph").is_file()
     found.close()
 

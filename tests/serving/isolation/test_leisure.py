@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from serving.cores import available_cores
 from serving.engines.options import EngineOptions
 from serving.isolation import leisure
 from serving.isolation.engine import Ended, IsolatedEngine
@@ -26,6 +27,10 @@ def test_any_other_thread_goes_before_it_and_it_has_one_core() -> None:
     before = how_it_runs()
     assert leisurely(how_it_runs) == (os.SCHED_IDLE, 1)
     assert how_it_runs() == before
+
+
+def test_what_it_finds_out_holds_for_all_cores_of_the_process() -> None:
+    assert leisurely(available_cores) == available_cores() == len(os.sched_getaffinity(0))
 
 
 def test_it_does_not_wait_for_a_processor_that_others_never_leave(monkeypatch: pytest.MonkeyPatch) -> None:
