@@ -5,15 +5,15 @@ Knows no thread and no clock: whoever uses it holds a lock, and tells it the tim
 
 import itertools
 from collections import Counter, OrderedDict
-from collections.abc import Hashable, Iterator
-from dataclasses import dataclass
+from collections.abc import Hashable, Iterator, Mapping
 
 from serving.batch import Batch
 from serving.batching import joint_shapes, size_of
 from serving.batching_rules import BatchingRules
+from serving.bounds import Bounds
 from serving.deadlines import Deadlines
 from serving.job import Job, Ticket
-from serving.lanes import Lane
+from serving.lanes import Derived, Lane
 from serving.levels import Levels, Turn
 from serving.priority import level_of
 from serving.status import Code, StatusError, invalid
@@ -26,26 +26,13 @@ _IDLE_LANES = 256
 """Lanes without a job whose times are remembered."""
 
 
-@dataclass(frozen=True)
-class Bounds:
-    """How much may wait, and be computed at once."""
-
-    max_pending: int
-    max_pending_per_model: int
-    threads: int
-    width: int
-    """Batches of one lane that are computed at once under adaptive rules: the more, the smaller they are.
-
-    Lanes whose requests are computed alone have all threads.
-    """
-
-
 class JobQueue:
     """Bounded, fair, and rid at once of what nobody waits for. Not safe from several threads at once."""
 
     def __init__(self, bounds: Bounds, rules: BatchingRules) -> None:
         self._bounds = bounds
         self._rules = rules
+        self._latency = bounds.latency
         self._lanes: OrderedDict[Hashable, Lane] = OrderedDict()
         """The one used last at the end."""
         self._levels = Levels()
@@ -78,8 +65,9 @@ class JobQueue:
         """Have a job wait for its turn.
 
         Raises:
-            StatusError: RESOURCE_EXHAUSTED, as many as may are pending; or what TensorFlow Serving's parameters forbid:
-                INVALID_ARGUMENT, the request is larger than a batch, or UNAVAILABLE, too many batches wait.
+            StatusError: RESOURCE_EXHAUSTED, as many as may are pending, or it would be computed later than the target;
+                or what TensorFlow Serving's parameters forbid: INVALID_ARGUMENT, the request is larger than a batch, or
+                UNAVAILABLE, too many batches wait.
         """
         job = ticket.job
         self._check_bounds(job.model, now)
@@ -90,6 +78,9 @@ class JobQueue:
             if ticket.size <= _MOST_BYTES:
                 ticket.shapes = joint_shapes(job.inputs, pad_lengths=lane.rules.pad_lengths)
         level = level_of(job.priority) - 1
+        if self._latency is not None:
+            running, at_once = self._left_of(lane, now), self._at_once(lane, ticket)
+            self._latency.check(ticket, lane, level, running=running, at_once=at_once, now=now)
         if not lane.flows[level].waiting:
             self._levels.enter(lane, level, now)
         lane.add(ticket, level)
@@ -199,6 +190,26 @@ class JobQueue:
                 seconds += lane.jobs * lane.times.per_job
         return seconds / self._bounds.threads if measured else None
 
+    def _left_of(self, lane: Lane, now: float) -> Iterator[float]:
+        """Return the seconds that each batch of a lane is still computed for. One that is late will be as late again."""
+        return (
+            abs(turn.estimate - (now - batch.started)) for batch, turn in self._running.items() if turn.lane is lane
+        )
+
+    def _at_once(self, lane: Lane, ticket: Ticket) -> int:
+        """Return how many batches of a lane are computed at once, while other lanes want their share of the threads."""
+        batched = lane.rules.adaptive and ticket.joinable and lane.most_rows() > 1
+        busy = sum(1 for each in self._lanes.values() if each is lane or each.jobs or each.running)
+        return max(1, min(self._bounds.width if batched else self._bounds.threads, self._bounds.threads // busy))
+
+    def derived(self) -> Mapping[Hashable, Derived]:
+        """Return what follows for each lane from the times that were measured."""
+        return {
+            key: Derived(lane.most_rows(), lane.times.estimate(lane.most_rows()))
+            for key, lane in self._lanes.items()
+            if lane.times.per_job is not None
+        }
+
     def _check_bounds(self, model: Hashable, now: float) -> None:
         pending, of_model = self.pending, self._pending_of_model[model]
         if pending >= self._bounds.max_pending:
@@ -226,7 +237,8 @@ class JobQueue:
     def _lane(self, key: Hashable, rules: BatchingRules) -> Lane:
         lane = self._lanes.get(key)
         if lane is None:
-            lane = self._lanes[key] = Lane(key, rules)
+            batch_seconds = None if self._latency is None else self._latency.batch_seconds
+            lane = self._lanes[key] = Lane(key, rules, batch_seconds)
             self._forget_lanes()
         else:
             lane.rules = rules

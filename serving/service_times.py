@@ -6,10 +6,12 @@ _FIRST = 3
 """So many batches of a size, then it is judged; until then the fastest counts, since first calls are slow."""
 _BEYOND = 3
 """How many doublings beyond the largest size that paid are tried."""
+_SURPRISE = 2
+"""Times what is known: a measurement beyond counts as that, so that a single one changes little."""
 _WORTH = 1.05
 """A larger batch pays while a row of it takes at most this much of the least that a row was seen to take."""
 _PROBE = 64
-"""So many batches, then a size that was found not to pay is tried again: times change."""
+"""So many batches, then a size that was found not to pay, or to take too long, is tried again: times change."""
 _LONG = 0.02
 """Seconds of a job for which an event loop must not stand still."""
 
@@ -21,6 +23,8 @@ class _Size:
         self.per_row = per_row
         """Seconds."""
         self.seen = 1
+        self.seen_at = 0
+        """How many batches of any size there were before the last of this one."""
         self.least = per_row
         """Seconds a row of the quickest batch: what it takes where nothing else wants the processor."""
         self.at_once: float | None = None
@@ -36,14 +40,16 @@ class _Size:
         if self.seen < _FIRST:
             self.per_row = min(self.per_row, per_row)
         else:
-            self.per_row += _WEIGHT * (per_row - self.per_row)
+            self.per_row += _WEIGHT * (min(per_row, _SURPRISE * self.per_row) - self.per_row)
         self.seen += 1
 
 
 class ServiceTimes:
     """What one lane's batches took. Not safe from several threads at once."""
 
-    def __init__(self) -> None:
+    def __init__(self, most_seconds: float | None = None) -> None:
+        """Know nothing yet. `most_seconds` is what a batch may take; None for any time."""
+        self._most_seconds = most_seconds
         self._sizes: dict[int, _Size] = {}
         """By the exponent of the number of rows."""
         self._per_job: float | None = None
@@ -52,6 +58,8 @@ class ServiceTimes:
         """How many more short batches a size has to show after a long one, before an event loop computes it; by exponent."""
         self.worthwhile: int | None = None
         """Up to how many rows a larger batch takes less time a row, or may do so for what is known; None for any."""
+        self.timely: int | None = None
+        """Up to how many rows a batch takes no longer than it may; None for any."""
 
     @property
     def per_job(self) -> float | None:
@@ -67,11 +75,16 @@ class ServiceTimes:
         if known is None or (not self._pays(known) and per_row <= _WORTH * self._least()):
             self._sizes[exponent] = _Size(per_row)
         else:
+            if self._is_stale(known):
+                known.per_row = min(known.per_row, per_row)
             known.add(per_row)
+        self._sizes[exponent].seen_at = self._batches
         share = seconds / jobs
         self._per_job = share if self._per_job is None else self._per_job + _WEIGHT * (share - self._per_job)
         self._batches += 1
         self.worthwhile = self._find_worthwhile()
+        if self._most_seconds is not None:
+            self.timely = self._find_timely(self._most_seconds)
 
     def estimate(self, rows: int) -> float:
         """Return the seconds that a batch will take, by the nearest size that was seen; 0 where none was."""
@@ -115,6 +128,25 @@ class ServiceTimes:
         if self._batches % _PROBE == 0:
             most += 1
         return 1 << most
+
+    def _find_timely(self, seconds: float) -> int:
+        """Return how many rows fit into a time; one where none does, so that times are learnt anew.
+
+        A row of a size that was not seen, or not of late, takes at most what it does of the next smaller one that was.
+        """
+        most, per_row = 1, self._sizes[min(self._sizes)].per_row
+        for exponent in range(max(self._sizes) + _BEYOND + 1):
+            size = self._sizes.get(exponent)
+            if size is not None:
+                per_row = min(per_row, size.per_row) if self._is_stale(size) else size.per_row
+            fitting = int(seconds / per_row) if per_row > 0 else 1 << exponent
+            if fitting <= 1 << exponent >> 1:
+                break
+            most = min(1 << exponent, fitting)
+        return max(1, most)
+
+    def _is_stale(self, size: _Size) -> bool:
+        return self._batches - size.seen_at > _PROBE
 
     def _pays(self, size: _Size) -> bool:
         return size.seen < _FIRST or size.per_row <= _WORTH * self._least()

@@ -1,0 +1,85 @@
+"""A target for how long an answer may take, and what follows from it and from measured times.
+
+Two batches fit into the target: the one that runs when a request comes, and the request's own. So a batch may take half
+of it. What would be answered later than the target, by what waits and runs already, is refused as it comes: served late,
+it would be worth nothing, and make all that comes after it late too.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from serving.batching_parameters import BatchingParameters
+from serving.batching_rules import BatchingRules
+from serving.job import Ticket
+from serving.lanes import Lane
+from serving.status import Code, StatusError
+
+
+@dataclass(frozen=True)
+class LatencyTarget:
+    """Immutable."""
+
+    seconds: float
+    """From the arrival of a request until it is computed."""
+
+    @property
+    def batch_seconds(self) -> float:
+        """What one batch may take."""
+        return self.seconds / 2
+
+    def beside(self, parameters: BatchingParameters | None) -> str:
+        """Return what to say where batching parameters are given too; None stands for those that versions bring."""
+        if parameters is None:
+            return f"{self}: what a version's own batching parameters name wins; it sets the rest"
+        rules = BatchingRules.of(parameters)
+        named = ", ".join(sorted(parameters.named)) or "nothing"
+        given = (("the size of batches", rules.size_is_given), ("how much may wait", rules.queue_is_given))
+        left = " and ".join(what for what, is_given in given if not is_given) or "nothing"
+        late = f"; the {1000 * rules.timeout:g} ms for which batches are gathered come on top" if rules.timeout else ""
+        return f"{self}: what the batching parameters name wins ({named}); it sets {left}{late}"
+
+    def __str__(self) -> str:
+        return f"a latency target of {1000 * self.seconds:g} ms"
+
+    def check(
+        self, ticket: Ticket, lane: Lane, level: int, *, running: Iterable[float], at_once: int, now: float
+    ) -> None:
+        """Refuse a job that would be answered too late. One that finds nothing of its lane is always let in.
+
+        Args:
+            ticket: the job.
+            lane: that it would wait in.
+            level: how urgent it is, from 0.
+            running: seconds that each batch of the lane is still computed for.
+            at_once: batches of the lane that are computed at the same time, at most.
+            now: the time.
+
+        Raises:
+            StatusError: RESOURCE_EXHAUSTED, with the time after which it would be let in.
+        """
+        if lane.rules.queue_is_given or lane.times.per_job is None or not (lane.jobs or lane.running):
+            return
+        late = now - ticket.queued + _expected(ticket, lane, level, running, at_once) - self.seconds
+        if late > 0:
+            raise StatusError(
+                Code.RESOURCE_EXHAUSTED,
+                f"the answer would take {1000 * (late + self.seconds):.3g} ms, this server's target is "
+                f"{1000 * self.seconds:g} (--latency_target_ms): try again in {late:.2g} s",
+                retry_after=late,
+            )
+
+
+def _expected(ticket: Ticket, lane: Lane, level: int, running: Iterable[float], at_once: int) -> float:
+    """Return the seconds until a job is computed, by what jobs of its lane, not less urgent, are before it."""
+    rows, jobs, most = ticket.job.rows, lane.jobs_ahead(level), lane.most_rows()
+    if ticket.joinable and most > 1:
+        full, rest = divmod(lane.rows_ahead(level) + rows, most)
+        own = lane.times.estimate(max(rest, rows) if rest or rows > most else most)
+        work = full * lane.times.estimate(most) + (lane.times.estimate(rest) if rest else 0.0)
+        before = max(0.0, work - own)
+    else:
+        own = lane.times.estimate(rows)
+        before = jobs * (lane.times.per_job or 0.0)
+    if not jobs and lane.running < at_once:
+        return own
+    return (sum(running) + before) / at_once + own
