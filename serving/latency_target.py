@@ -70,16 +70,18 @@ class LatencyTarget:
 
 
 def _expected(ticket: Ticket, lane: Lane, level: int, running: Iterable[float], at_once: int) -> float:
-    """Return the seconds until a job is computed, by what jobs of its lane, not less urgent, are before it."""
-    rows, jobs, most = ticket.job.rows, lane.jobs_ahead(level), lane.most_rows()
-    if ticket.joinable and most > 1:
-        full, rest = divmod(lane.rows_ahead(level) + rows, most)
-        own = lane.times.estimate(max(rest, rows) if rest or rows > most else most)
-        work = full * lane.times.estimate(most) + (lane.times.estimate(rest) if rest else 0.0)
-        before = max(0.0, work - own)
-    else:
-        own = lane.times.estimate(rows)
-        before = jobs * (lane.times.per_job or 0.0)
+    """Return the seconds until a job is computed, by what jobs of its lane, not less urgent, are before it.
+
+    The batch of a job that waits is full by the time it starts, or so it has to be assumed: others come meanwhile.
+    """
+    rows, jobs, most, times = ticket.job.rows, lane.jobs_ahead(level), lane.most_rows(), lane.times
     if not jobs and lane.running < at_once:
-        return own
+        return times.estimate(rows)
+    if ticket.joinable and most > 1:
+        full, rest = divmod(lane.rows_ahead(level) + rows - 1, most)
+        before = full * times.estimate(most)
+        own = times.estimate(max(rest + 1, rows, min(most, times.timely or most)))
+    else:
+        before = jobs * (times.per_job or 0.0)
+        own = times.estimate(rows)
     return (sum(running) + before) / at_once + own
