@@ -120,9 +120,8 @@ def test_under_overload_what_is_served_is_in_time_and_nearly_all_that_could_be(
     server.at([begun + number / (capacity * overload) for number in range(count)], server.come)
     server.simulation.run()
     served = server.served[learnt:]
-    seconds = sorted(map(server.seconds, served))
-    assert seconds[int(0.99 * len(seconds))] <= 1.1 * target
-    assert seconds[-1] <= 2 * target
+    assert max(map(server.seconds, served)) <= 2 * target
+    assert max(server.seconds(ticket) for ticket in served if ticket.queued > begun + 5) <= 1.05 * target
     assert len(served) >= 0.9 * 50 * capacity
     assert len(served) + len(server.refused) == count
 
@@ -313,5 +312,5 @@ def test_a_target_alone_is_nothing_to_warn_of(caplog: pytest.LogCaptureFixture) 
 
 @pytest.mark.parametrize("value", [0, -1, float("nan")])
 def test_a_target_that_is_none_is_refused(value: float) -> None:
-    with pytest.raises(ServerError, match="latency_target_ms .*: expected more than 0"):
+    with pytest.raises(ServerError, match=r"latency_target_ms .*: expected more than 0"):
         ServerConfig(latency_target_ms=value)
