@@ -90,8 +90,7 @@ class ServiceTimes:
         """Return the seconds that a batch will take, by the nearest size that was seen; 0 where none was."""
         if not self._sizes:
             return 0.0
-        exponent = _exponent(rows)
-        return rows * self._sizes[min(self._sizes, key=lambda known: abs(known - exponent))].per_row
+        return rows * self._per_row(_exponent(rows))
 
     def add_at_once(self, rows: int, seconds: float) -> None:
         """Learn what a job took in the thread that brought it."""
@@ -130,20 +129,26 @@ class ServiceTimes:
         return 1 << most
 
     def _find_timely(self, seconds: float) -> int:
-        """Return how many rows fit into a time; one where none does, so that times are learnt anew.
-
-        A row of a size that was not seen, or not of late, takes at most what it does of the next smaller one that was.
-        """
-        most, per_row = 1, self._sizes[min(self._sizes)].per_row
+        """Return how many rows fit into a time; one where none does, so that times are learnt anew."""
+        most = 1
         for exponent in range(max(self._sizes) + _BEYOND + 1):
-            size = self._sizes.get(exponent)
-            if size is not None:
-                per_row = min(per_row, size.per_row) if self._is_stale(size) else size.per_row
+            per_row = self._per_row(exponent)
             fitting = int(seconds / per_row) if per_row > 0 else 1 << exponent
             if fitting <= 1 << exponent >> 1:
                 break
             most = min(1 << exponent, fitting)
         return max(1, most)
+
+    def _per_row(self, exponent: int) -> float:
+        """Return the seconds a row of a size, by the nearest that was seen.
+
+        A size that was not seen of late takes at most what the next smaller one does, or else nobody would try it again.
+        """
+        nearest = min(self._sizes, key=lambda known: abs(known - exponent))
+        size, smaller = self._sizes[nearest], [known for known in self._sizes if known < nearest]
+        if smaller and self._is_stale(size):
+            return min(size.per_row, self._per_row(max(smaller)))
+        return size.per_row
 
     def _is_stale(self, size: _Size) -> bool:
         return self._batches - size.seen_at > _PROBE
