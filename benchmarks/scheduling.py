@@ -72,6 +72,9 @@ class Pool:
     def compute_at_once(self, job: Job, *, seconds: float) -> None:
         """See Scheduler: a pool never does."""
 
+    def refuse(self, job: Job) -> None:
+        """See Scheduler: a pool refuses nothing."""
+
     def promise(self, job: Job) -> Ticket:
         """See Scheduler."""
         return Ticket(job, 0.0)

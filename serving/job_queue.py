@@ -78,9 +78,7 @@ class JobQueue:
             if ticket.size <= _MOST_BYTES:
                 ticket.shapes = joint_shapes(job.inputs, pad_lengths=lane.rules.pad_lengths)
         level = level_of(job.priority) - 1
-        if self._latency is not None:
-            running, at_once = self._left_of(lane, now), self._at_once(lane, ticket)
-            self._latency.check(ticket, lane, level, running=running, at_once=at_once, now=now)
+        self._check_latency(job, lane, now, waited=now - ticket.queued, joinable=ticket.joinable)
         if not lane.flows[level].waiting:
             self._levels.enter(lane, level, now)
         lane.add(ticket, level)
@@ -88,6 +86,18 @@ class JobQueue:
         self._deadlines.add(ticket)
         self._pending += 1
         self._pending_of_model[job.model] += 1
+
+    def refuse(self, job: Job, now: float) -> None:
+        """Refuse a job that `add` would refuse for what is pending, before anything is made of it.
+
+        Raises:
+            StatusError: RESOURCE_EXHAUSTED.
+        """
+        self._check_bounds(job.model, now)
+        lane = self._lanes.get(job.lane)
+        if lane is not None:
+            batched = lane.rules.enabled and job.independence is not None and job.independence.known is not False
+            self._check_latency(job, lane, now, waited=0.0, joinable=batched)
 
     def discard(self, ticket: Ticket) -> bool:
         """Forget a job that waits. Returns whether it did."""
@@ -190,17 +200,25 @@ class JobQueue:
                 seconds += lane.jobs * lane.times.per_job
         return seconds / self._bounds.threads if measured else None
 
+    def _check_latency(self, job: Job, lane: Lane, now: float, *, waited: float, joinable: bool) -> None:
+        if self._latency is not None:
+            running, at_once = self._left_of(lane, now), self._at_once(lane, joinable=joinable)
+            self._latency.check(job, lane, waited=waited, joinable=joinable, running=running, at_once=at_once)
+
     def _left_of(self, lane: Lane, now: float) -> Iterator[float]:
         """Return the seconds that each batch of a lane is still computed for. One that is late will be as late again."""
         return (
             abs(turn.estimate - (now - batch.started)) for batch, turn in self._running.items() if turn.lane is lane
         )
 
-    def _at_once(self, lane: Lane, ticket: Ticket) -> int:
+    def _at_once(self, lane: Lane, *, joinable: bool) -> int:
         """Return how many batches of a lane are computed at once, while other lanes want their share of the threads."""
-        batched = lane.rules.adaptive and ticket.joinable and lane.most_rows() > 1
+        batched = lane.rules.adaptive and joinable and lane.most_rows() > 1
         busy = sum(1 for each in self._lanes.values() if each is lane or each.jobs or each.running)
-        return max(1, min(self._bounds.width if batched else self._bounds.threads, self._bounds.threads // busy))
+        return max(1, min(self._width(lane) if batched else self._bounds.threads, self._bounds.threads // busy))
+
+    def _width(self, lane: Lane) -> int:
+        return self._bounds.full_width if lane.times.saves_little else self._bounds.width
 
     def derived(self) -> Mapping[Hashable, Derived]:
         """Return what follows for each lane from the times that were measured."""
@@ -276,7 +294,7 @@ class JobQueue:
         ripe = lane.ripe_at()
         if ripe is None or ripe > now:
             return False
-        if not lane.rules.adaptive or lane.running < self._bounds.width:
+        if not lane.rules.adaptive or lane.running < self._width(lane):
             return True
         oldest = lane.oldest()
         return oldest is None or not oldest.joinable or lane.most_rows() == 1

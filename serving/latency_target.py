@@ -10,8 +10,9 @@ from dataclasses import dataclass
 
 from serving.batching_parameters import BatchingParameters
 from serving.batching_rules import BatchingRules
-from serving.job import Ticket
+from serving.job import Job
 from serving.lanes import Lane
+from serving.priority import level_of
 from serving.status import Code, StatusError
 
 
@@ -42,24 +43,24 @@ class LatencyTarget:
         return f"a latency target of {1000 * self.seconds:g} ms"
 
     def check(
-        self, ticket: Ticket, lane: Lane, level: int, *, running: Iterable[float], at_once: int, now: float
+        self, job: Job, lane: Lane, *, waited: float, joinable: bool, running: Iterable[float], at_once: int
     ) -> None:
         """Refuse a job that would be answered too late. One that finds nothing of its lane is always let in.
 
         Args:
-            ticket: the job.
+            job: what has come.
             lane: that it would wait in.
-            level: how urgent it is, from 0.
+            waited: seconds since it came.
+            joinable: whether it may be computed with others.
             running: seconds that each batch of the lane is still computed for.
             at_once: batches of the lane that are computed at the same time, at most.
-            now: the time.
 
         Raises:
             StatusError: RESOURCE_EXHAUSTED, with the time after which it would be let in.
         """
         if lane.rules.queue_is_given or lane.times.per_job is None or not (lane.jobs or lane.running):
             return
-        late = now - ticket.queued + _expected(ticket, lane, level, running, at_once) - self.seconds
+        late = waited + _expected(job, lane, joinable, running, at_once) - self.seconds
         if late > 0:
             raise StatusError(
                 Code.RESOURCE_EXHAUSTED,
@@ -69,15 +70,16 @@ class LatencyTarget:
             )
 
 
-def _expected(ticket: Ticket, lane: Lane, level: int, running: Iterable[float], at_once: int) -> float:
+def _expected(job: Job, lane: Lane, joinable: bool, running: Iterable[float], at_once: int) -> float:  # noqa: FBT001
     """Return the seconds until a job is computed, by what jobs of its lane, not less urgent, are before it.
 
     The batch of a job that waits is full by the time it starts, or so it has to be assumed: others come meanwhile.
     """
-    rows, jobs, most, times = ticket.job.rows, lane.jobs_ahead(level), lane.most_rows(), lane.times
+    level, rows, most, times = level_of(job.priority) - 1, job.rows, lane.most_rows(), lane.times
+    jobs = lane.jobs_ahead(level)
     if not jobs and lane.running < at_once:
         return times.estimate(rows)
-    if ticket.joinable and most > 1:
+    if joinable and most > 1:
         full, rest = divmod(lane.rows_ahead(level) + rows - 1, most)
         before = full * times.estimate(most)
         own = times.estimate(max(rest + 1, rows, min(most, times.timely or most)))

@@ -59,6 +59,7 @@ class Scheduler:
             max_pending_per_model=max_pending_per_model or max(1, -(-3 * max_pending // 4)),
             threads=threads,
             width=max(1, min(threads, available_cores() // 2)),
+            full_width=min(threads, available_cores()),
             latency=latency,
         )
         self._queue = JobQueue(bounds, rules or BatchingRules())
@@ -141,6 +142,15 @@ class Scheduler:
                 self._telling -= 1
                 self._queue.went_first(job, took)
                 self._tell_drain()
+
+    def refuse(self, job: Job) -> None:
+        """Refuse a job for what is pending, where it would be; that costs less than to submit it.
+
+        Raises:
+            StatusError: RESOURCE_EXHAUSTED.
+        """
+        with self._lock:
+            self._queue.refuse(job, monotonic())
 
     def promise(self, job: Job) -> Ticket:
         """Return the future of a job that is yet to be submitted."""
