@@ -3,8 +3,9 @@
     python benchmarks/scheduling.py [--rounds 5] [--seconds 2]
 
 Three servers, the same but for how they schedule: `direct` (a plain pool of threads, every request alone), `always`
-(TensorFlow Serving's parameters with a timeout, as its guide recommends) and `ours` (the default). Closed loop: so many
-calls in flight at once (`load.py`). The bar: never below 0.95 times the better of the other two.
+(TensorFlow Serving's parameters with a timeout, as its guide recommends) and `ours` (the default); with TensorFlow
+(`saved_model`), and with what `zoo serve` chooses (`auto`). Closed loop: so many calls in flight at once (`load.py`). The
+bar: never below 0.95 times the better of the other two.
 """
 
 import argparse
@@ -34,7 +35,8 @@ from serving.wire import CONTENT_KEY, PREDICT
 from zoo.artifact import read_passport
 
 SHIPPED = Path(__file__).parents[1] / "saved_models"
-MODELS = ("digits_mlp", "mnist_cnn")
+MODELS = ("digits_mlp", "mnist_cnn", "co2_transformer")
+ENGINES = ("saved_model", "auto")
 CONCURRENCY = (1, 8, 32, 64)
 MODES = ("direct", "always", "ours")
 WARM_UP = 0.2  # seconds
@@ -70,6 +72,9 @@ class Pool:
     def compute_at_once(self, job: Job, *, seconds: float) -> None:
         """See Scheduler: a pool never does."""
 
+    def refuse(self, job: Job) -> None:
+        """See Scheduler: a pool refuses nothing."""
+
     def promise(self, job: Job) -> Ticket:
         """See Scheduler."""
         return Ticket(job, 0.0)
@@ -89,14 +94,14 @@ class Pool:
         self._pool.shutdown(wait=False, cancel_futures=True)
 
 
-def serve(mode: str) -> None:
+def serve(mode: str, engine: str) -> None:
     """Serve the shipped models in one mode; print the port, and end with the standard input."""
-    fields: dict[str, Any] = {}
+    fields: dict[str, Any] = {"engine": engine}
     if mode == "direct":
         serving.server.Scheduler = Pool
     if mode == "always":
         parameters = BatchingParameters(max_batch_size=32, batch_timeout_micros=1000)
-        fields = {"enable_batching": True, "batching_parameters": parameters}
+        fields |= {"enable_batching": True, "batching_parameters": parameters}
     with serving.Server(SHIPPED, port=0, poll_seconds=0, **fields) as server:
         print(server.port, flush=True)
         sys.stdin.read()
@@ -105,10 +110,9 @@ def serve(mode: str) -> None:
 class Peer:
     """A server in a process of its own."""
 
-    def __init__(self, mode: str) -> None:
-        self.process = subprocess.Popen(
-            [sys.executable, __file__, "--serve", mode], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-        )
+    def __init__(self, mode: str, engine: str) -> None:
+        command = [sys.executable, __file__, "--serve", mode, "--engines", engine]
+        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         assert self.process.stdout is not None
         self.target = f"127.0.0.1:{int(self.process.stdout.readline())}"
         self._usage = psutil.Process(self.process.pid)
@@ -124,8 +128,13 @@ class Peer:
 
 
 def measure(arguments: argparse.Namespace) -> list[dict[str, Any]]:
+    """Return a row per engine, model and concurrency."""
+    return [row for engine in arguments.engines.split(",") for row in measure_engine(engine, arguments)]
+
+
+def measure_engine(engine: str, arguments: argparse.Namespace) -> list[dict[str, Any]]:
     """Return a row per model and concurrency."""
-    peers = {mode: Peer(mode) for mode in MODES}
+    peers = {mode: Peer(mode, engine) for mode in MODES}
     rows: list[dict[str, Any]] = []
     try:
         for model in arguments.models.split(","):
@@ -137,6 +146,7 @@ def measure(arguments: argparse.Namespace) -> list[dict[str, Any]]:
                         results[mode].append(one_round(peers[mode], request, concurrency, arguments))
                 rows.append(
                     {
+                        "engine": engine,
                         "model": model,
                         "concurrency": concurrency,
                         **{k: list(map(asdict, v)) for k, v in results.items()},
@@ -170,8 +180,8 @@ def golden_request(model: str) -> bytes:
 
 
 HEADER = (
-    "| model | calls in flight | direct, requests/s | always | ours | ours / the better (min-max) "
-    "| p50 ms, direct / always / ours | p99 ms | CPU us per request |\n|---|---|---|---|---|---|---|---|---|"
+    "| engine | model | calls in flight | direct, requests/s | always | ours | ours / the better (min-max) "
+    "| p50 ms, direct / always / ours | p99 ms | CPU us per request |\n|---|---|---|---|---|---|---|---|---|---|"
 )
 
 
@@ -185,7 +195,7 @@ def line(row: dict[str, Any]) -> str:
     better = max(("direct", "always"), key=lambda mode: statistics.median(per_second[mode]))
     ratios = [ours / other for ours, other in zip(per_second["ours"], per_second[better], strict=True)]
     return (
-        f"| {row['model']} | {row['concurrency']} | {' | '.join(medians('per_second', ',.0f'))} "
+        f"| {row['engine']} | {row['model']} | {row['concurrency']} | {' | '.join(medians('per_second', ',.0f'))} "
         f"| {statistics.median(ratios):.2f} ({min(ratios):.2f}-{max(ratios):.2f}) "
         f"| {' / '.join(medians('p50_ms', '.2f'))} | {' / '.join(medians('p99_ms', '.1f'))} "
         f"| {' / '.join(medians('cpu_us', '.0f'))} |"
@@ -198,12 +208,13 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=2.0, help="of one round of one server")
     parser.add_argument("--models", default=",".join(MODELS))
+    parser.add_argument("--engines", default=",".join(ENGINES))
     parser.add_argument("--concurrency", default=",".join(map(str, CONCURRENCY)))
     parser.add_argument("--note", default="", help="what to say of the machine")
     parser.add_argument("--serve", choices=MODES, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.serve:
-        serve(arguments.serve)
+        serve(arguments.serve, arguments.engines)
         return
     facts = describe(("grpcio", "tensorflow", "numpy"))
     print(HEADER)
@@ -216,7 +227,7 @@ def main() -> None:
             "",
             *(f"- {name}: {value}" for name, value in facts.items()),
             f"- {arguments.rounds} rounds of {arguments.seconds:g} s each, in turn; medians",
-            "- batch 1 over loopback, the SavedModel in TensorFlow; calls from a process on the same cores",
+            "- batch 1 over loopback; calls from a process on the same cores",
             f"- the load: {describe_generator()}",
             "- always: max_batch_size 32, batch_timeout_micros 1000",
             *([f"- {arguments.note}"] if arguments.note else []),

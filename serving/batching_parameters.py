@@ -4,7 +4,7 @@ Source: tensorflow_serving/servables/tensorflow/session_bundle_config.proto and 
 """
 
 import itertools
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Self
 
@@ -39,8 +39,13 @@ class BatchingParameters:
     """Whether a request larger than a batch is computed as several."""
     max_execution_batch_size: int | None = None
     """Rows of the largest batch where large requests are split; None: `max_batch_size`."""
+    named: frozenset[str] = field(default=frozenset(), compare=False)
+    """The fields that somebody chose; where that is not told, those that differ from their default."""
 
     def __post_init__(self) -> None:
+        if not self.named:
+            changed = (each.name for each in fields(self) if getattr(self, each.name) != each.default)
+            object.__setattr__(self, "named", frozenset(changed) - {"num_batch_threads"})
         for name, smallest in _SMALLEST.items():
             value = getattr(self, name)
             if value is not None and value < smallest:
@@ -81,9 +86,11 @@ class BatchingParameters:
     def from_proto(cls, proto: pb.BatchingParameters) -> Self:
         """Return what a message says; what it leaves out has TensorFlow Serving's default. Raises StatusError."""
         wrapped = {name: getattr(proto, name).value for name in _WRAPPED if proto.HasField(name)}
+        repeated = ("allowed_batch_sizes",) if proto.allowed_batch_sizes else ()
         return cls(
             allowed_batch_sizes=tuple(proto.allowed_batch_sizes),
             pad_variable_length_inputs=proto.pad_variable_length_inputs,
+            named=frozenset((*wrapped, *repeated)),
             **wrapped,
         )
 

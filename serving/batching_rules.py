@@ -28,6 +28,10 @@ class BatchingRules:
     """Whether other axes than the first may differ, and are padded to the longest."""
     split: bool = False
     """Whether a request of more than `max_rows` is computed in pieces."""
+    size_is_given: bool = False
+    """Whether a latency target leaves the size of batches alone."""
+    queue_is_given: bool = False
+    """Whether a latency target leaves alone how much may wait."""
 
     @classmethod
     def off(cls) -> Self:
@@ -49,6 +53,8 @@ class BatchingRules:
             sizes=parameters.allowed_batch_sizes,
             pad_lengths=parameters.pad_variable_length_inputs,
             split=parameters.enable_large_batch_splitting,
+            size_is_given=not parameters.named.isdisjoint(_SIZE),
+            queue_is_given="max_enqueued_batches" in parameters.named,
         )
 
     def padded(self, rows: int) -> int:
@@ -62,3 +68,7 @@ class BatchingRules:
     def changes(self, rows: int) -> bool:
         """Tell whether a single request of so many rows is padded or taken apart."""
         return bool(self.sizes and self.padded(rows) != rows) or (self.split and rows > self.max_rows)
+
+
+_SIZE = frozenset({"max_batch_size", "max_execution_batch_size", "allowed_batch_sizes"})
+"""Parameters that say how large a batch is."""

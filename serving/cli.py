@@ -140,6 +140,11 @@ def serve_command(parser: argparse.ArgumentParser) -> None:
         "--max_pending_per_model", type=int, help="of them for one model (default: three quarters of --max_pending)"
     )
     groups[Group.BATCHING].add_argument(
+        "--latency_target_ms", type=float, metavar="MS",
+        help="within which requests are to be computed: batches are as large as that allows, and what would be answered "
+             "later is refused at once, with the time to try again (default: none)",
+    )  # fmt: skip
+    groups[Group.BATCHING].add_argument(
         "--disable_adaptive_batching", dest="adaptive_batching", action="store_const", const=False,
         help="compute every request alone, where --enable_batching does not say otherwise",
     )  # fmt: skip
@@ -186,6 +191,7 @@ _OWN_FIELDS = (
     "max_pending_per_model",
     "transport",
     "adaptive_batching",
+    "latency_target_ms",
     "max_batch_rows",
     "max_message_bytes",
     "workers",

@@ -16,6 +16,7 @@ from serving.engines.findings import SAVED_MODEL
 from serving.engines.options import EngineOptions
 from serving.gate_rules import GateRules
 from serving.isolation.loader import IsolatingLoader
+from serving.latency_target import LatencyTarget
 from serving.loader import Loading
 from serving.monitoring_config import MonitoringConfig
 from serving.nan_policy import ACCEPT, REFUSE
@@ -167,6 +168,9 @@ class ServerConfig:
     # How requests become batches.
     adaptive_batching: bool = True
     """Whether requests that arrive while a model is busy may be computed together; none ever waits for that."""
+    latency_target_ms: float | None = None
+    """Within which an answer is to be computed: batches are as large as that allows by measured times, and what would come
+    too late is refused at once (docs/scheduling.md). None refuses nothing for its time."""
     enable_batching: bool = False
     """Whether to gather batches as TensorFlow Serving's parameters say, in place of that."""
     batching_parameters: BatchingParameters | None = None
@@ -195,6 +199,8 @@ class ServerConfig:
         for name, known in (("engine", ENGINES), ("nan_inputs", (ACCEPT, REFUSE))):
             if getattr(self, name) not in known:
                 raise ServerError(f"{name} {getattr(self, name)!r}: expected {' or '.join(map(repr, known))}")
+        if self.latency_target_ms is not None and not self.latency_target_ms > 0:
+            raise ServerError(f"latency_target_ms {self.latency_target_ms:g}: expected more than 0")
         if self.workers is not None and self.grpc_channel_arguments.get("grpc.so_reuseport") == 0:
             raise ServerError("workers share a port: leave grpc.so_reuseport=0 out of grpc_channel_arguments")
         if self.rest_api_port and self.credentials is not None and not isinstance(self.credentials, Tls):
@@ -259,6 +265,10 @@ class ServerConfig:
         if self.enable_batching:
             return BatchingRules.of(self.batching_parameters or BatchingParameters())
         return BatchingRules() if self.adaptive_batching else BatchingRules.off()
+
+    def latency_target(self) -> LatencyTarget | None:
+        """Return within which time requests are to be answered; None where any will do."""
+        return None if self.latency_target_ms is None else LatencyTarget(self.latency_target_ms / 1000)
 
     def version_policy(self) -> VersionPolicy:
         """Return which versions of a repository's models are to be served."""

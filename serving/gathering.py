@@ -56,7 +56,12 @@ class Gathering:
         return self._scheduler.compute_at_once(job, seconds=_SHORT_ALONE if alone else _SHORT)
 
     def submit(self, job: Job) -> Future[dict[str, np.ndarray]]:
-        """Return the answer to a job, which is queued soon; the future tells if it was refused. See Scheduler.submit."""
+        """Return the answer to a job, which is queued soon; the future tells if it was refused. See Scheduler.submit.
+
+        Raises:
+            StatusError: RESOURCE_EXHAUSTED, it is known to be refused already.
+        """
+        self._scheduler.refuse(job)
         ticket = self._scheduler.promise(job)
         self._held.append(ticket)
         if len(self._held) > 1:

@@ -5,15 +5,15 @@ Knows no thread and no clock: whoever uses it holds a lock, and tells it the tim
 
 import itertools
 from collections import Counter, OrderedDict
-from collections.abc import Hashable, Iterator
-from dataclasses import dataclass
+from collections.abc import Hashable, Iterator, Mapping
 
 from serving.batch import Batch
 from serving.batching import joint_shapes, size_of
 from serving.batching_rules import BatchingRules
+from serving.bounds import Bounds
 from serving.deadlines import Deadlines
 from serving.job import Job, Ticket
-from serving.lanes import Lane
+from serving.lanes import Derived, Lane
 from serving.levels import Levels, Turn
 from serving.priority import level_of
 from serving.status import Code, StatusError, invalid
@@ -26,26 +26,13 @@ _IDLE_LANES = 256
 """Lanes without a job whose times are remembered."""
 
 
-@dataclass(frozen=True)
-class Bounds:
-    """How much may wait, and be computed at once."""
-
-    max_pending: int
-    max_pending_per_model: int
-    threads: int
-    width: int
-    """Batches of one lane that are computed at once under adaptive rules: the more, the smaller they are.
-
-    Lanes whose requests are computed alone have all threads.
-    """
-
-
 class JobQueue:
     """Bounded, fair, and rid at once of what nobody waits for. Not safe from several threads at once."""
 
     def __init__(self, bounds: Bounds, rules: BatchingRules) -> None:
         self._bounds = bounds
         self._rules = rules
+        self._latency = bounds.latency
         self._lanes: OrderedDict[Hashable, Lane] = OrderedDict()
         """The one used last at the end."""
         self._levels = Levels()
@@ -78,8 +65,9 @@ class JobQueue:
         """Have a job wait for its turn.
 
         Raises:
-            StatusError: RESOURCE_EXHAUSTED, as many as may are pending; or what TensorFlow Serving's parameters forbid:
-                INVALID_ARGUMENT, the request is larger than a batch, or UNAVAILABLE, too many batches wait.
+            StatusError: RESOURCE_EXHAUSTED, as many as may are pending, or it would be computed later than the target;
+                or what TensorFlow Serving's parameters forbid: INVALID_ARGUMENT, the request is larger than a batch, or
+                UNAVAILABLE, too many batches wait.
         """
         job = ticket.job
         self._check_bounds(job.model, now)
@@ -90,6 +78,7 @@ class JobQueue:
             if ticket.size <= _MOST_BYTES:
                 ticket.shapes = joint_shapes(job.inputs, pad_lengths=lane.rules.pad_lengths)
         level = level_of(job.priority) - 1
+        self._check_latency(job, lane, now, waited=now - ticket.queued, joinable=ticket.joinable)
         if not lane.flows[level].waiting:
             self._levels.enter(lane, level, now)
         lane.add(ticket, level)
@@ -97,6 +86,18 @@ class JobQueue:
         self._deadlines.add(ticket)
         self._pending += 1
         self._pending_of_model[job.model] += 1
+
+    def refuse(self, job: Job, now: float) -> None:
+        """Refuse a job that `add` would refuse for what is pending, before anything is made of it.
+
+        Raises:
+            StatusError: RESOURCE_EXHAUSTED.
+        """
+        self._check_bounds(job.model, now)
+        lane = self._lanes.get(job.lane)
+        if lane is not None:
+            batched = lane.rules.enabled and job.independence is not None and job.independence.known is not False
+            self._check_latency(job, lane, now, waited=0.0, joinable=batched)
 
     def discard(self, ticket: Ticket) -> bool:
         """Forget a job that waits. Returns whether it did."""
@@ -199,6 +200,34 @@ class JobQueue:
                 seconds += lane.jobs * lane.times.per_job
         return seconds / self._bounds.threads if measured else None
 
+    def _check_latency(self, job: Job, lane: Lane, now: float, *, waited: float, joinable: bool) -> None:
+        if self._latency is not None:
+            running, at_once = self._left_of(lane, now), self._at_once(lane, joinable=joinable)
+            self._latency.check(job, lane, waited=waited, joinable=joinable, running=running, at_once=at_once)
+
+    def _left_of(self, lane: Lane, now: float) -> Iterator[float]:
+        """Return the seconds that each batch of a lane is still computed for. One that is late will be as late again."""
+        return (
+            abs(turn.estimate - (now - batch.started)) for batch, turn in self._running.items() if turn.lane is lane
+        )
+
+    def _at_once(self, lane: Lane, *, joinable: bool) -> int:
+        """Return how many batches of a lane are computed at once, while other lanes want their share of the threads."""
+        batched = lane.rules.adaptive and joinable and lane.most_rows() > 1
+        busy = sum(1 for each in self._lanes.values() if each is lane or each.jobs or each.running)
+        return max(1, min(self._width(lane) if batched else self._bounds.threads, self._bounds.threads // busy))
+
+    def _width(self, lane: Lane) -> int:
+        return self._bounds.full_width if lane.times.saves_little else self._bounds.width
+
+    def derived(self) -> Mapping[Hashable, Derived]:
+        """Return what follows for each lane from the times that were measured."""
+        return {
+            key: Derived(lane.most_rows(), lane.times.estimate(lane.most_rows()))
+            for key, lane in self._lanes.items()
+            if lane.times.per_job is not None
+        }
+
     def _check_bounds(self, model: Hashable, now: float) -> None:
         pending, of_model = self.pending, self._pending_of_model[model]
         if pending >= self._bounds.max_pending:
@@ -226,7 +255,8 @@ class JobQueue:
     def _lane(self, key: Hashable, rules: BatchingRules) -> Lane:
         lane = self._lanes.get(key)
         if lane is None:
-            lane = self._lanes[key] = Lane(key, rules)
+            batch_seconds = None if self._latency is None else self._latency.batch_seconds
+            lane = self._lanes[key] = Lane(key, rules, batch_seconds)
             self._forget_lanes()
         else:
             lane.rules = rules
@@ -264,7 +294,7 @@ class JobQueue:
         ripe = lane.ripe_at()
         if ripe is None or ripe > now:
             return False
-        if not lane.rules.adaptive or lane.running < self._bounds.width:
+        if not lane.rules.adaptive or lane.running < self._width(lane):
             return True
         oldest = lane.oldest()
         return oldest is None or not oldest.joinable or lane.most_rows() == 1

@@ -2,6 +2,7 @@
 
 from collections import OrderedDict
 from collections.abc import Hashable, Iterator
+from dataclasses import dataclass
 
 from serving.batching_rules import BatchingRules
 from serving.job import Ticket
@@ -14,14 +15,26 @@ class Flow:
 
     def __init__(self) -> None:
         self.waiting: OrderedDict[Ticket, None] = OrderedDict()
+        self.rows = 0
         self.tag = 0.0
         """The virtual time at which its next batch starts: see `serving.levels`."""
+
+
+@dataclass(frozen=True)
+class Derived:
+    """What follows from measured times."""
+
+    most_rows: int
+    """That a batch may have."""
+    seconds: float
+    """That a batch of so many will take."""
 
 
 class Lane:
     """Jobs that go through the same callable. Belongs to one queue."""
 
-    def __init__(self, key: Hashable, rules: BatchingRules) -> None:
+    def __init__(self, key: Hashable, rules: BatchingRules, batch_seconds: float | None = None) -> None:
+        """Prepare a lane whose batches may take so many seconds, where its rules do not say how large they are."""
         self.key = key
         self.rules = rules
         self.flows = [Flow() for _ in range(LEVELS)]
@@ -31,19 +44,31 @@ class Lane:
         """Of what waits."""
         self.running = 0
         """Batches that are being computed."""
-        self.times = ServiceTimes()
+        self.times = ServiceTimes(batch_seconds)
 
     def add(self, ticket: Ticket, level: int) -> None:
         """Have a job wait."""
-        self.flows[level].waiting[ticket] = None
+        flow = self.flows[level]
+        flow.waiting[ticket] = None
+        flow.rows += ticket.job.rows
         self.jobs += 1
         self.rows += ticket.job.rows
 
     def remove(self, ticket: Ticket, level: int) -> None:
         """Forget a job that waits."""
-        del self.flows[level].waiting[ticket]
+        flow = self.flows[level]
+        del flow.waiting[ticket]
+        flow.rows -= ticket.job.rows
         self.jobs -= 1
         self.rows -= ticket.job.rows
+
+    def jobs_ahead(self, level: int) -> int:
+        """Return how many jobs wait that are not less urgent."""
+        return sum(len(flow.waiting) for flow in self.flows[: level + 1])
+
+    def rows_ahead(self, level: int) -> int:
+        """Return how many rows these have."""
+        return sum(flow.rows for flow in self.flows[: level + 1])
 
     def by_urgency(self, first: int) -> Iterator[Flow]:
         """Return the levels, one of them before all others."""
@@ -57,14 +82,18 @@ class Lane:
 
     def most_rows(self) -> int:
         """Return how many rows its next batch may have."""
-        worthwhile = self.times.worthwhile if self.rules.adaptive else None
-        return self.rules.max_rows if worthwhile is None else min(worthwhile, self.rules.max_rows)
+        most, times = self.rules.max_rows, self.times
+        if self.rules.adaptive and times.worthwhile is not None:
+            most = min(most, times.worthwhile)
+        if times.timely is not None and not self.rules.size_is_given:
+            most = min(most, times.timely)
+        return most
 
     def ripe_at(self) -> float | None:
         """Return when its next batch may start: in the past where at once, None where nothing waits."""
         if not self.jobs:
             return None
-        if not self.rules.timeout or self.rows >= self.rules.max_rows:
+        if not self.rules.timeout or self.rows >= self.most_rows():
             return float("-inf")
         oldest = self.oldest()
         return oldest.queued + self.rules.timeout if oldest is not None and oldest.joinable else float("-inf")

@@ -5,7 +5,7 @@ What waits, and whose turn it is, is the business of `serving.job_queue`; here a
 
 import logging
 import threading
-from collections.abc import Callable, Hashable, Iterable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from concurrent.futures import Future
 from queue import SimpleQueue
 from time import monotonic
@@ -14,11 +14,15 @@ from typing import Self
 import numpy as np
 
 from serving.batch import Batch, Outcome, overdue
+from serving.batching_parameters import BatchingParameters
 from serving.batching_rules import BatchingRules
+from serving.bounds import Bounds
 from serving.config import ServerConfig
 from serving.cores import available_cores
 from serving.job import Arrays, Job, Run, Ticket
-from serving.job_queue import Bounds, JobQueue
+from serving.job_queue import JobQueue
+from serving.lanes import Derived
+from serving.latency_target import LatencyTarget
 from serving.status import Code, StatusError
 
 __all__ = ["Arrays", "Job", "Run", "Scheduler"]
@@ -39,6 +43,7 @@ class Scheduler:
         max_pending: int,
         max_pending_per_model: int | None = None,
         rules: BatchingRules | None = None,
+        latency: LatencyTarget | None = None,
     ) -> None:
         """Prepare; no thread runs before there is a job.
 
@@ -47,12 +52,15 @@ class Scheduler:
             max_pending: how many jobs may wait or be computed.
             max_pending_per_model: how many of them for one model; three quarters where not given.
             rules: what a batch is.
+            latency: within which jobs are to be computed; others are refused.
         """
         bounds = Bounds(
             max_pending=max_pending,
             max_pending_per_model=max_pending_per_model or max(1, -(-3 * max_pending // 4)),
             threads=threads,
             width=max(1, min(threads, available_cores() // 2)),
+            full_width=min(threads, available_cores()),
+            latency=latency,
         )
         self._queue = JobQueue(bounds, rules or BatchingRules())
         self._threads = threads
@@ -77,11 +85,16 @@ class Scheduler:
         """Return the scheduler that a config describes."""
         parameters = config.batching_parameters if config.enable_batching else None
         threads = None if parameters is None else parameters.num_batch_threads
+        target, rules = config.latency_target(), config.batching_rules()
+        if target is not None and config.enable_batching:
+            each = config.enable_per_model_batching_parameters
+            logger.warning("%s", target.beside(None if each else config.batching_parameters or BatchingParameters()))
         return cls(
             threads=threads or config.threads,
             max_pending=config.max_pending,
             max_pending_per_model=config.max_pending_per_model,
-            rules=config.batching_rules(),
+            rules=rules,
+            latency=target,
         )
 
     def submit(self, job: Job) -> Future[dict[str, np.ndarray]]:
@@ -130,6 +143,15 @@ class Scheduler:
                 self._queue.went_first(job, took)
                 self._tell_drain()
 
+    def refuse(self, job: Job) -> None:
+        """Refuse a job for what is pending, where it would be; that costs less than to submit it.
+
+        Raises:
+            StatusError: RESOURCE_EXHAUSTED.
+        """
+        with self._lock:
+            self._queue.refuse(job, monotonic())
+
     def promise(self, job: Job) -> Ticket:
         """Return the future of a job that is yet to be submitted."""
         return Ticket(job, monotonic(), self._forget)
@@ -157,6 +179,11 @@ class Scheduler:
         if self._closed:
             raise StatusError(Code.UNAVAILABLE, "the server is shutting down: ask another, or again later")
         self._queue.add(ticket, now)
+
+    def derived(self) -> Mapping[Hashable, Derived]:
+        """Return what follows for each lane from the times that were measured."""
+        with self._lock:
+            return self._queue.derived()
 
     def drain(self, timeout: float) -> bool:
         """Wait for the jobs there are. Returns whether all of them ended in time."""

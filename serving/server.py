@@ -333,6 +333,7 @@ class Server:
             LoadMetrics(self.manager),
             self._recorder,
             self._models.may_use,
+            self._scheduler.derived,
             self._peers,
         )
         return assemble(self.config, parts, [*self._interceptors, *self._recording])

@@ -6,10 +6,16 @@ _FIRST = 3
 """So many batches of a size, then it is judged; until then the fastest counts, since first calls are slow."""
 _BEYOND = 3
 """How many doublings beyond the largest size that paid are tried."""
+_SURPRISE = 2
+"""Times what is known: a measurement beyond counts as that, so that a single one changes little."""
 _WORTH = 1.05
 """A larger batch pays while a row of it takes at most this much of the least that a row was seen to take."""
 _PROBE = 64
-"""So many batches, then a size that was found not to pay is tried again: times change."""
+"""So many batches, then a size that was found not to pay, or to take too long, is tried again: times change."""
+_LITTLE = 1.25
+"""Times what a row takes at best: who takes no more alone is better off on a core of its own than in a larger batch."""
+_SWITCH = 1e-4
+"""Seconds of a row, below which going to another thread for it costs as much as computing it."""
 _LONG = 0.02
 """Seconds of a job for which an event loop must not stand still."""
 
@@ -21,6 +27,8 @@ class _Size:
         self.per_row = per_row
         """Seconds."""
         self.seen = 1
+        self.seen_at = 0
+        """How many batches of any size there were before the last of this one."""
         self.least = per_row
         """Seconds a row of the quickest batch: what it takes where nothing else wants the processor."""
         self.at_once: float | None = None
@@ -36,14 +44,16 @@ class _Size:
         if self.seen < _FIRST:
             self.per_row = min(self.per_row, per_row)
         else:
-            self.per_row += _WEIGHT * (per_row - self.per_row)
+            self.per_row += _WEIGHT * (min(per_row, _SURPRISE * self.per_row) - self.per_row)
         self.seen += 1
 
 
 class ServiceTimes:
     """What one lane's batches took. Not safe from several threads at once."""
 
-    def __init__(self) -> None:
+    def __init__(self, most_seconds: float | None = None) -> None:
+        """Know nothing yet. `most_seconds` is what a batch may take; None for any time."""
+        self._most_seconds = most_seconds
         self._sizes: dict[int, _Size] = {}
         """By the exponent of the number of rows."""
         self._per_job: float | None = None
@@ -52,6 +62,10 @@ class ServiceTimes:
         """How many more short batches a size has to show after a long one, before an event loop computes it; by exponent."""
         self.worthwhile: int | None = None
         """Up to how many rows a larger batch takes less time a row, or may do so for what is known; None for any."""
+        self.saves_little = False
+        """Whether larger batches take hardly less time a row, so that several smaller ones at once are better."""
+        self.timely: int | None = None
+        """Up to how many rows a batch takes no longer than it may; None for any."""
 
     @property
     def per_job(self) -> float | None:
@@ -67,18 +81,24 @@ class ServiceTimes:
         if known is None or (not self._pays(known) and per_row <= _WORTH * self._least()):
             self._sizes[exponent] = _Size(per_row)
         else:
+            if self._is_stale(known):
+                known.per_row = min(known.per_row, per_row)
             known.add(per_row)
+        self._sizes[exponent].seen_at = self._batches
         share = seconds / jobs
         self._per_job = share if self._per_job is None else self._per_job + _WEIGHT * (share - self._per_job)
         self._batches += 1
         self.worthwhile = self._find_worthwhile()
+        quickest = min(size.least for size in self._sizes.values())
+        self.saves_little = quickest > _SWITCH and self._sizes[min(self._sizes)].least <= _LITTLE * quickest
+        if self._most_seconds is not None:
+            self.timely = self._find_timely(self._most_seconds)
 
     def estimate(self, rows: int) -> float:
         """Return the seconds that a batch will take, by the nearest size that was seen; 0 where none was."""
         if not self._sizes:
             return 0.0
-        exponent = _exponent(rows)
-        return rows * self._sizes[min(self._sizes, key=lambda known: abs(known - exponent))].per_row
+        return rows * self._per_row(_exponent(rows))
 
     def add_at_once(self, rows: int, seconds: float) -> None:
         """Learn what a job took in the thread that brought it."""
@@ -115,6 +135,31 @@ class ServiceTimes:
         if self._batches % _PROBE == 0:
             most += 1
         return 1 << most
+
+    def _find_timely(self, seconds: float) -> int:
+        """Return how many rows fit into a time; one where none does, so that times are learnt anew."""
+        most = 1
+        for exponent in range(max(self._sizes) + _BEYOND + 1):
+            per_row = self._per_row(exponent)
+            fitting = int(seconds / per_row) if per_row > 0 else 1 << exponent
+            if fitting <= 1 << exponent >> 1:
+                break
+            most = min(1 << exponent, fitting)
+        return max(1, most)
+
+    def _per_row(self, exponent: int) -> float:
+        """Return the seconds a row of a size, by the nearest that was seen.
+
+        A size that was not seen of late takes at most what the next smaller one does, or else nobody would try it again.
+        """
+        nearest = min(self._sizes, key=lambda known: abs(known - exponent))
+        size, smaller = self._sizes[nearest], [known for known in self._sizes if known < nearest]
+        if smaller and self._is_stale(size):
+            return min(size.per_row, self._per_row(max(smaller)))
+        return size.per_row
+
+    def _is_stale(self, size: _Size) -> bool:
+        return self._batches - size.seen_at > _PROBE
 
     def _pays(self, size: _Size) -> bool:
         return size.seen < _FIRST or size.per_row <= _WORTH * self._least()

@@ -1,6 +1,6 @@
 """The composition root of everything HTTP: services and their interceptors become paths that are listened for."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 
 from serving.config import ServerConfig
@@ -14,6 +14,7 @@ from serving.http.routes import METRICS_PATHS, inference_routes, metrics_routes,
 from serving.http.task_api import TaskApi
 from serving.http.transport import HttpTransport
 from serving.interceptors import Interceptor, intercepted
+from serving.lanes import Derived
 from serving.metrics import CallMetrics, LoadMetrics
 from serving.offload import Offload
 from serving.predictor import Predictor
@@ -39,6 +40,8 @@ class Parts:
     recorder: Recorder
     may_use: Callable[[str], bool]
     """Whether who calls may use a model."""
+    derived: Callable[[], Mapping[Hashable, Derived]]
+    """What the scheduler makes of measured times, by lane."""
     peers: Peers | None = None
     """The other workers, where there are several."""
 
@@ -58,7 +61,7 @@ def assemble(config: ServerConfig, parts: Parts, interceptors: Sequence[Intercep
 def _routes(config: ServerConfig, parts: Parts) -> Sequence[Route]:
     predict = PredictApi(parts.predictor, parts.offload, max_bytes=config.max_message_bytes)
     models = ModelApi(parts.handlers[GET_MODEL_STATUS], parts.handlers[GET_MODEL_METADATA])
-    metrics = MetricsApi(parts.calls, parts.loads, parts.recorder, parts.may_use, parts.peers)
+    metrics = MetricsApi(parts.calls, parts.loads, parts.recorder, parts.may_use, parts.derived, parts.peers)
     tasks = TaskApi(
         parts.handlers[CLASSIFY], parts.handlers[REGRESS], parts.offload, max_bytes=config.max_message_bytes
     )

@@ -2,7 +2,7 @@
 
 import os
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from itertools import accumulate, chain
 from typing import TypeVar
 
@@ -13,6 +13,7 @@ from prometheus_client.registry import Collector
 
 from serving.http.call import HttpCall
 from serving.http.shared_metrics import SharedMetrics
+from serving.lanes import Derived
 from serving.manager import State
 from serving.metrics import OTHERS, CallMetrics, Histogram, LoadMetrics
 from serving.recorder import Recorder
@@ -43,13 +44,14 @@ class MetricsApi:
         loads: LoadMetrics,
         recorder: Recorder,
         may_use: Callable[[str], bool],
+        derived: Callable[[], Mapping[Hashable, Derived]],
         peers: Peers | None = None,
     ) -> None:
         """Show what was counted, of the models that who calls may use; with `peers`, by all of them."""
         self._may_use = may_use
         self._peers = peers
         self._registry = CollectorRegistry(auto_describe=False)
-        self._registry.register(_Collected(calls, loads, recorder))
+        self._registry.register(_Collected(calls, loads, recorder, derived))
         if peers is not None:
             self._registry.register(_OfWorker(peers.worker, calls))
             peers.offer(METRICS, self._own_page)
@@ -105,14 +107,21 @@ class _Told(Collector):
 
 
 class _Collected(Collector):
-    def __init__(self, calls: CallMetrics, loads: LoadMetrics, recorder: Recorder) -> None:
+    def __init__(
+        self,
+        calls: CallMetrics,
+        loads: LoadMetrics,
+        recorder: Recorder,
+        derived: Callable[[], Mapping[Hashable, Derived]],
+    ) -> None:
         self._calls = calls
         self._loads = loads
         self._recorder = recorder
+        self._derived = derived
 
     def collect(self) -> Iterator[Metric]:
         """See Collector."""
-        return chain(self._of_calls(), self._of_models(), self._as_tensorflow_serving())
+        return chain(self._of_calls(), self._of_models(), self._of_batches(), self._as_tensorflow_serving())
 
     def _of_calls(self) -> Iterator[Metric]:
         calls, where = self._calls, ("method", "model")
@@ -165,6 +174,19 @@ class _Collected(Collector):
         for (model, version, signature), engine in self._loads.engines().items():
             engines.add_metric((model, str(version), signature, engine), 1.0)
         yield engines
+
+    def _of_batches(self) -> Iterator[Metric]:
+        where, states = ("model", "version", "signature"), self._loads.states()
+        rows = GaugeMetricFamily("zoo_batch_rows_limit", "Rows that a batch may have, by measured times.", labels=where)
+        seconds = GaugeMetricFamily(
+            "zoo_batch_limit_seconds", "What a batch of so many rows takes, by measured times.", labels=where
+        )
+        for lane, found in self._derived().items():
+            if isinstance(lane, tuple) and states.get(lane[:2]) is State.AVAILABLE:
+                rows.add_metric([*map(str, lane)], found.most_rows)
+                seconds.add_metric([*map(str, lane)], found.seconds)
+        yield rows
+        yield seconds
 
     def _of_memory(self) -> Iterator[Metric]:
         use = self._loads.memory_use()

@@ -9,7 +9,15 @@ from prometheus_client.registry import Collector
 from prometheus_client.samples import Sample
 
 _GAUGE = "gauge"
-_SMALLEST = frozenset({"zoo_model_version_live", "process_start_time_seconds", "python_info"})
+_SMALLEST = frozenset(
+    {
+        "zoo_model_version_live",
+        "zoo_batch_rows_limit",
+        "zoo_batch_limit_seconds",
+        "process_start_time_seconds",
+        "python_info",
+    }
+)
 """Gauges of which the smallest counts, where others are summed: a version is live where every worker has it."""
 
 

@@ -9,9 +9,11 @@ import numpy as np
 
 from serving.batch import Batch, Outcome, overdue
 from serving.batching_rules import BatchingRules
+from serving.bounds import Bounds
 from serving.call_record import CallRecord
 from serving.job import Job, Ticket
-from serving.job_queue import Bounds, JobQueue
+from serving.job_queue import JobQueue
+from serving.latency_target import LatencyTarget
 from serving.row_independence import RowIndependence
 from serving.signature import Signature, TensorSpec
 from serving.trial_rows import TrialRows
@@ -82,9 +84,12 @@ class Simulation:
         max_pending: int = 10_000,
         max_pending_per_model: int = 10_000,
         rules: BatchingRules | None = None,
+        latency: LatencyTarget | None = None,
+        width: int | None = None,
         clock: Clock | None = None,
     ) -> "Simulation":
-        bounds = Bounds(max_pending, max_pending_per_model, threads, width=threads)
+        width = threads if width is None else width
+        bounds = Bounds(max_pending, max_pending_per_model, threads, width=width, full_width=threads, latency=latency)
         return cls(clock or Clock(), JobQueue(bounds, rules or BatchingRules()), threads)
 
     def at(self, time: float, event: Callable[[], None]) -> None:

@@ -180,12 +180,18 @@ def affine_request() -> bytes:
     return request.SerializeToString()
 
 
-def test_a_full_queue_tells_clients_when_to_try_again(install: Install, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("fields", "words"),
+    [({"max_pending": 1}, "1 requests are waiting already"), ({"latency_target_ms": 1e-4}, "this server's target is")],
+)
+def test_who_is_refused_is_told_when_to_try_again(
+    fields: dict[str, float], words: str, install: Install, tmp_path: Path
+) -> None:
     install("affine2", "m", 1)
     stuck = Stuck()
     with (
         serving.Server(
-            tmp_path / "models", port=0, poll_seconds=0, threads=1, max_pending=1, load_engine=lambda _: stuck
+            tmp_path / "models", port=0, poll_seconds=0, threads=1, load_engine=lambda _: stuck, **fields
         ) as server,
         grpc.insecure_channel(f"localhost:{server.port}") as channel,
     ):
@@ -200,6 +206,7 @@ def test_a_full_queue_tells_clients_when_to_try_again(install: Install, tmp_path
         stuck.gate.release()
         running.result(30)
     assert caught.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+    assert words in caught.value.details()
     packed = dict(caught.value.trailing_metadata())["grpc-status-details-bin"]
     details = status_pb2.Status.FromString(packed).details
     retry = error_details_pb2.RetryInfo()

@@ -134,6 +134,9 @@ def test_every_row_is_in_one_batch(counted: serving.Server) -> None:
     assert value(samples, "zoo_request_rows_count", model="affine") == 60
     assert value(samples, "zoo_batch_rows_sum", model="affine") == 20 * (1 + 2 + 3)
     assert 1 <= value(samples, "zoo_batch_rows_count", model="affine") <= 60
+    lane = {"model": "affine", "version": "1", "signature": "serving_default"}
+    assert value(samples, "zoo_batch_rows_limit", **lane) >= 1
+    assert value(samples, "zoo_batch_limit_seconds", **lane) > 0
 
 
 def test_what_runs_a_signature_is_told() -> None:

@@ -1,0 +1,23 @@
+"""How much a queue holds."""
+
+from dataclasses import dataclass
+
+from serving.latency_target import LatencyTarget
+
+
+@dataclass(frozen=True)
+class Bounds:
+    """How much may wait, and be computed at once."""
+
+    max_pending: int
+    max_pending_per_model: int
+    threads: int
+    width: int
+    """Batches of one lane that are computed at once under adaptive rules: the more, the smaller they are.
+
+    Lanes whose requests are computed alone have all threads.
+    """
+    full_width: int
+    """The same, of lanes whose larger batches save little."""
+    latency: LatencyTarget | None = None
+    """Within which requests are to be answered; None for whenever it is their turn."""
