@@ -14,7 +14,6 @@ from serving.flags import add_flags
 from serving.tensorflow_flags import Group
 
 if TYPE_CHECKING:
-
     import numpy as np
 
     from serving.config import ServerConfig

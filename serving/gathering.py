@@ -13,6 +13,7 @@ from time import monotonic
 import numpy as np
 
 from serving.job import Job, Ticket
+from serving.job_queue import Short
 from serving.scheduler import Scheduler
 
 _ROUNDS = 8
@@ -26,6 +27,8 @@ _PROBE = 32
 """So many submissions at once, then holding is tried again."""
 _SHORT = 60e-6
 """Seconds of compute that a loop always has: to join such jobs takes as long."""
+_SHORT_TOGETHER = 1e-3
+"""Seconds of compute that a loop has for all jobs that came together, each of which takes no more than _SHORT of it."""
 _SHORT_ALONE = 300e-6
 """Seconds of compute that a loop has where holding brings no company; others may have to wait for so long."""
 
@@ -49,9 +52,7 @@ class Gathering:
 
         Raises what Scheduler.compute_at_once does.
         """
-        if self._held:
-            return None
-        alone = self._company < _WORTH and self._at_once < _PROBE
+        alone = not self._held and self._company < _WORTH and self._at_once < _PROBE
         self._at_once += alone
         return self._scheduler.compute_at_once(job, seconds=_SHORT_ALONE if alone else _SHORT)
 
@@ -86,6 +87,6 @@ class Gathering:
 
     def _release(self) -> None:
         held, self._held = self._held, []
-        for ticket, error in self._scheduler.submit_all(held):
+        for ticket, error in self._scheduler.submit_all(held, Short(_SHORT, _SHORT_TOGETHER)):
             if ticket.set_running_or_notify_cancel():
                 ticket.set_exception(error)

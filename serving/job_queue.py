@@ -6,6 +6,7 @@ Knows no thread and no clock: whoever uses it holds a lock, and tells it the tim
 import itertools
 from collections import Counter, OrderedDict
 from collections.abc import Hashable, Iterator, Mapping
+from dataclasses import dataclass
 
 from serving.batch import Batch
 from serving.batching import joint_shapes, size_of
@@ -24,6 +25,14 @@ _MOST_BYTES = 1 << 24
 """Of the inputs that are joined: copying more costs more than one call for all of it saves."""
 _IDLE_LANES = 256
 """Lanes without a job whose times are remembered."""
+
+
+@dataclass(frozen=True)
+class Short:
+    """What takes so little that going to another thread for it takes longer. In seconds."""
+
+    job: float
+    batch: float
 
 
 class JobQueue:
@@ -122,13 +131,17 @@ class JobQueue:
             self._count_down(ticket)
         return overdue
 
-    def take(self, now: float) -> Batch | None:
-        """Return the jobs that are to be computed now; None where none may.
+    def take(self, now: float, short: Short | None = None) -> Batch | None:
+        """Return the jobs that are to be computed now; None where none may, or, where only what is short may, none is.
 
         The tickets of a batch are running: they cannot be cancelled any more. To be followed by `finish`.
         """
         self._expire(now)
-        while (turn := self._levels.choose(lambda lane: self._may_start(lane, now), self._estimate)) is not None:
+
+        def ready(lane: Lane) -> bool:
+            return self._may_start(lane, now) if short is None else self._is_short(lane, short, now)
+
+        while (turn := self._levels.choose(ready, self._estimate)) is not None:
             tickets = self._gather(turn)
             if tickets:
                 batch = Batch(tuple(tickets), turn.lane.rules, now)
@@ -174,6 +187,14 @@ class JobQueue:
     def may_start(self, ticket: Ticket, now: float) -> bool:
         """Tell whether a job that waits could be computed now, if there were a thread."""
         return ticket in self._waiting and self._may_start(self._waiting[ticket], now)
+
+    def may_start_any(self, now: float) -> bool:
+        """Tell whether anything that waits could be computed now, if there were a thread."""
+        return bool(self._waiting) and any(lane.jobs and self._may_start(lane, now) for lane in self._lanes.values())
+
+    def is_short(self, ticket: Ticket, short: Short, now: float) -> bool:
+        """Tell whether a job that waits is of a lane whose next batch is that short, and may start."""
+        return ticket in self._waiting and self._is_short(self._waiting[ticket], short, now)
 
     def ripe(self, now: float) -> int:
         """Return how many lanes have a batch that has been gathered long enough, and could be computed now."""
@@ -298,6 +319,20 @@ class JobQueue:
             return True
         oldest = lane.oldest()
         return oldest is None or not oldest.joinable or lane.most_rows() == 1
+
+    def _is_short(self, lane: Lane, short: Short, now: float) -> bool:
+        """Tell whether a lane's next batch may start, whatever else of it is computed, and is known to take that little."""
+        oldest, ripe = lane.oldest(), lane.ripe_at()
+        if oldest is None or ripe is None or ripe > now or not oldest.job.may_be_waited_for:
+            return False
+        independence = oldest.job.independence
+        if (lane.rules.enabled and not lane.rules.adaptive) or (
+            independence is not None and independence.known is None
+        ):
+            return False
+        rows = max(oldest.job.rows, min(lane.rows, lane.most_rows())) if oldest.joinable else oldest.job.rows
+        takes, jobs = lane.times.at_once(rows), max(1.0, lane.jobs * rows / lane.rows)
+        return takes is not None and takes <= short.batch and takes <= short.job * jobs
 
     def _estimate(self, lane: Lane) -> float:
         return lane.times.estimate(max(1, min(lane.rows, lane.most_rows())))

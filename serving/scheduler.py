@@ -20,7 +20,7 @@ from serving.bounds import Bounds
 from serving.config import ServerConfig
 from serving.cores import available_cores
 from serving.job import Arrays, Job, Run, Ticket
-from serving.job_queue import JobQueue
+from serving.job_queue import JobQueue, Short
 from serving.lanes import Derived
 from serving.latency_target import LatencyTarget
 from serving.status import Code, StatusError
@@ -156,8 +156,11 @@ class Scheduler:
         """Return the future of a job that is yet to be submitted."""
         return Ticket(job, monotonic(), self._forget)
 
-    def submit_all(self, tickets: Sequence[Ticket]) -> list[tuple[Ticket, StatusError]]:
-        """Queue jobs that arrived together, so that they may be computed together. Returns those that were refused."""
+    def submit_all(self, tickets: Sequence[Ticket], short: Short | None = None) -> list[tuple[Ticket, StatusError]]:
+        """Queue jobs that arrived together, so that they may be computed together. Returns those that were refused.
+
+        Those that are short are computed by this thread, before it returns.
+        """
         now = monotonic()
         refused = []
         with self._lock:
@@ -166,14 +169,37 @@ class Scheduler:
                     self._add(ticket, now)
                 except StatusError as error:
                     refused.append((ticket, error))
-            called: set[Hashable] = set()
+            here, called = False, set[Hashable]()
             for ticket in tickets:
-                together = ticket.joinable and ticket.job.lane in called
-                if not together and self._queue.may_start(ticket, now):
+                if ticket.joinable and ticket.job.lane in called:
+                    continue
+                if short is not None and self._queue.is_short(ticket, short, now):
+                    here = True
+                elif self._queue.may_start(ticket, now):
                     called.add(ticket.job.lane)
                     self._call_worker()
             self._set_alarm(now)
+        if short is not None and here:
+            self._compute_here(short)
         return refused
+
+    def _compute_here(self, short: Short) -> None:
+        """Compute a batch that is short in the calling thread; what then still waits is for others."""
+        with self._lock:
+            batch = None if self._closed else self._queue.take(monotonic(), short)
+            if batch is None:
+                return
+            self._telling += 1
+        outcomes = _outcomes(batch)
+        with self._lock:
+            now = monotonic()
+            self._queue.finish(batch, now)
+            if self._queue.may_start_any(now):
+                self._call_worker()
+        _tell(outcomes)
+        with self._lock:
+            self._telling -= 1
+            self._tell_drain()
 
     def _add(self, ticket: Ticket, now: float) -> None:
         if self._closed:

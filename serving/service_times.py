@@ -16,6 +16,9 @@ _LITTLE = 1.25
 """Times what a row takes at best: who takes no more alone is better off on a core of its own than in a larger batch."""
 _SWITCH = 1e-4
 """Seconds of a row, below which going to another thread for it costs as much as computing it."""
+_CREEP = 1.02
+"""How much slower than before a job of a size may at most count that an event loop computed: most of what one takes longer
+is somebody else's turn at the processor, which its next one need not wait for."""
 _LONG = 0.02
 """Seconds of a job for which an event loop must not stand still."""
 
@@ -35,7 +38,8 @@ class _Size:
         """Seconds a row where the one who brought it computed it; None where that was not tried of late."""
 
     def add_at_once(self, per_row: float) -> None:
-        self.at_once = per_row if self.at_once is None else self.at_once + _WEIGHT * (per_row - self.at_once)
+        known = per_row if self.at_once is None else self.at_once
+        self.at_once = min(per_row, _CREEP * known)
 
     def add(self, per_row: float) -> None:
         self.least = min(self.least, per_row)

@@ -1,6 +1,7 @@
 """Jobs of one event loop: held while that brings company, and never for long."""
 
 import asyncio
+import threading
 from collections.abc import Iterator
 
 import numpy as np
@@ -104,6 +105,81 @@ def test_a_job_that_is_given_up_while_it_is_held_is_never_computed(loop: Loop) -
 
     asyncio.run(ask())
     assert loop.calls == [[1.0, 3.0]]
+
+
+class Timed:
+    """An adaptive scheduler whose jobs seem to take what they are said to, by a clock that only they move."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, seconds: float) -> None:
+        self.now = 0.0
+        self.seconds = seconds
+        self.threads: list[str] = []
+        self.rows: list[int] = []
+        monkeypatch.setattr("serving.scheduler.monotonic", lambda: self.now)
+        self.scheduler = Scheduler(threads=2, max_pending=100)
+        self.gathering = Gathering(self.scheduler)
+        self.mailbox = Mailbox()
+
+    def run(self, inputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+        self.threads.append(threading.current_thread().name)
+        self.rows.append(len(inputs["x"]))
+        self.now += self.seconds
+        return double(inputs)
+
+    async def bursts(self, count: int, size: int) -> None:
+        for _ in range(count):
+            jobs = [
+                Job(
+                    "lane",
+                    self.run,
+                    {"x": np.array([value], np.float32)},
+                    CallRecord("test"),
+                    independence=INDEPENDENCE,
+                )
+                for value in range(size)
+            ]
+            futures = [asyncio.ensure_future(self.mailbox.wait(self.gathering.submit(job))) for job in jobs]
+            answers = await asyncio.wait_for(asyncio.gather(*futures), 30)
+            assert [answer["y"].tolist() for answer in answers] == [[2 * value] for value in range(size)]
+
+
+@pytest.mark.parametrize(("seconds", "here"), [(1e-4, True), (9e-4, False), (0.1, False)])
+def test_what_takes_little_together_is_computed_together_by_the_loop(
+    monkeypatch: pytest.MonkeyPatch, seconds: float, *, here: bool
+) -> None:
+    """8 jobs of 12 microseconds each; of 110, which are worth a thread; and of what a loop must not stand still for."""
+    INDEPENDENCE.decide()
+    timed = Timed(monkeypatch, seconds)
+    asyncio.run(timed.bursts(100, 8))
+    timed.scheduler.close()
+    this = threading.current_thread().name
+    assert {name == this for name in timed.threads[-10:]} == {here}
+    assert timed.rows[-10:] == [8] * 10
+
+
+def test_a_job_of_a_lane_that_a_thread_computes_too_may_be_computed_by_the_loop(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Or else a lane that is never idle would be a thread's for ever."""
+    INDEPENDENCE.decide()
+    timed = Timed(monkeypatch, 1e-4)
+    asyncio.run(timed.bursts(100, 8))
+    held, entered = threading.Event(), threading.Event()
+
+    def hold(inputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+        entered.set()
+        assert held.wait(30)
+        return double(inputs)
+
+    slow = Job("lane", hold, {"x": np.zeros(1, np.float32)}, CallRecord("test"), independence=INDEPENDENCE)
+    future = timed.scheduler.submit(slow)
+    assert entered.wait(30)
+    timed.threads.clear()
+    asyncio.run(timed.bursts(1, 8))
+    held.set()
+    future.result(30)
+    timed.scheduler.close()
+    assert timed.threads == [threading.current_thread().name]
 
 
 def test_a_short_job_of_a_single_client_is_computed_in_the_loop() -> None:

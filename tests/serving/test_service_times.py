@@ -80,7 +80,19 @@ def test_what_a_job_takes_at_once_is_what_the_quickest_took_until_it_was_tried()
     times.add_at_once(1, 0.02)
     assert times.at_once(1) == 0.02
     times.add_at_once(1, 0.01)
-    assert 0.01 < times.at_once(1) < 0.02
+    assert times.at_once(1) == 0.01
+
+
+def test_what_interrupts_a_job_at_once_hardly_counts_but_a_job_that_became_slower_does() -> None:
+    times = ServiceTimes()
+    for _ in range(3):
+        times.add(1, 1, 1e-5)
+    times.add_at_once(1, 1e-5)
+    times.add_at_once(1, 1e-3)
+    assert times.at_once(1) == pytest.approx(1.02e-5)
+    for _ in range(300):
+        times.add_at_once(1, 1e-3)
+    assert times.at_once(1) == 1e-3
     times.add_at_once(2, 0.01)
     assert times.at_once(2) is None
 
