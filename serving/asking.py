@@ -48,5 +48,5 @@ def answer(engine: Engine, signature: Signature, inputs: Arrays) -> dict[str, np
         StatusError: the model refuses the values, or answers otherwise than its signature promises.
     """
     outputs = signature.run(engine, inputs)
-    signature.check_outputs({name: TensorSpec.of(array) for name, array in outputs.items()})
+    signature.check_outputs(outputs)
     return outputs

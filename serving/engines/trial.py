@@ -8,7 +8,7 @@ import numpy as np
 
 from serving.engines.engine import Engine
 from serving.engines.findings import PARITY_SIZES, SIZES
-from serving.signature import Signature, TensorSpec
+from serving.signature import Signature
 from serving.status import StatusError
 from serving.trial_rows import TrialRows
 from zoo.passport import Passport, Tolerance
@@ -77,7 +77,7 @@ def fault(
         rows = len(next(iter(case.inputs.values()), ()))
         try:
             got = run(case.inputs)
-            signature.check_outputs({name: TensorSpec.of(array) for name, array in got.items()})
+            signature.check_outputs(got)
         except StatusError as error:
             if case.expected is None:
                 continue

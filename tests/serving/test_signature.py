@@ -103,13 +103,13 @@ def test_an_input_of_unknown_rank_is_taken_only_where_that_was_asked_for() -> No
 
 
 def test_answers_are_held_against_the_signature() -> None:
-    right = {"probabilities": TensorSpec("float32", (3, 2)), "class_id": TensorSpec("int64", (3,))}
+    right = {"probabilities": np.zeros((3, 2), np.float32), "class_id": np.zeros(3, np.int64)}
     SIGNATURE.check_outputs(right)
     for wrong in (
         {"class_id": right["class_id"]},
-        {**right, "probabilities": TensorSpec("float32", (3, 1))},
-        {**right, "probabilities": TensorSpec("float32", (3,))},
-        {**right, "class_id": TensorSpec("int32", (3,))},
+        {**right, "probabilities": np.zeros((3, 1), np.float32)},
+        {**right, "probabilities": np.zeros(3, np.float32)},
+        {**right, "class_id": np.zeros(3, np.int32)},
     ):
         with pytest.raises(StatusError, match="its signature promises") as caught:
             SIGNATURE.check_outputs(wrong)
