@@ -17,7 +17,5 @@ class Bounds:
 
     Lanes whose requests are computed alone have all threads.
     """
-    full_width: int
-    """The same, of lanes whose larger batches save little."""
     latency: LatencyTarget | None = None
     """Within which requests are to be answered; None for whenever it is their turn."""

@@ -236,10 +236,7 @@ class JobQueue:
         """Return how many batches of a lane are computed at once, while other lanes want their share of the threads."""
         batched = lane.rules.adaptive and joinable and lane.most_rows() > 1
         busy = sum(1 for each in self._lanes.values() if each is lane or each.jobs or each.running)
-        return max(1, min(self._width(lane) if batched else self._bounds.threads, self._bounds.threads // busy))
-
-    def _width(self, lane: Lane) -> int:
-        return self._bounds.full_width if lane.times.saves_little else self._bounds.width
+        return max(1, min(self._bounds.width if batched else self._bounds.threads, self._bounds.threads // busy))
 
     def derived(self) -> Mapping[Hashable, Derived]:
         """Return what follows for each lane from the times that were measured."""
@@ -315,7 +312,7 @@ class JobQueue:
         ripe = lane.ripe_at()
         if ripe is None or ripe > now:
             return False
-        if not lane.rules.adaptive or lane.running < self._width(lane):
+        if not lane.rules.adaptive or lane.running < self._bounds.width:
             return True
         oldest = lane.oldest()
         return oldest is None or not oldest.joinable or lane.most_rows() == 1

@@ -59,7 +59,6 @@ class Scheduler:
             max_pending_per_model=max_pending_per_model or max(1, -(-3 * max_pending // 4)),
             threads=threads,
             width=max(1, min(threads, available_cores() // 2)),
-            full_width=min(threads, available_cores()),
             latency=latency,
         )
         self._queue = JobQueue(bounds, rules or BatchingRules())

@@ -12,10 +12,6 @@ _WORTH = 1.05
 """A larger batch pays while a row of it takes at most this much of the least that a row was seen to take."""
 _PROBE = 64
 """So many batches, then a size that was found not to pay, or to take too long, is tried again: times change."""
-_LITTLE = 1.25
-"""Times what a row takes at best: who takes no more alone is better off on a core of its own than in a larger batch."""
-_SWITCH = 1e-4
-"""Seconds of a row, below which going to another thread for it costs as much as computing it."""
 _CREEP = 1.02
 """How much slower than before a job of a size may at most count that an event loop computed: most of what one takes longer
 is somebody else's turn at the processor, which its next one need not wait for."""
@@ -66,8 +62,6 @@ class ServiceTimes:
         """How many more short batches a size has to show after a long one, before an event loop computes it; by exponent."""
         self.worthwhile: int | None = None
         """Up to how many rows a larger batch takes less time a row, or may do so for what is known; None for any."""
-        self.saves_little = False
-        """Whether larger batches take hardly less time a row, so that several smaller ones at once are better."""
         self.timely: int | None = None
         """Up to how many rows a batch takes no longer than it may; None for any."""
 
@@ -93,8 +87,6 @@ class ServiceTimes:
         self._per_job = share if self._per_job is None else self._per_job + _WEIGHT * (share - self._per_job)
         self._batches += 1
         self.worthwhile = self._find_worthwhile()
-        quickest = min(size.least for size in self._sizes.values())
-        self.saves_little = quickest > _SWITCH and self._sizes[min(self._sizes)].least <= _LITTLE * quickest
         if self._most_seconds is not None:
             self.timely = self._find_timely(self._most_seconds)
 

@@ -85,11 +85,9 @@ class Simulation:
         max_pending_per_model: int = 10_000,
         rules: BatchingRules | None = None,
         latency: LatencyTarget | None = None,
-        width: int | None = None,
         clock: Clock | None = None,
     ) -> "Simulation":
-        width = threads if width is None else width
-        bounds = Bounds(max_pending, max_pending_per_model, threads, width=width, full_width=threads, latency=latency)
+        bounds = Bounds(max_pending, max_pending_per_model, threads, width=threads, latency=latency)
         return cls(clock or Clock(), JobQueue(bounds, rules or BatchingRules()), threads)
 
     def at(self, time: float, event: Callable[[], None]) -> None:

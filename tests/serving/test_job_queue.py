@@ -352,21 +352,3 @@ def test_a_large_request_is_computed_in_pieces_where_the_parameters_say_so() -> 
     gathered(simulation, [ticket])
     assert [rows for _, rows in engine.calls] == [[0, 1, 2, 3], [4, 5, 6, 7], [8, 8]]
     assert simulation.outcomes[ticket]["y"].tolist() == [[2 * value] for value in values]
-
-
-@pytest.mark.parametrize(("seconds_per_call", "at_once"), [(0.0, 2), (0.1, 1)])
-def test_where_larger_batches_save_little_several_are_computed_at_once(seconds_per_call: float, at_once: int) -> None:
-    simulation = Simulation.of(threads=2, width=1)
-    engine = Engine(simulation.clock, seconds_per_call, seconds_per_row=0.01)
-    independence = engine.independence()
-    for number, rows in enumerate([1, 1, 1, 8, 8, 8]):
-        simulation.at(10 * number, lambda rows=rows: simulation.submit(make_job(engine, [1.0] * rows)))
-    simulation.run()
-    for number in range(200):
-        simulation.at(
-            100 + number / 1000, lambda: simulation.submit(make_job(engine, [1.0], independence=independence))
-        )
-    simulation.run()
-    batches = [batch for batch in simulation.batches if batch.started >= 100]
-    beside = [sum(each.started <= batch.started < each.started + each.seconds for each in batches) for batch in batches]
-    assert max(beside) == at_once

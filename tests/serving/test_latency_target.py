@@ -21,6 +21,14 @@ from tests.serving.simulation import Engine, Simulation, make_job
 CALL, ROW = 0.1, 0.01
 
 
+def refusal(ask: Callable[[], object]) -> StatusError | None:
+    try:
+        ask()
+    except StatusError as error:
+        return error
+    return None
+
+
 @dataclass
 class Server:
     """One lane of a simulation; knows by plain lists what was let in."""
@@ -46,14 +54,14 @@ class Server:
         return sum(ticket not in self.simulation.outcomes for ticket in self.served)
 
     def come(self, rows: int = 1, **fields: object) -> StatusError | None:
-        """Have a request come now."""
+        """Have a request come now; see that it is refused beforehand exactly where it is refused."""
         job = make_job(self.engine, [1.0] * rows, **{"independence": self.independence, **fields})
-        try:
-            self.served.append(self.simulation.submit(job))
-        except StatusError as error:
-            self.refused.append((self.now, error))
-            return error
-        return None
+        beforehand = refusal(lambda: self.simulation.queue.refuse(job, self.now))
+        refused = refusal(lambda: self.served.append(self.simulation.submit(job)))
+        assert str(beforehand) == str(refused)
+        if refused is not None:
+            self.refused.append((self.now, refused))
+        return refused
 
     def at(self, times: Sequence[float], event: Callable[[], object]) -> None:
         for time in times:
