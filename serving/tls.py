@@ -44,11 +44,17 @@ class Certificates:
 
     def _read(self) -> "KeyMaterial":
         try:
-            roots = None if self.client_roots is None else Path(self.client_roots).read_bytes()
-            key, chain = Path(self.key).read_bytes(), Path(self.chain).read_bytes()
+            roots = None if self.client_roots is None else _content(Path(self.client_roots))
+            key, chain = _content(Path(self.key)), _content(Path(self.chain))
         except OSError as error:
             raise ServerError(f"cannot read the certificate file {error.filename}: {error.strerror}") from None
         return KeyMaterial(key, chain, roots, Names(str(self.key), str(self.chain), str(self.client_roots)))
+
+
+def _content(path: Path) -> bytes:
+    if path.exists() and not path.is_file():  # a pipe would be waited for, at each new connection
+        raise OSError(None, "it is not a regular file", str(path))
+    return path.read_bytes()
 
 
 class Names(NamedTuple):

@@ -1,5 +1,6 @@
 """Certificates that change while the server runs, and clients that show theirs."""
 
+import os
 from pathlib import Path
 
 import grpc
@@ -116,6 +117,15 @@ def test_a_file_that_is_not_there_is_named(tmp_path: Path, name: str) -> None:
     certificates = write(tmp_path, trustme.CA())
     (tmp_path / name).unlink()
     with pytest.raises(ServerError, match=f"cannot read the certificate file .*{name}: No such file"):
+        certificates.credentials()
+
+
+@pytest.mark.parametrize("name", ["key.pem", "chain.pem"])
+def test_a_pipe_in_a_files_place_is_waited_for_by_nobody(tmp_path: Path, name: str) -> None:
+    certificates = write(tmp_path, trustme.CA())
+    (tmp_path / name).unlink()
+    os.mkfifo(tmp_path / name)
+    with pytest.raises(ServerError, match=f"cannot read the certificate file .*{name}: it is not a regular file"):
         certificates.credentials()
 
 
