@@ -166,7 +166,6 @@ def test_a_folder_whose_name_no_message_can_hold_is_no_model(
     assert warning.isprintable()
 
 
-
 def test_a_version_that_cannot_be_read_hides_no_other_and_is_told_of_once(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
