@@ -99,7 +99,7 @@ class KeyMaterial:
         context.options |= ssl.OP_NO_RENEGOTIATION
         context.set_alpn_protocols([protocol])
         try:
-            with _in_memory(self.chain + b"\n" + self.key) as path:
+            with in_memory(self.chain + b"\n" + self.key) as path:
                 context.load_cert_chain(path, password=lambda: "")  # else the terminal would be asked
         except (ssl.SSLError, ValueError) as error:
             raise ServerError(
@@ -182,7 +182,7 @@ def names_in(certificate: Mapping[str, Any]) -> Sequence[str]:
 
 
 @contextlib.contextmanager
-def _in_memory(pem: bytes) -> Iterator[str]:
+def in_memory(pem: bytes) -> Iterator[str]:
     """Give keys and certificates the path that OpenSSL asks for: a key belongs on no disk."""
     with os.fdopen(os.memfd_create("certificate", os.MFD_CLOEXEC), "wb") as file:
         file.write(pem)

@@ -97,6 +97,22 @@ def test_the_commands_connect_with_tls_and_show_a_certificate(
         assert main([*ask, *pair]) == 0
         assert "affine" in capsys.readouterr().out
         assert main(ask) != 0
+        assert "for a certificate of yours (--tls-chain" in capsys.readouterr().err
+        assert main(["models", "list", "--target", f"localhost:{server.port}", "--timeout", "10"]) != 0
+        assert "does it ask for TLS (--tls-roots)" in capsys.readouterr().err
+
+
+def test_files_that_are_of_no_use_for_tls_are_refused_before_anyone_is_asked(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    mine, others = write(tmp_path, trustme.CA()), trustme.CA().issue_cert("other").private_key_pem
+    others.write_to_path(tmp_path / "other-key.pem")
+    ask = ["models", "list", "--target", "localhost:1", "--tls-roots"]
+    assert main([*ask, str(mine.key)]) == 2
+    assert f"--tls-roots {mine.key}: there is no certificate in PEM form in it" in capsys.readouterr().err
+    pair = ["--tls-chain", str(mine.chain), "--tls-key", str(tmp_path / "other-key.pem")]
+    assert main([*ask, str(mine.chain), *pair]) == 2
+    assert "other-key.pem are no certificate and its key" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
