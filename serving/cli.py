@@ -263,6 +263,9 @@ def server_config(args: argparse.Namespace) -> "ServerConfig":
             raise ServerError("give a repository, or --model_name and --model_base_path, not both")
         fields["repository"] = args.repository
     fields |= {name: value for name in _OWN_FIELDS if (value := getattr(args, name)) is not None}
+    for name in fields:
+        if name.startswith("request_log_") and "request_log_dir" not in fields:
+            raise ServerError(f"--{name} goes with --request_log_dir, without which no request is kept")
     return ServerConfig(**fields)
 
 

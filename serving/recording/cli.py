@@ -39,10 +39,13 @@ def replay_command(parser: argparse.ArgumentParser) -> None:
 
 def _replay(args: argparse.Namespace) -> int:
     from serving.recording.replay import Replay
+    from serving.status import ServerError
 
     with connect(args) as client:
         replay = Replay(client, timeout=args.timeout, model=args.model, version=args.version, tolerance=args.tolerance)
         found = replay.run(args.files, concurrency=args.concurrency)
+    if not (found.same or found.different or found.failed or found.unanswered):
+        raise ServerError(f"there is no recorded request in {', '.join(map(str, args.files))}: nothing was compared")
     _print(found)
     return 1 if found.different or found.failed else 0
 

@@ -202,6 +202,17 @@ def test_the_command_line_does_the_same(
     assert "0 answered the same, 2 otherwise, 0 failed" in capsys.readouterr().out
 
 
+def test_a_replay_of_nothing_is_no_success(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "empty").touch()
+    assert main(["replay", str(tmp_path / "empty"), "--target", "localhost:1"]) == 2
+    assert "there is no recorded request in" in capsys.readouterr().err
+
+
+def test_a_share_of_calls_that_nobody_keeps_is_refused(models: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["serve", str(models), "--port", "0", "--request_log_rate", "0.5"]) == 2
+    assert "--request_log_rate goes with --request_log_dir" in capsys.readouterr().err
+
+
 def test_a_model_is_warmed_up_by_what_it_was_asked(record: Callable[..., Path], models: Path) -> None:
     (file,) = record([1.0, 2.0]).iterdir()
     extra = models / "affine" / "1" / "assets.extra"
