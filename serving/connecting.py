@@ -61,7 +61,7 @@ def _check(args: argparse.Namespace, roots: bytes, key: bytes | None, chain: byt
     """Raise ServerError on files that gRPC's library would take, to find at the first call that they are of no use."""
     import ssl
 
-    from serving.tls import in_memory
+    from serving.tls import load_pair
 
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     try:
@@ -71,8 +71,7 @@ def _check(args: argparse.Namespace, roots: bytes, key: bytes | None, chain: byt
     if key is None or chain is None:
         return
     try:
-        with in_memory(chain + b"\n" + key) as path:
-            context.load_cert_chain(path, password=lambda: "")  # else the terminal would be asked
+        load_pair(context, chain, key)
     except (ssl.SSLError, ValueError) as error:
         raise ServerError(
             f"--tls-chain {args.tls_chain} and --tls-key {args.tls_key} are no certificate and its key, without a "

@@ -99,8 +99,7 @@ class KeyMaterial:
         context.options |= ssl.OP_NO_RENEGOTIATION
         context.set_alpn_protocols([protocol])
         try:
-            with in_memory(self.chain + b"\n" + self.key) as path:
-                context.load_cert_chain(path, password=lambda: "")  # else the terminal would be asked
+            load_pair(context, self.chain, self.key)
         except (ssl.SSLError, ValueError) as error:
             raise ServerError(
                 f"{self.names.chain} and {self.names.key} are no certificate and its key, without a passphrase: {error}"
@@ -181,8 +180,15 @@ def names_in(certificate: Mapping[str, Any]) -> Sequence[str]:
     return others or common
 
 
+def load_pair(context: ssl.SSLContext, chain: bytes, key: bytes) -> None:
+    """Give a context a certificate and its key, in PEM form. Raises ssl.SSLError or ValueError where they are none."""
+    # Apart, so that one is not taken for the other: gRPC's library, which may get them next, would not.
+    with _in_memory(chain) as certificate, _in_memory(key) as private:
+        context.load_cert_chain(certificate, private, password=lambda: "")  # else the terminal would be asked
+
+
 @contextlib.contextmanager
-def in_memory(pem: bytes) -> Iterator[str]:
+def _in_memory(pem: bytes) -> Iterator[str]:
     """Give keys and certificates the path that OpenSSL asks for: a key belongs on no disk."""
     with os.fdopen(os.memfd_create("certificate", os.MFD_CLOEXEC), "wb") as file:
         file.write(pem)

@@ -154,6 +154,12 @@ def test_a_key_of_another_certificate_is_refused(tmp_path: Path) -> None:
         certificates.credentials()
 
 
+def test_a_key_in_the_certificates_place_is_refused(tmp_path: Path) -> None:
+    found = write(tmp_path, trustme.CA())
+    with pytest.raises(ServerError, match="are no certificate and its key"):
+        Certificates(key=found.chain, chain=found.key).credentials()
+
+
 def test_a_key_with_a_passphrase_is_refused_and_nobody_is_asked_for_it(tmp_path: Path) -> None:
     certificates = write(tmp_path, trustme.CA())
     key = serialization.load_pem_private_key((tmp_path / "key.pem").read_bytes(), None)
