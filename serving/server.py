@@ -269,7 +269,14 @@ class Server:
                 self._config_file.content = state.config_content
             return state.choices.source
         if self._config_file is not None:
-            return self._config_file.table()
+            table = self._config_file.table()
+            recorded = [entry.name for entry in table.entries if entry.request_logging is not None]
+            if recorded and self.config.request_log_dir is None:
+                logger.warning(
+                    "logging_config of %s does nothing: no request is kept without --request_log_dir",
+                    ", ".join(recorded),
+                )
+            return table
         repository = self.config.models()
         repository.check()
         return repository
