@@ -206,7 +206,7 @@ def _workers(text: str) -> int:
 
 
 def _serve(args: argparse.Namespace) -> int:
-    from serving.lifetime import drain, prepare_tensorflow, until_asked_to_stop
+    from serving.lifetime import drain, load_no_more_then, prepare_tensorflow, until_asked_to_stop
 
     asked_to_stop: SimpleQueue[Any] = SimpleQueue()
     until_asked_to_stop(asked_to_stop)
@@ -220,9 +220,11 @@ def _serve(args: argparse.Namespace) -> int:
 
     server = Server(config=config)
     prepare_tensorflow()
+    told_to_stop = load_no_more_then(asked_to_stop, server)
     server.start()
-    _announce(config, server.port, server.rest_api_port, server.admin_port)
-    asked_to_stop.get()
+    if told_to_stop.empty():
+        _announce(config, server.port, server.rest_api_port, server.admin_port)
+    told_to_stop.get()
     return drain(server, args.grace)
 
 

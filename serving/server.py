@@ -213,6 +213,7 @@ class Server:
         if self._stopping.is_set() or self._loop is None:
             return True
         self._stopping.set()
+        self.manager.load_no_more()
         self._run(self._health.close())
         started = time.monotonic()
         finished = self._run(self._drain.drain(grace))
