@@ -32,8 +32,10 @@ _OF_NOTHING = hashlib.sha256(b"").hexdigest()
 _PLACE = re.compile(r"line \d+, column \d+")
 _EXPECTED = {
     "extra_forbidden": "there is no such field",
+    "missing": "it has to be given",
     "model_type": "expected a mapping",
     "string_pattern_mismatch": "expected 64 hexadecimal digits, lower case, as sha256sum writes them",
+    "string_type": "expected text, in quotes where it is digits alone",
     "tuple_type": "expected a list",
 }
 """What an entry should be, by pydantic's name of what is wrong with it."""
@@ -90,7 +92,7 @@ class AccessPolicy:
     def read(cls, path: Path) -> Self:
         """Read an access file. Raises ServerError where it cannot be read, or says what it should not."""
         try:
-            found = parse_yaml(read_text(path))
+            found = parse_yaml(_text(path))
             return cls(_File.model_validate({} if found is None else found))
         except OSError as error:
             raise ServerError(f"cannot read {path}: {error.strerror}") from None
@@ -141,6 +143,12 @@ class AccessPolicy:
         if found is None:
             raise StatusError(Code.UNAUTHENTICATED, "authorization: the token is not known")
         return found
+
+
+def _text(path: Path) -> str:
+    if path.exists() and not path.is_file():  # a pipe would be waited for, each time that it is looked at
+        raise OSError(None, "it is not a regular file")
+    return read_text(path)
 
 
 def _caller(client: _Client) -> Caller:

@@ -4,6 +4,9 @@ from typing import Any
 
 from zoo.errors import ZooError
 
+_CLOSED_AT_ONCE = "Socket closed"  # in the library's words
+_ASKS_FOR_TLS = "does it ask for TLS (--tls-roots), or for a certificate of yours (--tls-chain, --tls-key)?"
+
 
 class CallError(ZooError):
     """A call ended without an answer."""
@@ -19,8 +22,9 @@ class CallError(ZooError):
 def to_call_error(error: Any, target: str) -> CallError:
     """Return what gRPC's library raised as a CallError that names the server."""
     code, details = error.code().name, error.details() or ""
-    if code == "UNAVAILABLE":
-        details = f"no server answers at {target} ({details})"
+    if code == "UNAVAILABLE" and not error.trailing_metadata():  # a server's own answer brings some
+        asks = f": {_ASKS_FOR_TLS}" if _CLOSED_AT_ONCE in details else ""
+        details = f"no server answers at {target} ({details}){asks}"
     elif code == "DEADLINE_EXCEEDED":
         details = f"no answer from {target} in time ({details})"
     return CallError(code, details)

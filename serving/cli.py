@@ -211,7 +211,7 @@ def _workers(text: str) -> int:
 
 
 def _serve(args: argparse.Namespace) -> int:
-    from serving.lifetime import drain, prepare_tensorflow, until_asked_to_stop
+    from serving.lifetime import drain, load_no_more_then, prepare_tensorflow, until_asked_to_stop
 
     asked_to_stop: SimpleQueue[Any] = SimpleQueue()
     until_asked_to_stop(asked_to_stop)
@@ -225,9 +225,11 @@ def _serve(args: argparse.Namespace) -> int:
 
     server = Server(config=config)
     prepare_tensorflow()
+    told_to_stop = load_no_more_then(asked_to_stop, server)
     server.start()
-    _announce(config, server.port, server.rest_api_port, server.admin_port)
-    asked_to_stop.get()
+    if told_to_stop.empty():
+        _announce(config, server.port, server.rest_api_port, server.admin_port)
+    told_to_stop.get()
     return drain(server, args.grace)
 
 
@@ -268,6 +270,9 @@ def server_config(args: argparse.Namespace) -> "ServerConfig":
             raise ServerError("give a repository, or --model_name and --model_base_path, not both")
         fields["repository"] = args.repository
     fields |= {name: value for name in _OWN_FIELDS if (value := getattr(args, name)) is not None}
+    for name in fields:
+        if name.startswith("request_log_") and "request_log_dir" not in fields:
+            raise ServerError(f"--{name} goes with --request_log_dir, without which no request is kept")
     return ServerConfig(**fields)
 
 

@@ -57,6 +57,28 @@ def token_given() -> str | None:
     return os.environ.get(TOKEN_VARIABLE, "").strip() or None
 
 
+def _check(args: argparse.Namespace, roots: bytes, key: bytes | None, chain: bytes | None) -> None:
+    """Raise ServerError on files that gRPC's library would take, to find at the first call that they are of no use."""
+    import ssl
+
+    from serving.tls import load_pair
+
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    try:
+        context.load_verify_locations(cadata=roots.decode("ascii", "replace"))
+    except (ssl.SSLError, ValueError):
+        raise ServerError(f"--tls-roots {args.tls_roots}: there is no certificate in PEM form in it") from None
+    if key is None or chain is None:
+        return
+    try:
+        load_pair(context, chain, key)
+    except (ssl.SSLError, ValueError) as error:
+        raise ServerError(
+            f"--tls-chain {args.tls_chain} and --tls-key {args.tls_key} are no certificate and its key, without a "
+            f"passphrase: {error}"
+        ) from None
+
+
 def _credentials(args: argparse.Namespace) -> "grpc.ChannelCredentials | None":
     import grpc
 
@@ -67,9 +89,9 @@ def _credentials(args: argparse.Namespace) -> "grpc.ChannelCredentials | None":
             raise ServerError("--tls-key is for TLS: give --tls-roots too, the certificate that signed the server's")
         return None
     try:
-        roots, key, chain = (
-            None if path is None else path.read_bytes() for path in (args.tls_roots, args.tls_key, args.tls_chain)
-        )
+        roots = args.tls_roots.read_bytes()
+        key, chain = (None if path is None else path.read_bytes() for path in (args.tls_key, args.tls_chain))
     except OSError as error:
         raise ServerError(f"cannot read {error.filename}: {error.strerror}") from None
+    _check(args, roots, key, chain)
     return grpc.ssl_channel_credentials(roots, key, chain)

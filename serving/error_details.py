@@ -8,7 +8,7 @@ from serving.status import StatusError
 
 KEY = "grpc-status-details-bin"
 """The trailing metadata in which gRPC's libraries look for a google.rpc.Status."""
-_MAX_TEXT = 2000  # it travels in a header
+_MAX_BYTES = 800  # of a text, three of which travel in a header, in base64; clients limit all of them to 8 kB
 
 
 def details_of(error: StatusError) -> bytes | None:
@@ -16,7 +16,7 @@ def details_of(error: StatusError) -> bytes | None:
     details = []
     if error.field is not None:
         violation = error_details_pb2.BadRequest.FieldViolation(
-            field=error.field[:_MAX_TEXT], description=error.message[:_MAX_TEXT]
+            field=_cut(error.field), description=_cut(error.message)
         )
         details.append(error_details_pb2.BadRequest(field_violations=[violation]))
     if error.retry_after is not None:
@@ -28,5 +28,9 @@ def details_of(error: StatusError) -> bytes | None:
     for detail in details:
         packed.append(AnyMessage())
         packed[-1].Pack(detail)
-    status = status_pb2.Status(code=int(error.code), message=error.message[:_MAX_TEXT], details=packed)
+    status = status_pb2.Status(code=int(error.code), message=_cut(error.message), details=packed)
     return bytes(status.SerializeToString())
+
+
+def _cut(text: str) -> str:
+    return text.encode(errors="replace")[:_MAX_BYTES].decode(errors="ignore")

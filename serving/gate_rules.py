@@ -19,11 +19,12 @@ class GateRules:
     """The largest share of rows whose class may be another; None for all of them."""
 
     def __post_init__(self) -> None:
-        for name, value, smallest in (
-            ("requests", self.requests, 0),
-            ("max_bytes", self.max_bytes, 0),
-            ("max_difference", self.max_difference, 0),
-            ("max_flips", self.max_flips, 0),
+        for name, value in (
+            ("requests", self.requests),
+            ("max_bytes", self.max_bytes),
+            ("max_difference", self.max_difference),
         ):
-            if value is not None and not value >= smallest:
+            if value is not None and not value >= 0:
                 raise ServerError(f"gate_{name} {value}: expected 0 or more")
+        if self.max_flips is not None and not 0 <= self.max_flips <= 1:
+            raise ServerError(f"gate_max_flips {self.max_flips}: expected a share of the rows, 0 to 1")

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from serving.config import ServerConfig
 from serving.status import ServerError
 from serving.tls import Tls
+from serving.transports.port_flags import EVERYBODYS, PortFlags
 from serving.transports.transport import Stream, Transport, Unary
 
 
@@ -16,14 +17,19 @@ def grpc_transport(
     port: int,
     socket_path: str | None,
     reuse_port: bool = False,
+    flags: PortFlags = EVERYBODYS,
 ) -> Transport:
     """Return a transport that answers the methods; with `reuse_port` other processes may listen on the port too.
+
+    Errors name the flags, which chose host and port.
 
     Raises:
         ServerError: the config's credentials are not for its transport.
     """
     if config.transport == "asyncio":
-        return _asyncio_transport(config, methods, host=host, port=port, socket_path=socket_path, reuse_port=reuse_port)
+        return _asyncio_transport(
+            config, methods, host=host, port=port, socket_path=socket_path, reuse_port=reuse_port, flags=flags
+        )
     from serving.transports.grpcio import GrpcioTransport
 
     credentials = config.credentials
@@ -36,6 +42,7 @@ def grpc_transport(
         max_message_bytes=config.max_message_bytes,
         credentials=credentials.grpc_credentials() if isinstance(credentials, Tls) else credentials,
         reuse_port=reuse_port,
+        flags=flags,
     )
 
 
@@ -47,6 +54,7 @@ def _asyncio_transport(
     port: int,
     socket_path: str | None,
     reuse_port: bool,
+    flags: PortFlags,
 ) -> Transport:
     from serving.transports.http2.channel_arguments import ChannelArguments
     from serving.transports.http2.transport import AsyncioTransport
@@ -67,4 +75,5 @@ def _asyncio_transport(
         reuse_port=reuse_port or arguments.reuse_port,
         limits=arguments.limits,
         tls=None if credentials is None else credentials.contexts(),
+        flags=flags,
     )

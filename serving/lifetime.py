@@ -3,6 +3,7 @@
 import logging
 import os
 import signal
+import threading
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any
 
@@ -26,6 +27,24 @@ def until_asked_to_stop(asked: "SimpleQueue[Any]") -> None:
 
     signal.signal(signal.SIGTERM, stop)
     signal.signal(signal.SIGINT, stop)
+
+
+def load_no_more_then(asked: "SimpleQueue[Any]", server: "Server") -> "SimpleQueue[Any]":
+    """Have a server load no further model once it is asked to stop, be it while it starts.
+
+    Returns:
+        The queue to wait at in place of the one that says so.
+    """
+    told: SimpleQueue[Any] = SimpleQueue()
+
+    def pass_on() -> None:
+        number = asked.get()
+        logger.info("asked to stop; a second signal ends the process at once")
+        server.manager.load_no_more()
+        told.put(number)
+
+    threading.Thread(target=pass_on, name="zoo-asked", daemon=True).start()
+    return told
 
 
 def prepare_tensorflow() -> None:

@@ -75,11 +75,18 @@ class Loader:
         self._gate = gate
         self._loaders = ThreadPoolExecutor(loading.threads, "zoo-load") if loading.threads > 1 else None
         self._retries: dict[str, float] = {}
+        self.stopped = False
+        """Set from any thread, for good: models whose turn has not come are left as they are."""
         self.budget = None if loading.memory_bytes is None else MemoryBudget(loading.memory_bytes, versions, unloader)
 
     def for_each(self, work: Callable[[T], None], models: Iterable[T]) -> None:
-        """Do the same for each model, several at a time where so many threads were asked for."""
-        for _ in map(work, models) if self._loaders is None else self._loaders.map(work, models):
+        """Do the same for each model, several at a time where so many threads were asked for; for none once stopped."""
+
+        def unless_stopped(model: T) -> None:
+            if not self.stopped:
+                work(model)
+
+        for _ in map(unless_stopped, models) if self._loaders is None else self._loaders.map(unless_stopped, models):
             pass
 
     @property

@@ -204,6 +204,10 @@ class Manager:
         retry_at = self._loader.retry_at
         return None if retry_at is None else max(0.0, retry_at - monotonic())
 
+    def load_no_more(self) -> None:
+        """Have loads under way be the last, for `close` to wait for no others. At once, from any thread."""
+        self._loader.stopped = True
+
     def close(self, timeout: float = -1) -> bool:
         """Unload everything, for good. Call when no request is running.
 

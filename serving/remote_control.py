@@ -8,6 +8,7 @@ from serving.call_error import CallError
 from serving.client import Client
 from serving.protos import inference_pb2 as pb
 from serving.wire import ENGINES, MODEL_CONFIG, REPOSITORY_INDEX, REPOSITORY_MODEL_LOAD, REPOSITORY_MODEL_UNLOAD
+from zoo.errors import did_you_mean
 
 READY = "READY"
 
@@ -103,6 +104,9 @@ class RemoteControl:
         return before
 
     def _versions(self, model: str, timeout: float) -> dict[int, str]:
-        """Return the states of a model's versions by number, the oldest first."""
+        """Return the states of a model's versions by number, the oldest first. Raises CallError on an unknown model."""
         lines = self.index(timeout=timeout)
+        known = {line.model for line in lines}
+        if model not in known:
+            raise CallError("NOT_FOUND", f"there is no model {model!r}; {did_you_mean(model, known)}")
         return {line.version: line.state for line in lines if line.model == model and line.version is not None}

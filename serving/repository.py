@@ -128,9 +128,9 @@ class Repository:
                 "or make one: zoo train digits_cnn"
             )
         if (self.root / "saved_model.pb").exists():
-            raise ServerError(
-                f"{self.root} is one version of a model. Give the folder of models, {self.root.absolute().parent.parent}"
-            )
+            model = self.root.absolute().parent
+            right = f"the model's folder, {model}" if self.model_name else f"the folder of models, {model.parent}"
+            raise ServerError(f"{self.root} is one version of a model. Give {right}")
         if self.model_name is None and not list_models(self.root) and list_versions(self.root):
             raise ServerError(
                 f"{self.root} holds versions, not models: it is one model's folder. Give the folder above it, "

@@ -34,6 +34,7 @@ from serving.scheduler import Scheduler
 from serving.services.health_service import HealthService
 from serving.statistics import Statistics
 from serving.status import ServerError
+from serving.transports.port_flags import EVERYBODYS, OPERATORS, PortFlags
 from serving.transports.transport import Stream, Transport, Unary
 from serving.watcher import ConfigFile, Watcher
 from serving.wire import HEALTH_CHECK, HEALTH_WATCH, HTTP_LIVE, HTTP_READY, METRICS
@@ -139,7 +140,7 @@ class Server:
         )
         self._admin: Transport | None = None
         if self.config.admin_port is not None:
-            self._admin = self._grpc_transport(every, self.config.admin_host, self.config.admin_port)
+            self._admin = self._grpc_transport(every, self.config.admin_host, self.config.admin_port, flags=OPERATORS)
         self._http = self._http_transport(public) if self.config.rest_api_port else None
 
     def _stand_around_calls(self, interceptors: Sequence[Interceptor]) -> None:
@@ -212,6 +213,7 @@ class Server:
         if self._stopping.is_set() or self._loop is None:
             return True
         self._stopping.set()
+        self.manager.load_no_more()
         self._run(self._health.close())
         started = time.monotonic()
         finished = self._run(self._drain.drain(grace))
@@ -268,7 +270,14 @@ class Server:
                 self._config_file.content = state.config_content
             return state.choices.source
         if self._config_file is not None:
-            return self._config_file.table()
+            table = self._config_file.table()
+            recorded = [entry.name for entry in table.entries if entry.request_logging is not None]
+            if recorded and self.config.request_log_dir is None:
+                logger.warning(
+                    "logging_config of %s does nothing: no request is kept without --request_log_dir",
+                    ", ".join(recorded),
+                )
+            return table
         repository = self.config.models()
         repository.check()
         return repository
@@ -305,7 +314,13 @@ class Server:
         return [] if self._request_log is None else [self._request_log]
 
     def _grpc_transport(
-        self, methods: list[Unary | Stream], host: str, port: int, *, socket_path: str | None = None
+        self,
+        methods: list[Unary | Stream],
+        host: str,
+        port: int,
+        *,
+        socket_path: str | None = None,
+        flags: PortFlags = EVERYBODYS,
     ) -> Transport:
         return grpc_transport(
             self.config,
@@ -314,6 +329,7 @@ class Server:
             port=port,
             socket_path=socket_path,
             reuse_port=self._peers is not None,
+            flags=flags,
         )
 
     def _http_transport(self, methods: list[Unary | Stream]) -> Transport:

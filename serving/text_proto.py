@@ -28,10 +28,7 @@ def read_text_file(path: str | Path, kind: type[M], *, is_secret: bool = False) 
             phrases.
     """
     try:
-        if not Path(path).is_file():  # a pipe would be waited for
-            raise FileNotFoundError(None, "no such file")
-        with Path(path).open("rb") as file:
-            content = file.read(LARGEST + 1)
+        content = _content(Path(path))
     except OSError as error:
         raise invalid(f"Invalid protobuf file: '{path}': cannot be read: {error.strerror}") from None
     if len(content) > LARGEST:
@@ -42,6 +39,15 @@ def read_text_file(path: str | Path, kind: type[M], *, is_secret: bool = False) 
         raise invalid(f"Invalid protobuf file: '{path}': it is not text in UTF-8") from None
     except StatusError as error:
         raise invalid(f"Invalid protobuf file: '{path}': {error}") from None
+
+
+def _content(path: Path) -> bytes:
+    if not path.exists():
+        raise FileNotFoundError(None, "no such file")
+    if not path.is_file():  # a pipe would be waited for
+        raise OSError(None, "it is not a regular file")
+    with path.open("rb") as file:
+        return file.read(LARGEST + 1)
 
 
 def parse_text(text: str, kind: type[M], *, is_secret: bool = False) -> M:

@@ -44,11 +44,17 @@ class Certificates:
 
     def _read(self) -> "KeyMaterial":
         try:
-            roots = None if self.client_roots is None else Path(self.client_roots).read_bytes()
-            key, chain = Path(self.key).read_bytes(), Path(self.chain).read_bytes()
+            roots = None if self.client_roots is None else _content(Path(self.client_roots))
+            key, chain = _content(Path(self.key)), _content(Path(self.chain))
         except OSError as error:
             raise ServerError(f"cannot read the certificate file {error.filename}: {error.strerror}") from None
         return KeyMaterial(key, chain, roots, Names(str(self.key), str(self.chain), str(self.client_roots)))
+
+
+def _content(path: Path) -> bytes:
+    if path.exists() and not path.is_file():  # a pipe would be waited for, at each new connection
+        raise OSError(None, "it is not a regular file", str(path))
+    return path.read_bytes()
 
 
 class Names(NamedTuple):
@@ -93,8 +99,7 @@ class KeyMaterial:
         context.options |= ssl.OP_NO_RENEGOTIATION
         context.set_alpn_protocols([protocol])
         try:
-            with _in_memory(self.chain + b"\n" + self.key) as path:
-                context.load_cert_chain(path, password=lambda: "")  # else the terminal would be asked
+            load_pair(context, self.chain, self.key)
         except (ssl.SSLError, ValueError) as error:
             raise ServerError(
                 f"{self.names.chain} and {self.names.key} are no certificate and its key, without a passphrase: {error}"
@@ -173,6 +178,13 @@ def names_in(certificate: Mapping[str, Any]) -> Sequence[str]:
     others = [value for _, value in certificate.get("subjectAltName", ())]
     common = [value for part in certificate.get("subject", ()) for key, value in part if key == "commonName"]
     return others or common
+
+
+def load_pair(context: ssl.SSLContext, chain: bytes, key: bytes) -> None:
+    """Give a context a certificate and its key, in PEM form. Raises ssl.SSLError or ValueError where they are none."""
+    # Apart, so that one is not taken for the other: gRPC's library, which may get them next, would not.
+    with _in_memory(chain) as certificate, _in_memory(key) as private:
+        context.load_cert_chain(certificate, private, password=lambda: "")  # else the terminal would be asked
 
 
 @contextlib.contextmanager

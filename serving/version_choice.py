@@ -57,4 +57,11 @@ def _why_not(name: str, models: Mapping[str, Versions], found: Versions, reasons
         return f"unknown model: {did_you_mean(name, models)}"
     versions = sorted(models[name].items(), reverse=True)
     reason = next((record.error for _, record in versions if record.error), reasons.get(name, ""))
-    return "no version of it is loaded" + (f": {reason}" if reason else "")
+    return f"no version of it is loaded: {reason or _without_error(name, models[name])}"
+
+
+def _without_error(name: str, versions: Versions) -> str:
+    loading = [number for number, record in versions.items() if record.state in {State.START, State.LOADING}]
+    if loading:
+        return f"version {max(loading)} is being loaded, ask again later"
+    return f"it was unloaded, `zoo models load {name}` loads it again" if versions else "there is none"

@@ -14,6 +14,7 @@ import hashlib
 import io
 import logging
 import os
+import re
 import shutil
 import stat
 import tempfile
@@ -29,6 +30,8 @@ STAGING_PREFIX = ".incoming-"
 GIVEN = ".newest"
 """The file that keeps the highest number that was ever given to a version of a model: that of one that was removed is not
 given again, for its clients would get another model under the same name."""
+
+_NOT_PRINTED = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")  # surrogates stand for bytes that are no UTF-8
 
 logger = logging.getLogger(__name__)
 _warned: set[Path] = set()
@@ -112,7 +115,7 @@ def _is_version_name(name: str) -> bool:
 def list_models(repository: Path) -> dict[str, Path]:
     """Return the folders of a repository that hold at least one version, by model name, sorted.
 
-    An entry that cannot be read counts as absent, and is warned of.
+    An entry that cannot be read counts as absent, and is warned of; so is one whose name no message and no log can hold.
 
     Raises:
         OSError: the repository's folder itself cannot be read.
@@ -121,7 +124,18 @@ def list_models(repository: Path) -> dict[str, Path]:
         entries = sorted(repository.iterdir())
     except (FileNotFoundError, NotADirectoryError):
         return {}
-    return {entry.name: entry for entry in entries if not entry.name.startswith(".") and _has_versions(entry)}
+    return {
+        entry.name: entry
+        for entry in entries
+        if not entry.name.startswith(".") and _has_versions(entry) and _is_model_name(entry)
+    }
+
+
+def _is_model_name(folder: Path) -> bool:
+    if not _NOT_PRINTED.search(folder.name):
+        return True
+    _warn_once(folder, "the name of a model is text in UTF-8 without line ends and other control characters: rename it")
+    return False
 
 
 def _is_folder(path: Path) -> bool:
@@ -130,7 +144,7 @@ def _is_folder(path: Path) -> bool:
     except FileNotFoundError:  # a dangling link, or gone meanwhile
         return False
     except OSError as error:
-        _warn_once(path, error)
+        _warn_once(path, f"it cannot be read: {error.strerror or error}")
         return False
 
 
@@ -138,14 +152,15 @@ def _has_versions(model: Path) -> bool:
     try:
         return bool(list_versions(model))
     except OSError as error:
-        _warn_once(model, error)
+        _warn_once(model, f"it cannot be read: {error.strerror or error}")
         return False
 
 
-def _warn_once(path: Path, error: OSError) -> None:
+def _warn_once(path: Path, reason: str) -> None:
     if path not in _warned:
         _warned.add(path)
-        logger.warning("%s cannot be read and counts as absent: %s", path, error.strerror or error)
+        shown = ascii(str(path)) if _NOT_PRINTED.search(str(path)) else path
+        logger.warning("%s counts as absent: %s", shown, reason)
 
 
 def hash_files(version: Path) -> dict[str, str]:

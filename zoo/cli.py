@@ -88,8 +88,12 @@ def _run(arguments: Sequence[str]) -> int:
     parser = _make_parser(commands)
     options, unknown = parser.parse_known_args(arguments)
     if unknown:
-        described = getattr(options, "parser", parser).format_help()
-        flags = set(re.findall(r"(?<![\w-])--[\w-]+", described))
+        parser = getattr(options, "parser", parser)
+        if not unknown[0].startswith("-"):
+            raise UnknownNameError(f"there is no place for {unknown[0]!r}; `{parser.prog} --help` says what it takes")
+        flags = re.findall(
+            r"^  (?:-\w, )?(--[\w-]+)", parser.format_help(), re.MULTILINE
+        )  # other lines only speak of them
         raise UnknownNameError(f"unknown argument {unknown[0]!r}; {did_you_mean(unknown[0], flags)}")
     if "run" not in options:
         getattr(options, "parser", parser).print_help(sys.stderr)

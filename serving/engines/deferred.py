@@ -3,6 +3,7 @@
 import logging
 import threading
 from collections.abc import Callable, Mapping, Sequence
+from time import monotonic
 
 import numpy as np
 
@@ -23,15 +24,17 @@ class DeferredEngine:
     State: the engine, once it is there, or why it cannot be, behind a lock that is held while it is loaded.
     """
 
-    def __init__(self, load: Callable[[], Engine], signatures: frozenset[str]) -> None:
+    def __init__(self, load: Callable[[], Engine], signatures: frozenset[str], *, title: str) -> None:
         """Prepare; nothing is loaded.
 
         Args:
             load: loads the engine. Raises ZooError where it cannot.
             signatures: that it runs.
+            title: what the log calls the version.
         """
         self._load = load
         self._signatures = signatures
+        self._title = title
         self._loading = threading.Lock()
         self._engine: Engine | None = None
         self._fault = ""
@@ -62,8 +65,10 @@ class DeferredEngine:
         if self._engine is None:
             with self._loading:
                 if self._engine is None and not self._fault:
-                    logger.info("%s was asked for: loading what runs it", asked)
+                    logger.info("%s: %s was asked for, loading TensorFlow, which runs it", self._title, asked)
+                    started = monotonic()
                     self._try_load()
+                    logger.info("%s: %s after %.1f s", self._title, self._fault or "loaded", monotonic() - started)
         if self._engine is None:
             raise StatusError(Code.INTERNAL, f"signature {asked!r} cannot be served: {self._fault}")
         return self._engine

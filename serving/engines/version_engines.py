@@ -45,7 +45,9 @@ class VersionEngines:
 
     def defer(self, signatures: frozenset[str]) -> Engine:
         """Return what loads the SavedModel once one of these signatures is asked for."""
-        engine = DeferredEngine(partial(self._load_late, signatures), signatures)
+        version = self._subject.version
+        title = f"{version.parent.name} {version.name}"
+        engine = DeferredEngine(partial(self._load_late, signatures), signatures, title=title)
         self._loaded[("deferred",)] = engine
         return engine
 

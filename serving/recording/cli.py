@@ -16,7 +16,8 @@ def replay_command(parser: argparse.ArgumentParser) -> None:
     parser.description = (
         "Send recorded requests (TFRecord files of tensorflow.serving.PredictionLog, of `zoo serve\n"
         "--request_log_dir`, TensorFlow Serving or a model's warm-up file) to a running server, and\n"
-        "compare its answers with the recorded ones. Exit code 1 where one differs or fails."
+        "compare its answers with the recorded ones. Exit code 1 where one differs or fails, 2 where there\n"
+        "is nothing to compare."
     )
     parser.epilog = (
         "examples:\n"
@@ -39,10 +40,13 @@ def replay_command(parser: argparse.ArgumentParser) -> None:
 
 def _replay(args: argparse.Namespace) -> int:
     from serving.recording.replay import Replay
+    from serving.status import ServerError
 
     with connect(args) as client:
         replay = Replay(client, timeout=args.timeout, model=args.model, version=args.version, tolerance=args.tolerance)
         found = replay.run(args.files, concurrency=args.concurrency)
+    if not (found.same or found.different or found.failed or found.unanswered):
+        raise ServerError(f"there is no recorded request in {', '.join(map(str, args.files))}: nothing was compared")
     _print(found)
     return 1 if found.different or found.failed else 0
 

@@ -37,7 +37,8 @@ class ModelService:
             raise StatusError(Code.NOT_FOUND, f"Could not find any versions of model {name}; {hint}")
         found = [status for status in statuses if version is None or status.version == version]
         if not found:
-            raise StatusError(Code.NOT_FOUND, f"Could not find version {version} of model {name}")
+            known = ", ".join(map(str, sorted(status.version for status in statuses)))
+            raise StatusError(Code.NOT_FOUND, f"Could not find version {version} of model {name}; known: {known}")
         response = pb.GetModelStatusResponse()
         for status in found:
             line = response.model_version_status.add(version=status.version, state=status.state.value)

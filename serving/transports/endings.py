@@ -7,6 +7,7 @@ from serving.status import Code, StatusError
 logger = logging.getLogger(__name__)
 
 _MAX_DETAILS = 2000  # details travel in a header, and clients limit headers to 8 kB
+_MAX_ENCODED = 1300  # bytes of a text that is not ASCII, each of which may become three
 
 
 def status_of(error: Exception, path: str) -> StatusError:
@@ -19,7 +20,10 @@ def status_of(error: Exception, path: str) -> StatusError:
 
 def short_text(error: StatusError) -> str:
     """Return a message that fits into a header."""
-    return error.message if len(error.message) <= _MAX_DETAILS else error.message[:_MAX_DETAILS] + " ..."
+    text = error.message[:_MAX_DETAILS]
+    if not text.isascii():
+        text = text.encode(errors="replace")[:_MAX_ENCODED].decode(errors="ignore")
+    return text if len(text) == len(error.message) else text + " ..."
 
 
 def too_large_for_method(size: int, max_bytes: int) -> StatusError:

@@ -13,6 +13,7 @@ from serving.call_record import CallRecord
 from serving.error_details import KEY, details_of
 from serving.status import Code, ServerError, StatusError
 from serving.transports.endings import short_text, shutting_down, status_of, too_large_for_method
+from serving.transports.port_flags import EVERYBODYS, PortFlags
 from serving.transports.transport import Call, Stream, Unary
 
 logger = logging.getLogger(__name__)
@@ -36,6 +37,7 @@ class GrpcioTransport:
         socket_path: str | None = None,
         reuse_port: bool = False,
         arguments: Mapping[str, int | str] | None = None,
+        flags: PortFlags = EVERYBODYS,
     ) -> None:
         """Prepare; nothing happens before `start`.
 
@@ -48,9 +50,10 @@ class GrpcioTransport:
             socket_path: a UNIX socket to listen on too.
             reuse_port: whether other processes of this user may listen on the port too.
             arguments: further options of the library's, which win over those set here.
+            flags: that chose host and port.
         """
         self._methods = methods
-        self._host, self._port = host, port
+        self._host, self._port, self._flags = host, port, flags
         self._socket_path = socket_path
         self._reuse_port = reuse_port
         self._arguments = dict(arguments or {})
@@ -73,11 +76,7 @@ class GrpcioTransport:
         server = grpc.aio.server(options=list({**options, **self._arguments}.items()))
         server.add_generic_rpc_handlers((_Router(self._methods, self._draining),))
         host = f"[{self._host}]" if ":" in self._host else self._host
-        port = self._listen(
-            server,
-            f"{host}:{self._port}",
-            "is the port in use (choose another with --port), or the host not this machine's (--host)?",
-        )
+        port = self._listen(server, f"{host}:{self._port}", self._flags.hint)
         if self._socket_path:
             hint = (
                 "can its folder be written to (--grpc_socket_path), and is the path shorter than about 100 characters?"

@@ -11,7 +11,7 @@ from queue import SimpleQueue
 from serving.call_log import set_up_logging
 from serving.cli import server_config
 from serving.config import ServerConfig
-from serving.lifetime import drain, prepare_tensorflow, until_asked_to_stop
+from serving.lifetime import drain, load_no_more_then, prepare_tensorflow, until_asked_to_stop
 from serving.server import Server
 from serving.workers.link import Link
 from serving.workers.messages import Listening, Orders, Refused
@@ -54,13 +54,14 @@ def main(descriptor: int) -> int:
         config = _config(server_config(args), orders)
         server = Server(config=config, peers=Peers(link, orders, lose_supervisor))
         prepare_tensorflow()
+        told_to_stop = load_no_more_then(asked_to_stop, server)
         server.start()
     except (ZooError, OSError) as error:
         link.send(Refused(str(error)))
         link.flush(_LAST_WORDS)
         return _REFUSED
     link.send(Listening())
-    if asked_to_stop.get() == _LOST:
+    if told_to_stop.get() == _LOST:
         logger.warning("the supervisor is gone")
     stopping.set()
     return drain(server, args.grace)

@@ -2,6 +2,7 @@
 
 import hashlib
 import logging
+import os
 import threading
 import urllib.error
 import urllib.request
@@ -356,6 +357,8 @@ def test_who_may_not_say_what_is_served_is_told(tmp_path: Path) -> None:
         ("clients: [{name: a}]", "clients.0: .*give either token_sha256 .* or certificate"),
         (f"clients: [{{name: a, certificate: b, token_sha256: {'ab' * 32}}}]", "clients.0: .*give either"),
         ("[]", "the file: expected a mapping"),
+        ("clients: [{token_sha256: my-secret}]", "clients.0.name: it has to be given"),
+        ("clients: [{name: a, token_sha256: 12}] # my-secret", "clients.0.token_sha256: expected text, in quotes"),
     ],
 )
 def test_a_file_that_says_something_else_is_refused_without_its_secrets(
@@ -364,6 +367,13 @@ def test_a_file_that_says_something_else_is_refused_without_its_secrets(
     with pytest.raises(ServerError, match=message) as caught:
         policy(tmp_path, text)
     assert "my-secret" not in str(caught.value)
+
+
+def test_a_pipe_in_the_files_place_is_waited_for_by_nobody(tmp_path: Path) -> None:
+    path = tmp_path / "access.yaml"
+    os.mkfifo(path)
+    with pytest.raises(ServerError, match=r"cannot read .*access\.yaml: it is not a regular file"):
+        AccessPolicy.read(path)
 
 
 def test_a_file_that_is_not_there_stops_the_server_before_it_starts(repository: Path, tmp_path: Path) -> None:

@@ -1,5 +1,7 @@
 """Requests that look harmless and ask for too much, and models that answer what they should not."""
 
+import os
+import re
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
@@ -44,6 +46,25 @@ def test_a_kilobyte_that_asks_for_gigabytes_is_refused_unread(channel: grpc.Chan
     assert request.ByteSize() < 2000
     before = peak_megabytes()
     assert refused(channel, request)[0] in {grpc.StatusCode.INVALID_ARGUMENT, grpc.StatusCode.NOT_FOUND}
+    assert peak_megabytes() - before < 100
+
+
+@pytest.mark.parametrize("name", ["saved_model.pb", "model.tflite"])
+def test_a_model_of_a_file_with_a_hole_of_any_size_is_refused_unread(
+    install: Install, tmp_path: Path, name: str
+) -> None:
+    install("affine2", "affine", 1)
+    version = tmp_path / "models" / "hole" / "1"
+    version.mkdir(parents=True)
+    (version / name).touch()
+    os.truncate(version / name, 1 << 42)
+    before = peak_megabytes()
+    for bounds in ({}, {"memory_budget_mb": 1000}):
+        with serving.Server(tmp_path / "models", port=0, poll_seconds=0, **bounds) as server:
+            with serving.Client(f"localhost:{server.port}") as client:
+                (hole,) = client.versions("hole", timeout=10)
+                assert client.health("affine", timeout=10) == "SERVING"
+            assert re.search("4398046511104 bytes are more than|takes .* MiB by itself, more than", hole.error)
     assert peak_megabytes() - before < 100
 
 

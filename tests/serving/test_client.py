@@ -2,6 +2,7 @@ import subprocess
 import sys
 import textwrap
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import grpc
@@ -10,6 +11,7 @@ import pytest
 import trustme
 
 import serving
+from serving.protos import prediction_pb2 as pb
 from serving.signature import TensorSpec
 from serving.tls import Certificates
 
@@ -62,6 +64,24 @@ def test_a_server_that_is_not_there_is_named() -> None:
         pytest.raises(serving.CallError, match="no server answers at localhost:1"),
     ):
         nobody.predict("m", {"x": np.ones(1)}, timeout=5)
+
+
+def test_a_server_that_answers_that_it_cannot_is_not_taken_for_none() -> None:
+    def refuse(_: bytes, context: grpc.ServicerContext) -> bytes:
+        context.set_trailing_metadata((("x-request-id", "1"),))
+        context.abort(grpc.StatusCode.UNAVAILABLE, "the process that runs it ended")
+
+    server = grpc.server(ThreadPoolExecutor(1))
+    handler = grpc.method_handlers_generic_handler("s", {"m": grpc.unary_unary_rpc_method_handler(refuse)})
+    server.add_generic_rpc_handlers((handler,))
+    port = server.add_insecure_port("localhost:0")
+    server.start()
+    with (
+        serving.Client(f"localhost:{port}") as client,
+        pytest.raises(serving.CallError, match=r"^UNAVAILABLE: the process that runs it ended$"),
+    ):
+        client.call("/s/m", pb.GetModelStatusRequest(), pb.GetModelStatusResponse, 5)
+    server.stop(None)
 
 
 def test_the_deadline_ends_a_call(client: serving.Client) -> None:

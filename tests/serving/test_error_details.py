@@ -43,6 +43,20 @@ def test_a_bad_request_names_the_field(channel: grpc.Channel, inputs: dict[str, 
     assert [(violation.field, violation.description) for violation in bad.field_violations] == [(field, found.message)]
 
 
+@pytest.mark.parametrize("name", ["n" * 20_000, "\N{SNOWMAN}" * 20_000], ids=["ascii", "others"])
+def test_whatever_a_caller_writes_the_refusal_fits_into_what_clients_take(channel: grpc.Channel, name: str) -> None:
+    bad = error_details_pb2.BadRequest()
+    for _ in range(20):  # past 8 kB gRPC's clients refuse some, by chance
+        request = pb.PredictRequest(model_spec=pb.ModelSpec(name="affine"))
+        request.inputs[name].CopyFrom(encode(np.zeros(1)))
+        with pytest.raises(grpc.RpcError) as caught:
+            channel.unary_unary(PREDICT)(request.SerializeToString(), timeout=30)
+        assert caught.value.code() is grpc.StatusCode.INVALID_ARGUMENT
+        trailing = dict(caught.value.trailing_metadata())
+        assert status_pb2.Status.FromString(trailing["grpc-status-details-bin"]).details[0].Unpack(bad)
+        assert f'inputs["{name}'.startswith(bad.field_violations[0].field)
+
+
 def test_who_is_to_come_again_is_told_when() -> None:
     packed = details_of(StatusError(Code.RESOURCE_EXHAUSTED, "full", retry_after=1.25))
     assert packed is not None

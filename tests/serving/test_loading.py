@@ -1,14 +1,18 @@
 """What happens between the files of a version and its first answer: hashes, golden answers, warm-up."""
 
+import signal
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from queue import SimpleQueue
 
 import numpy as np
 import pytest
 import tensorflow as tf
 from tensorflow_serving.apis import classification_pb2, predict_pb2, prediction_log_pb2
 
+import serving
 from serving.engines.saved_model import SavedModelEngine
+from serving.lifetime import load_no_more_then
 from serving.servable import load_servable
 from serving.status import ServerError
 from zoo.artifact import read_passport
@@ -143,3 +147,24 @@ def test_a_damaged_warm_up_file_is_named(install: Install) -> None:
     path.write_bytes(path.read_bytes()[:-1])
     with pytest.raises(ServerError, match="tf_serving_warmup_requests, record 0 is cut short"):
         load_servable("m", 1, version, SavedModelEngine)
+
+
+def test_a_server_that_is_asked_to_stop_while_it_starts_loads_no_further_model(
+    install: Install, tmp_path: Path
+) -> None:
+    for name in ("a", "b"):
+        install("affine2", name, 1)
+    asked: SimpleQueue[int] = SimpleQueue()
+    loaded: list[str] = []
+
+    def load(version: Path) -> SavedModelEngine:
+        loaded.append(version.parent.name)
+        asked.put(signal.SIGTERM)
+        assert told.get(timeout=30) == signal.SIGTERM
+        return SavedModelEngine(version)
+
+    server = serving.Server(tmp_path / "models", port=0, poll_seconds=0, load_engine=load)
+    told = load_no_more_then(asked, server)
+    server.start()
+    assert loaded == ["a"]
+    assert server.stop()

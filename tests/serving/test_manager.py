@@ -353,7 +353,7 @@ def test_what_is_unloaded_stays_for_those_who_use_it(make: Callable[..., Manager
     manager.refresh()
     with manager.lease(ModelRef("m")) as servable:
         manager.unload("m")
-        with pytest.raises(StatusError, match="no version of it is loaded"):
+        with pytest.raises(StatusError, match="no version of it is loaded: it was unloaded, `zoo models load m` loads"):
             leased(manager)
         manager.load("m")  # beside the one that is still in use
         assert leased(manager) == 1

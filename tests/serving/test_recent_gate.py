@@ -431,5 +431,5 @@ def test_what_the_version_before_does_not_answer_either_is_left_out() -> None:
 
 @pytest.mark.parametrize("field", ["requests", "max_bytes", "max_difference", "max_flips"])
 def test_a_rule_that_makes_no_sense_is_refused(tmp_path: Path, field: str) -> None:
-    with pytest.raises(ServerError, match=f"gate_{field} -1: expected 0 or more"):
+    with pytest.raises(ServerError, match=f"gate_{field} -1: expected "):
         serving.Server(tmp_path, **{f"gate_{field}": -1})

@@ -96,8 +96,10 @@ def test_there_is_nothing_before_the_first_version(control: RemoteControl) -> No
     control.unload("m", timeout=30)
     with pytest.raises(serving.CallError, match="nothing to go back to: no version of it answers"):
         control.rollback("m", timeout=30)
-    with pytest.raises(serving.CallError, match="NOT_FOUND: nobody has no version to promote"):
-        control.promote("nobody", timeout=30)
+    with pytest.raises(serving.CallError, match="NOT_FOUND: there is no model 'mm'; did you mean 'm'"):
+        control.promote("mm", timeout=30)
+    with pytest.raises(serving.CallError, match="NOT_FOUND: there is no model 'nobody'; known: m"):
+        control.rollback("nobody", timeout=30)
 
 
 def test_tritons_client_sets_the_policy_too(server: serving.Server, client: serving.Client) -> None:

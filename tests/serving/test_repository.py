@@ -37,6 +37,15 @@ def test_a_models_own_folder_is_told_from_a_repository(tmp_path: Path) -> None:
     Repository(tmp_path).check()
 
 
+def test_a_version_in_place_of_a_model_or_of_a_repository_is_told_with_the_folder_to_give(tmp_path: Path) -> None:
+    make(tmp_path, "mine/1")
+    (tmp_path / "mine" / "1" / "saved_model.pb").touch()
+    with pytest.raises(ServerError, match=f"Give the folder of models, {tmp_path}$"):
+        Repository(tmp_path / "mine" / "1").check()
+    with pytest.raises(ServerError, match=f"Give the model's folder, {tmp_path / 'mine'}$"):
+        Repository(tmp_path / "mine" / "1", "mine").check()
+
+
 @pytest.mark.parametrize(
     ("text", "limit", "order"),
     [

@@ -289,8 +289,16 @@ def test_two_servers_live_in_one_process(install: Install, tmp_path: Path, serve
 
 
 def test_a_port_in_use_is_a_clear_error(server: serving.Server, repository: Path) -> None:
-    with pytest.raises(serving.ServerError, match=f":{server.port}: is the port in use.*--port"):
+    with pytest.raises(
+        serving.ServerError, match=rf":{server.port}: .*is the port in use \(choose another with --port\)"
+    ):
         serving.Server(repository, port=server.port, poll_seconds=0).start()
+
+
+def test_operators_port_in_use_is_refused_by_its_own_flag(server: serving.Server, repository: Path) -> None:
+    other = serving.Server(repository, port=0, admin_port=server.port)
+    with pytest.raises(serving.ServerError, match=r"is the port in use \(choose another with --admin_port\)"):
+        other.start()
 
 
 @pytest.mark.parametrize(

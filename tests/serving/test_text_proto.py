@@ -57,7 +57,12 @@ def test_what_is_no_text_file_is_refused(tmp_path: Path) -> None:
     binary, pipe = tmp_path / "binary", tmp_path / "pipe"
     binary.write_bytes(b"\xff\xfe\x00")
     os.mkfifo(pipe)
-    for path, reason in ((binary, "not text in UTF-8"), (pipe, "no such file"), (tmp_path / "none", "no such file")):
+    for path, reason in (
+        (binary, "not text in UTF-8"),
+        (pipe, "it is not a regular file"),
+        (tmp_path, "it is not a regular file"),
+        (tmp_path / "none", "no such file"),
+    ):
         with pytest.raises(StatusError, match=reason):
             read_text_file(path, config_pb2.ModelServerConfig)
 

@@ -1,5 +1,6 @@
 """Certificates that change while the server runs, and clients that show theirs."""
 
+import os
 from pathlib import Path
 
 import grpc
@@ -96,6 +97,22 @@ def test_the_commands_connect_with_tls_and_show_a_certificate(
         assert main([*ask, *pair]) == 0
         assert "affine" in capsys.readouterr().out
         assert main(ask) != 0
+        assert "for a certificate of yours (--tls-chain" in capsys.readouterr().err
+        assert main(["models", "list", "--target", f"localhost:{server.port}", "--timeout", "10"]) != 0
+        assert "does it ask for TLS (--tls-roots)" in capsys.readouterr().err
+
+
+def test_files_that_are_of_no_use_for_tls_are_refused_before_anyone_is_asked(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    mine, others = write(tmp_path, trustme.CA()), trustme.CA().issue_cert("other").private_key_pem
+    others.write_to_path(tmp_path / "other-key.pem")
+    ask = ["models", "list", "--target", "localhost:1", "--tls-roots"]
+    assert main([*ask, str(mine.key)]) == 2
+    assert f"--tls-roots {mine.key}: there is no certificate in PEM form in it" in capsys.readouterr().err
+    pair = ["--tls-chain", str(mine.chain), "--tls-key", str(tmp_path / "other-key.pem")]
+    assert main([*ask, str(mine.chain), *pair]) == 2
+    assert "other-key.pem are no certificate and its key" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
@@ -119,6 +136,15 @@ def test_a_file_that_is_not_there_is_named(tmp_path: Path, name: str) -> None:
         certificates.credentials()
 
 
+@pytest.mark.parametrize("name", ["key.pem", "chain.pem"])
+def test_a_pipe_in_a_files_place_is_waited_for_by_nobody(tmp_path: Path, name: str) -> None:
+    certificates = write(tmp_path, trustme.CA())
+    (tmp_path / name).unlink()
+    os.mkfifo(tmp_path / name)
+    with pytest.raises(ServerError, match=f"cannot read the certificate file .*{name}: it is not a regular file"):
+        certificates.credentials()
+
+
 def test_a_key_of_another_certificate_is_refused(tmp_path: Path) -> None:
     certificates = write(tmp_path, trustme.CA())
     key = (tmp_path / "key.pem").read_bytes()
@@ -126,6 +152,12 @@ def test_a_key_of_another_certificate_is_refused(tmp_path: Path) -> None:
     (tmp_path / "key.pem").write_bytes(key)
     with pytest.raises(ServerError, match="are no certificate and its key"):
         certificates.credentials()
+
+
+def test_a_key_in_the_certificates_place_is_refused(tmp_path: Path) -> None:
+    found = write(tmp_path, trustme.CA())
+    with pytest.raises(ServerError, match="are no certificate and its key"):
+        Certificates(key=found.chain, chain=found.key).credentials()
 
 
 def test_a_key_with_a_passphrase_is_refused_and_nobody_is_asked_for_it(tmp_path: Path) -> None:

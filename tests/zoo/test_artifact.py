@@ -149,7 +149,21 @@ def test_a_model_that_cannot_be_read_hides_no_other_and_is_told_of_once(
         assert list_models(tmp_path) == {"good": tmp_path / "good"}
 
     [warning] = warnings_of(caplog)
-    assert warning.startswith(f"{tmp_path / 'loop'} cannot be read and counts as absent: Too many levels")
+    assert warning.startswith(f"{tmp_path / 'loop'} counts as absent: it cannot be read: Too many levels")
+
+
+@pytest.mark.parametrize("name", [b"two\nlines", b"\x1b[31mred", "c1\x9bm".encode(), b"no utf-8 \xff"])
+def test_a_folder_whose_name_no_message_can_hold_is_no_model(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, name: bytes
+) -> None:
+    for folder in (os.fsencode(tmp_path / "good"), os.path.join(os.fsencode(tmp_path), name)):  # noqa: PTH118 - of bytes
+        os.makedirs(os.path.join(folder, b"1"))  # noqa: PTH103, PTH118
+
+    assert list_models(tmp_path) == {"good": tmp_path / "good"}
+    (warning,) = caplog.messages
+    assert "counts as absent: the name of a model is text in UTF-8" in warning
+    assert warning.isascii()
+    assert warning.isprintable()
 
 
 def test_a_version_that_cannot_be_read_hides_no_other_and_is_told_of_once(

@@ -28,6 +28,7 @@ def greet_command(parser):
     parser.add_argument("--flood", action="store_true")
     parser.add_argument("--dated", action="store_true")
     parser.add_argument("--careless", action="store_true")
+    parser.description = "Greets, given as --flag=value."
     parser.set_defaults(run=greet)
 
 def greet(args):
@@ -148,6 +149,21 @@ def test_an_abbreviated_option_is_refused(site: str) -> None:
 
     assert run.returncode == 2
     assert "unknown argument '--nam'; did you mean '--name'?" in run.stderr
+
+
+def test_the_known_options_are_those_there_are_and_not_what_the_help_speaks_of(site: str) -> None:
+    run = zoo("greet", "--flg", site=site)
+
+    assert run.stderr.partition("known: ")[2].split(", ") == [
+        "--careless", "--dated", "--fail", "--flood", "--help", "--name", "--wait\n",
+    ]  # fmt: skip
+
+
+def test_a_word_too_many_is_told_from_an_option(site: str) -> None:
+    run = zoo("greet", "Ada", site=site)
+
+    assert run.returncode == 2
+    assert run.stderr == "zoo: error: there is no place for 'Ada'; `zoo greet --help` says what it takes\n"
 
 
 def test_an_interrupt_is_exit_code_130_without_a_traceback(site: str) -> None:

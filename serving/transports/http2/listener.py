@@ -13,17 +13,17 @@ from serving.status import ServerError
 _BACKLOG = 2048
 _REST = 0.2  # seconds, where the process has no more files to open
 _EXHAUSTED = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
-_PORT_HINT = "is the port in use (choose another with --port), or the host not this machine's (--host)?"
 _PATH_HINT = "can its folder be written to (--grpc_socket_path), and is the path shorter than about 100 characters?"
 
 
-def listen(host: str, port: int, *, reuse_port: bool) -> list[socket.socket]:
+def listen(host: str, port: int, *, reuse_port: bool, hint: str) -> list[socket.socket]:
     """Return sockets for every address of a host, all of one port.
 
     Args:
         host: name or address.
         port: 0 for any free one.
         reuse_port: whether other processes may listen on the port too, and get a share of the connections.
+        hint: what to do where none can be had.
 
     Raises:
         ServerError: none can be had.
@@ -40,7 +40,7 @@ def listen(host: str, port: int, *, reuse_port: bool) -> list[socket.socket]:
     except OSError as error:
         for each in found:
             each.close()
-        raise ServerError(f"cannot listen on {host}:{port}: {_PORT_HINT}") from error
+        raise ServerError(f"cannot listen on {host}:{port}: {error.strerror or error}: {hint}") from error
     return found
 
 

@@ -12,6 +12,7 @@ from serving.transports.http2.connection import Connection
 from serving.transports.http2.limits import Limits
 from serving.transports.http2.listener import accept, listen, listen_on_path
 from serving.transports.http2.switchboard import Switchboard
+from serving.transports.port_flags import EVERYBODYS, PortFlags
 from serving.transports.transport import Stream, Unary
 
 _SCRATCH_BYTES = 256 << 10
@@ -33,6 +34,7 @@ class AsyncioTransport:
         socket_path: str | None = None,
         reuse_port: bool = False,
         limits: Limits | None = None,
+        flags: PortFlags = EVERYBODYS,
     ) -> None:
         """Prepare; nothing happens before `start`.
 
@@ -45,9 +47,10 @@ class AsyncioTransport:
             socket_path: a UNIX socket to listen on too.
             reuse_port: whether other processes may share the port.
             limits: what one peer may take.
+            flags: that chose host and port.
         """
         self._methods = methods
-        self._host, self._port = host, port
+        self._host, self._port, self._flags = host, port, flags
         self._socket_path = socket_path
         self._reuse_port = reuse_port
         self._max_message_bytes = max_message_bytes
@@ -64,7 +67,7 @@ class AsyncioTransport:
 
     async def start(self) -> int:
         """See Transport."""
-        self._listeners = listen(self._host, self._port, reuse_port=self._reuse_port)
+        self._listeners = listen(self._host, self._port, reuse_port=self._reuse_port, hint=self._flags.hint)
         port = int(self._listeners[0].getsockname()[1])
         try:
             if self._socket_path:

@@ -27,7 +27,7 @@ def test_the_status_of_one_version(port: int) -> None:
     [
         ("/v1/models", 400, "Missing model name in request."),
         ("/v1/models/nobody", 404, "Could not find any versions of model nobody"),
-        ("/v1/models/affine/versions/7", 404, "Could not find version 7 of model affine"),
+        ("/v1/models/affine/versions/7", 404, "Could not find version 7 of model affine; known: 1, 2"),
         ("/v1/models/nobody/metadata", 404, "Servable not found"),
         ("/v1/models/affine/anything", 400, "Malformed request: GET"),
     ],

@@ -156,6 +156,19 @@ def test_a_model_may_have_a_share_of_its_own(models: Path, tmp_path: Path) -> No
     assert [log.log_metadata.model_spec.name for log in kept(folder)] == ["affine"]
 
 
+def test_a_share_of_a_models_own_that_nobody_keeps_is_warned_of(
+    models: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    config = tmp_path / "models.config"
+    config.write_text(
+        f'model_config_list {{ config {{ name: "affine" base_path: "{models / "affine"}" model_platform: "tensorflow"'
+        " logging_config { sampling_config { sampling_rate: 1 } } } }"
+    )
+    with serving.Server(port=0, poll_seconds=0, model_config_file=config):
+        pass
+    assert "logging_config of affine does nothing: no request is kept without --request_log_dir" in caplog.messages
+
+
 def test_old_files_go_and_other_peoples_stay(record: Callable[..., Path], tmp_path: Path) -> None:
     (tmp_path / "log").mkdir()
     (tmp_path / "log" / "requests-notes.txt").write_text("mine")
@@ -200,6 +213,17 @@ def test_the_command_line_does_the_same(
     assert capsys.readouterr().out.startswith("2 answered the same, 0 otherwise, 0 failed\nmilliseconds: median ")
     assert main(["replay", *files, target]) == 1
     assert "0 answered the same, 2 otherwise, 0 failed" in capsys.readouterr().out
+
+
+def test_a_replay_of_nothing_is_no_success(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "empty").touch()
+    assert main(["replay", str(tmp_path / "empty"), "--target", "localhost:1"]) == 2
+    assert "there is no recorded request in" in capsys.readouterr().err
+
+
+def test_a_share_of_calls_that_nobody_keeps_is_refused(models: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["serve", str(models), "--port", "0", "--request_log_rate", "0.5"]) == 2
+    assert "--request_log_rate goes with --request_log_dir" in capsys.readouterr().err
 
 
 def test_a_model_is_warmed_up_by_what_it_was_asked(record: Callable[..., Path], models: Path) -> None:
