@@ -13,12 +13,14 @@ from serving.call_record import CallRecord
 from serving.error_details import KEY, details_of
 from serving.status import Code, ServerError, StatusError
 from serving.transports.endings import short_text, shutting_down, status_of, too_large_for_method
+from serving.transports.http2.limits import Limits
 from serving.transports.transport import Call, Stream, Unary
 
 logger = logging.getLogger(__name__)
 
 _STATUS = {code.value[0]: code for code in grpc.StatusCode}
 _MAX_UNSEEN = 100_000
+_LIMITS = Limits()
 _LAST_WORDS = 0.5  # seconds
 
 
@@ -66,6 +68,10 @@ class GrpcioTransport:
             "grpc.so_reuseport": int(self._reuse_port),
             "grpc.max_receive_message_length": self._max_message_bytes,
             "grpc.max_send_message_length": -1,
+            # The library's own are two minutes, any number, and for ever.
+            "grpc.server_handshake_timeout_ms": round(_LIMITS.handshake_seconds * 1000),
+            "grpc.max_allowed_incoming_connections": _LIMITS.max_connections,
+            "grpc.max_connection_idle_ms": round(_LIMITS.idle_seconds * 1000),
             # Bursts wait here until the loop sees them; past the library's own limit they would end as CANCELLED.
             "grpc.server.max_pending_requests": _MAX_UNSEEN,
             "grpc.server.max_pending_requests_hard_limit": _MAX_UNSEEN,
