@@ -7,6 +7,7 @@ import ssl
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from serving.held_requests import HeldRequests
 from serving.transports.endings import shutting_down
 from serving.transports.http2.connection import Connection
 from serving.transports.http2.limits import Limits
@@ -33,6 +34,7 @@ class AsyncioTransport:
         socket_path: str | None = None,
         reuse_port: bool = False,
         limits: Limits | None = None,
+        held: HeldRequests | None = None,
     ) -> None:
         """Prepare; nothing happens before `start`.
 
@@ -45,6 +47,7 @@ class AsyncioTransport:
             socket_path: a UNIX socket to listen on too.
             reuse_port: whether other processes may share the port.
             limits: what one peer may take.
+            held: counts what requests take; None for a count of this transport's own.
         """
         self._methods = methods
         self._host, self._port = host, port
@@ -53,6 +56,7 @@ class AsyncioTransport:
         self._max_message_bytes = max_message_bytes
         self._tls = tls
         self._limits = limits or Limits()
+        self._held = held
         self._connections: dict[Connection, None] = {}
         self._connecting: set[asyncio.Task[None]] = set()
         self._listeners: list[socket.socket] = []
@@ -78,6 +82,7 @@ class AsyncioTransport:
             loop=asyncio.get_running_loop(),
             limits=self._limits,
             max_message_bytes=self._max_message_bytes,
+            held=self._held,
         )
         self._scratch = memoryview(bytearray(_SCRATCH_BYTES))
         self._accepting = [asyncio.create_task(accept(each, self._connect)) for each in self._listeners]
