@@ -10,10 +10,8 @@ from serving.predictor import Answer, Limits, Predictor, Query
 from serving.protos import inference_pb2 as pb
 from serving.services.inference.faults import misfits_told, unknown_models_told
 from serving.services.inference.known_infers import KnownInfer, learn_infer
-from serving.services.inference.request import REPEATED, read_classes, read_query
+from serving.services.inference.request import read_classes, read_query, read_request
 from serving.services.inference.response import is_typed, write_response
-from serving.services.message_counts import check_counts
-from serving.services.messages import parse
 from serving.status import Code, StatusError
 from serving.transports.transport import Call
 
@@ -49,11 +47,10 @@ class InferService:
                 )
 
         def read() -> tuple[pb.ModelInferRequest, Query, dict[str, int]]:
-            check_counts(pb.ModelInferRequest, message, REPEATED)
-            request = parse(pb.ModelInferRequest, message)
+            request, apart = read_request(message)
             if _can_be_told(request.id):
                 call.record.request_id = request.id
-            return request, read_query(request), read_classes(request)
+            return request, read_query(request, apart), read_classes(request)
 
         request, query, classes = await self._offload.run(len(message), read)
         with (
