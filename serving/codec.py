@@ -5,14 +5,17 @@ their bits in `half_val`; complex numbers as pairs. One value in a `*_val` field
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache, lru_cache
 
 import numpy as np
 
-from serving.packed import is_packed_as_stored, put_numbers, put_packed
-from serving.payloads import Payload
+from serving.packed import is_packed_as_stored, put_numbers, put_packed, read_varints
+from serving.payloads import TEXTS, Payload
 from serving.protos import tensor_pb2 as pb
+from serving.texts import as_array, size_of
+from serving.wire_format import UnreadableError
 
 DEFAULT_MAX_BYTES = 256 << 20
 STRING = "string"
@@ -57,6 +60,13 @@ STRING_OVERHEAD = 32
 """Bytes that TensorFlow spends on a string beside its own."""
 _FIELDS = pb.TensorProto.DESCRIPTOR.fields_by_name
 _CONTENT = _FIELDS["tensor_content"].number
+_VARINTS = {
+    "int_val": "int32",
+    "half_val": "int32",
+    "int64_val": "int64",
+    "uint32_val": "uint32",
+    "uint64_val": "uint64",
+}
 _DTYPE_OF_CODE = {int(wire.code): dtype for dtype, wire in _WIRE.items()}
 
 
@@ -150,8 +160,12 @@ def read_spec(proto: pb.TensorProto) -> tuple[str, tuple[int, ...]]:
     return dtype_name(proto.dtype), _shape(proto.tensor_shape)
 
 
-def decoded_size(proto: pb.TensorProto) -> int:
+def decoded_size(proto: pb.TensorProto, payload: Payload | None = None) -> int:
     """Return the bytes that a message's tensor takes once it is decoded, whatever the message itself takes.
+
+    Args:
+        proto: as it came over the wire.
+        payload: what was left out of it.
 
     Raises:
         CodecError: the message has no usable shape or dtype.
@@ -160,9 +174,10 @@ def decoded_size(proto: pb.TensorProto) -> int:
     shape = _shape(proto.tensor_shape)
     count = math.prod(max(axis, 1) for axis in shape)
     if proto.dtype == pb.DT_STRING:
-        _check_filled(len(proto.string_val), shape, math.prod(shape), "string_val")
-        each = len(proto.string_val[0]) if len(proto.string_val) == 1 else 0
-        return count * (each + STRING_OVERHEAD) + (0 if each else sum(map(len, proto.string_val)))
+        texts = _texts(proto, payload)
+        _check_filled(len(texts), shape, math.prod(shape), "string_val")
+        each = len(texts[0]) if len(texts) == 1 else 0
+        return count * (each + STRING_OVERHEAD) + (0 if each else size_of(texts))
     return count * _dtype(proto).itemsize
 
 
@@ -171,7 +186,7 @@ def decode(proto: pb.TensorProto, payload: Payload | None = None, *, max_bytes: 
 
     Args:
         proto: as it came over the wire, from anyone.
-        payload: numbers of it that were left out of the message.
+        payload: what was left out of the message.
         max_bytes: refuse a tensor that would take more memory than this.
 
     Raises:
@@ -179,7 +194,7 @@ def decode(proto: pb.TensorProto, payload: Payload | None = None, *, max_bytes: 
     """
     shape = _shape(proto.tensor_shape)
     count = math.prod(shape)
-    size = decoded_size(proto)
+    size = decoded_size(proto, payload)
     if size > max_bytes:
         raise CodecError(
             f"a tensor of shape {list(shape)} takes {size} bytes, the limit is {max_bytes}: send fewer rows"
@@ -188,7 +203,7 @@ def decode(proto: pb.TensorProto, payload: Payload | None = None, *, max_bytes: 
     if proto.dtype == pb.DT_STRING:
         if content:
             raise CodecError("strings travel in string_val, not in tensor_content")
-        return _decode_strings(proto, shape, count)
+        return _fill(as_array(_texts(proto, payload)), shape, count, "string_val")
     dtype = _dtype(proto)
     if content:
         return _decode_content(content, dtype, shape, count)
@@ -213,7 +228,15 @@ def _bfloat16() -> np.dtype:
 
 
 def _bytes_of(field: int, payload: Payload | None) -> bytes | memoryview:
-    return payload.content if payload is not None and payload.field == field else b""
+    content = payload.content if payload is not None and payload.field == field else b""
+    assert isinstance(content, bytes | memoryview)  # noqa: S101 - a field of texts is asked for by `_texts`
+    return content
+
+
+def _texts(proto: pb.TensorProto, payload: Payload | None) -> Sequence[bytes]:
+    if payload is not None and payload.field == TEXTS:
+        return payload.content  # type: ignore[return-value]
+    return proto.string_val
 
 
 def _dtype(proto: pb.TensorProto) -> np.dtype:
@@ -252,7 +275,7 @@ def _decode_values(
 ) -> np.ndarray:
     wire = _wire_of(dtype)
     stored = np.dtype(wire.bits or dtype)
-    values = np.frombuffer(packed, stored.newbyteorder("<")) if packed else getattr(proto, wire.field)
+    values = _unpack(packed, wire.field, stored) if packed else getattr(proto, wire.field)
     if wire.bits and dtype.kind == "c":
         flat = np.asarray(values, dtype=stored)
         if len(flat) % 2:
@@ -267,18 +290,25 @@ def _decode_values(
     return _fill(flat, shape, count, wire.field)
 
 
+def _unpack(packed: bytes | memoryview, field: str, stored: np.dtype) -> np.ndarray:
+    """Return the numbers of a packed field, as the library would."""
+    if is_packed_as_stored(stored) and stored.kind == "f":
+        return np.frombuffer(packed, stored.newbyteorder("<"))
+    try:
+        numbers = read_varints(packed)
+    except UnreadableError:
+        raise CodecError(f"{field} holds what is no number") from None
+    if field == "bool_val":
+        return numbers != 0
+    return numbers.astype(_VARINTS[field])
+
+
 def _narrow(wide: np.ndarray, dtype: np.dtype, field: str) -> np.ndarray:
     narrow = wide.astype(dtype)
     if (narrow != wide).any():
         bad = wide[narrow != wide][0]
         raise CodecError(f"{field} holds {bad}, which is no {dtype}")
     return narrow
-
-
-def _decode_strings(proto: pb.TensorProto, shape: tuple[int, ...], count: int) -> np.ndarray:
-    flat = np.empty(len(proto.string_val), dtype=object)
-    flat[:] = list(proto.string_val)
-    return _fill(flat, shape, count, "string_val")
 
 
 def _fill(flat: np.ndarray, shape: tuple[int, ...], count: int, field: str) -> np.ndarray:

@@ -21,7 +21,7 @@ from serving.unknown_signature import UnknownSignatureError
 
 _TASKS: dict[str, AnyTask] = {task.method_name: task for task in (Classification(), Regression())}
 
-R = TypeVar("R", serialized.InferenceRequest, serialized.MultiInferenceRequest)
+R = TypeVar("R", bound=serialized.InferenceRequest | serialized.MultiInferenceRequest)
 
 _INPUT = serialized.InferenceRequest.INPUT_FIELD_NUMBER  # and of a MultiInferenceRequest
 _PLAIN = (_INPUT, serialized.Input.EXAMPLE_LIST_FIELD_NUMBER, serialized.ExampleList.EXAMPLES_FIELD_NUMBER)
@@ -97,7 +97,6 @@ class ExampleService:
 
 def _read(kind: type[R], message: bytes) -> tuple[R, Examples]:
     """Read a request, and the examples that it is about apart from it."""
-    request: R
     request, taken = parse_without_texts(kind, message, (_PLAIN, _SHARED))
     if all(taken):  # of a oneof the last one counts
         request, taken = parse(kind, message), []
