@@ -7,6 +7,7 @@ from functools import lru_cache
 import numpy as np
 
 from serving.codec import encode, header, payload_field, payload_of
+from serving.joining import joined
 from serving.payloads import KEY, VALUE
 from serving.wire_format import start_of
 
@@ -37,7 +38,7 @@ def write_tensors(message: bytes, field: int, tensors: Mapping[str, np.ndarray],
             parts.append(_known_entry(field, name, array.dtype, array.shape, tuple(array.ravel().tolist())))
         else:
             parts.append(_entry(field, name, encode(array, as_content=False).SerializeToString(), 0))
-    return b"".join(parts)
+    return joined(parts)
 
 
 def _is_short(array: np.ndarray) -> bool:
