@@ -313,7 +313,11 @@ def _narrow(wide: np.ndarray, dtype: np.dtype, field: str) -> np.ndarray:
 
 def _fill(flat: np.ndarray, shape: tuple[int, ...], count: int, field: str) -> np.ndarray:
     _check_filled(len(flat), shape, count, field)
-    return flat.reshape(shape) if len(flat) == count else np.full(shape, flat[0], dtype=flat.dtype)
+    if len(flat) == count:
+        return flat.reshape(shape)
+    filled = np.empty(shape, flat.dtype)
+    filled[...] = flat[:1]  # not a text by itself: NumPy would drop the zeros at its end
+    return filled
 
 
 def _check_filled(got: int, shape: tuple[int, ...], count: int, field: str) -> None:
