@@ -10,6 +10,7 @@ from pathlib import Path
 
 from google.protobuf.message import DecodeError
 
+from serving.file_content import read_content
 from serving.protos.graph_pb2 import Graph, GraphsFile
 from serving.saved_model import SAVED_MODEL_FILE
 from serving.status import ServerError
@@ -31,7 +32,7 @@ def saved_model_bytes(version: Path) -> int:
     try:
         if not path.is_file():  # a pipe would be waited for
             raise ServerError(f"{version} is not a whole SavedModel: there is no file {SAVED_MODEL_FILE}")
-        content = path.read_bytes()
+        content = read_content(path)
         weights = _size([*version.glob("variables/*"), *version.glob("assets/*")])
         graphs = GraphsFile.FromString(content).graphs
     except OSError as error:

@@ -5,7 +5,9 @@ import os
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from typing import TypeVar
+from concurrent.futures import Future
+from queue import Empty, SimpleQueue
+from typing import Any, TypeVar
 
 NICE = 10
 """Of the thread that loads: the operating system gives it what the others leave."""
@@ -13,6 +15,7 @@ _SWITCH_SECONDS = 2e-4
 """How long a thread may keep the interpreter where another wants it; Python's own 5 ms are an answer's whole time."""
 
 T = TypeVar("T")
+_Part = tuple[Callable[[], Any], Future[Any]]
 
 
 def gently(work: Callable[[], T]) -> T:
@@ -21,25 +24,89 @@ def gently(work: Callable[[], T]) -> T:
     A thread of its own, since only with privileges could its priority be raised again. While any such work is done, threads
     of this process take turns more often.
     """
-    result: list[T] = []
-    errors: list[BaseException] = []
+    return aside(work, _lower_priority)
+
+
+def aside(
+    work: Callable[[], T],
+    prepare: Callable[[], None],
+    *,
+    watch: Callable[[int], None] | None = None,
+    every: float | None = None,
+) -> T:
+    """Do work in a thread of its own, and wait for it, doing its parts that are done `plainly`. Raises what `work` does.
+
+    Args:
+        work: what is done.
+        prepare: what the thread does first, to itself.
+        watch: called with the thread's number in the operating system while it works; what it raises ends the waiting, not
+            the work.
+        every: so many seconds.
+    """
+    parts: SimpleQueue[_Part | None] = SimpleQueue()
+    done: Future[T] = Future()
+    started: Future[int] = Future()
 
     def run() -> None:
-        with contextlib.suppress(OSError, AttributeError):  # not every system has priorities of threads
-            this = threading.get_native_id()
-            os.setpriority(os.PRIO_PROCESS, this, max(NICE, os.getpriority(os.PRIO_PROCESS, this)))
-        try:
-            with _TURNS.short():
-                result.append(work())
-        except BaseException as error:  # noqa: BLE001 - raised again by who waits
-            errors.append(error)
+        started.set_result(threading.get_native_id())
+        _WAITING.parts = parts
+        prepare()
+        with _TURNS.short():
+            _settle(done, work)
+        parts.put(None)
 
-    thread = threading.Thread(target=run, name="zoo-gently", daemon=True)
-    thread.start()
-    thread.join()
-    if errors:
-        raise errors[0]
-    return result[0]
+    threading.Thread(target=run, name="zoo-gently", daemon=True).start()
+    number = started.result()
+    while True:
+        try:
+            part = parts.get(timeout=every)
+        except Empty:
+            if watch is not None:
+                watch(number)
+            continue
+        if part is None:
+            return done.result()
+        _settle(part[1], part[0])
+
+
+def plainly(work: Callable[[], T]) -> T:
+    """Do a part of gentle work in the thread that waits for it, which has the usual priority; anything else right here.
+
+    For what starts threads that compute later: they keep the priority of who starts them. Raises what `work` does.
+    """
+    parts = getattr(_WAITING, "parts", None)
+    if parts is None:
+        return work()
+    done: Future[T] = Future()
+    parts.put((work, done))
+    return done.result()
+
+
+def short_turns() -> contextlib.AbstractContextManager[None]:
+    """Have threads take turns more often within the block: it computes in Python what others should not wait for."""
+    return _TURNS.short()
+
+
+def _lower_priority() -> None:
+    with contextlib.suppress(OSError, AttributeError):  # not every system has priorities of threads
+        this = threading.get_native_id()
+        os.setpriority(os.PRIO_PROCESS, this, max(NICE, os.getpriority(os.PRIO_PROCESS, this)))
+
+
+def _settle(future: Future[T], work: Callable[[], T]) -> None:
+    try:
+        future.set_result(work())
+    except BaseException as error:  # noqa: BLE001 - raised again by who waits
+        future.set_exception(error)
+
+
+class _Waiting(threading.local):
+    """State: of a thread that works gently, what the one that waits for it takes parts from."""
+
+    parts: "SimpleQueue[_Part | None]"
+
+
+_WAITING = _Waiting()
 
 
 class _Turns:
@@ -68,8 +135,3 @@ class _Turns:
 
 
 _TURNS = _Turns()
-
-
-def short_turns() -> contextlib.AbstractContextManager[None]:
-    """Have threads take turns more often within the block: it computes in Python what others should not wait for."""
-    return _TURNS.short()

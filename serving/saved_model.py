@@ -6,6 +6,7 @@ from pathlib import Path
 
 from google.protobuf.message import DecodeError
 
+from serving.file_content import read_content
 from serving.protos import prediction_pb2, tensor_pb2
 from serving.status import ServerError
 
@@ -47,7 +48,7 @@ def read_graph(version: Path, tags: AbstractSet[str] = frozenset({SERVE_TAG})) -
     if path.exists() and not path.is_file():  # a pipe would be waited for
         raise ServerError(f"{path} is not a file")
     try:
-        graphs = tensor_pb2.SavedModel.FromString(path.read_bytes()).meta_graphs
+        graphs = tensor_pb2.SavedModel.FromString(read_content(path)).meta_graphs
     except OSError as error:
         raise ServerError(f"{version} is not a whole SavedModel: {error.strerror}: {path.name}") from None
     except DecodeError:

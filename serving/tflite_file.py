@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from serving.codec import CodecError, encode
+from serving.file_content import read_content
 from serving.protos import prediction_pb2, tensor_pb2
 from serving.signature import DEFAULT_SIGNATURE
 from serving.status import ServerError
@@ -31,7 +32,7 @@ class TFLiteFile:
         if self.path.exists() and not self.path.is_file():  # a pipe would be waited for
             raise ServerError(f"{self.path} is not a file")
         try:
-            self._content = self.path.read_bytes()
+            self._content = read_content(self.path)
         except OSError as error:
             raise ServerError(f"{version} has no model to read: {error.strerror}: {self.path.name}") from None
 

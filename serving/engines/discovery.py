@@ -7,6 +7,7 @@ import shutil
 from collections.abc import Callable, Iterator, Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from pathlib import Path
 
 from serving.engines.child import ChildError, run_child
@@ -14,6 +15,7 @@ from serving.engines.findings import FROZEN, LITERT, SAVED_MODEL, Contender, Fin
 from serving.engines.findings_cache import FindingsCache, checksums, cores, key_of
 from serving.engines.own_file import try_own_file
 from serving.engines.work_order import RESULT, STEP, WorkOrder
+from serving.gentle import plainly
 from serving.signature import Signature
 from zoo.artifact import hash_files
 from zoo.passport import Passport
@@ -71,11 +73,12 @@ class Discovery:
             return
         with self.cache.staging() as staging:
             if passport is not None and may_do:
-                tried = try_own_file(subject.version, passport, subject.signatures, threads=_threads())
+                own_file = partial(try_own_file, subject.version, passport, subject.signatures, threads=_threads())
+                tried = plainly(own_file)  # what is timed is not to yield
                 if tried is not None:
                     yield tried, self.cache.keep(own, tried, staging)
                     return
-            findings = self._find_out(subject, staging)
+            findings = plainly(partial(self._find_out, subject, staging))
             yield findings, self.cache.keep(every, findings, staging)
 
     def _find_out(self, subject: Subject, staging: Path) -> Findings:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from serving.engines.shape_guard import ShapeGuard, has_free_axes
+from serving.gentle import plainly
 from serving.status import invalid
 from serving.tflite_file import Tensors, TFLiteFile, first_line, is_whole_file, tensors_by_signature
 from zoo.tensorflow_noise import hushed
@@ -109,7 +110,11 @@ class LiteRTEngine:
         return signature if self._only is None else next(iter(self._outputs))
 
     def _interpreter(self) -> "_Interpreter":
-        return _Interpreter(self._file.interpreter(fast=self._is_fast, threads=self._threads))
+        made = self._file.interpreter(fast=self._is_fast, threads=self._threads)
+        if self._threads > 1:
+            with _remarks_dropped():
+                plainly(made.allocate_tensors)  # starts them
+        return _Interpreter(made)
 
     def _lose_one(self) -> None:
         with self._changed:

@@ -7,11 +7,10 @@ import itertools
 import logging
 import os
 import sys
-import threading
 from collections.abc import Iterator
 from typing import Any
 
-from serving.gentle import gently
+from serving.gentle import plainly
 from serving.status import Code, ServerError, StatusError, invalid
 from zoo.tensorflow_noise import LEVEL, silence_tensorflow
 
@@ -25,15 +24,20 @@ def tensorflow() -> Any:
     What it made of itself stays for ever, and is put where the garbage collector does not look: to look through it takes
     200 ms, in which nothing is answered, at every collection after an unload.
     """
-    if _YIELDING.is_set():
-        gently(_import)
     tf = _import()
-    if _THREADS:
-        _apply_threads(tf)
-    _share_gpus(tf)
+    plainly(lambda: _begin(tf))
     gc.collect()
     gc.freeze()
     return tf
+
+
+def _begin(tf: Any) -> None:
+    """Have TensorFlow start the threads in which it computes: they keep the priority of who first uses it."""
+    if _THREADS:
+        _apply_threads(tf)
+    _share_gpus(tf)
+    tf.config.list_logical_devices()
+    tf.constant(0.0) + 0.0
 
 
 def _import() -> Any:
@@ -42,23 +46,6 @@ def _import() -> Any:
     import tensorflow as tf
 
     return tf
-
-
-_YIELDING = threading.Event()
-"""Set where the import is to yield to whatever else the machine does."""
-
-
-@contextlib.contextmanager
-def imported_gently() -> Iterator[None]:
-    """Have TensorFlow, where it is imported within the block, be so at a low priority, by a thread that ends then.
-
-    Only that: threads in which TensorFlow computes are started by later calls, and keep the priority of who makes these.
-    """
-    _YIELDING.set()
-    try:
-        yield
-    finally:
-        _YIELDING.clear()
 
 
 def _share_gpus(tf: Any) -> None:

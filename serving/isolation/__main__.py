@@ -3,10 +3,11 @@
 import contextlib
 import importlib
 import json
+import os
 import signal
 import sys
 
-from serving.gentle import gently
+from serving.isolation.leisure import leisurely
 
 HOST = "serving.isolation.host"
 
@@ -15,9 +16,12 @@ def main(descriptor: str, order: str) -> None:
     """Serve one version to the process that holds the other end of a socket."""
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)  # it is the server's to say when this ends
-    if json.loads(order)["yields"]:
+    told = json.loads(order)
+    if told["cores"]:  # it was started on one
+        os.sched_setaffinity(0, told["cores"])
+    if told["yields"]:
         with contextlib.suppress(Exception):  # raised again below
-            gently(lambda: importlib.import_module(HOST))
+            leisurely(lambda: importlib.import_module(HOST))
     importlib.import_module(HOST).main(int(descriptor), order)
 
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
+from serving.isolation.leisure import StarvedError
 from serving.isolation.messages import Message
 from serving.isolation.process import Facts, HostProcess, ProcessEndedError
 from serving.status import Code, ServerError, StatusError
@@ -58,8 +59,15 @@ class IsolatedEngine:
         """Have a process load the version. Raises ServerError where it cannot, and then there is no process.
 
         Args:
-            yields: whether to whatever else the machine does; not where clients wait for it.
+            yields: whether to whatever else the machine does, as long as that leaves it anything; not where clients wait.
         """
+        try:
+            self._load(yields=yields)
+        except StarvedError as error:
+            logger.warning("%s is loaded anew, at the usual priority: %s", self._title, error)
+            self._load(yields=False)
+
+    def _load(self, *, yields: bool) -> None:
         process = self._start(self.replace, yields)
         with self._lock:
             self._loading = None if self._closing.is_set() else process

@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from serving.engines.engine import SAVED_MODEL_PLATFORM, ChoosingEngine, Engine, JointEngine, PlatformEngine
-from serving.engines.tensorflow_runtime import imported_gently, set_parallelism
+from serving.engines.tensorflow_runtime import set_parallelism
+from serving.isolation.leisure import StarvedError, leisurely
 from serving.isolation.messages import Arrays, Connection, Message
 from serving.isolation.order import Order
 from serving.status import StatusError
@@ -55,8 +56,9 @@ class Host:
     def _load(self) -> None:
         try:
             set_parallelism(self._order.intra_op, self._order.inter_op)
-            with imported_gently() if self._order.yields else contextlib.nullcontext():
-                engine = self._engine = self._order.options.loader()(Path(self._order.version))
+            engine = self._engine = leisurely(self._made) if self._order.yields else self._made()
+        except StarvedError as error:
+            self.say(what="starved", message=str(error))
         except ZooError as error:
             self.say(what="failed", message=str(error))
         except Exception as error:
@@ -66,6 +68,9 @@ class Host:
             self.say(what="loaded", **_description(engine))
             return
         os._exit(1)
+
+    def _made(self) -> Engine:
+        return self._order.options.loader()(Path(self._order.version))
 
     def _answer_all(self, connection: Connection) -> None:
         while True:

@@ -13,6 +13,7 @@ from serving.engines.chooser import EngineChooser
 from serving.engines.engine import SAVED_MODEL_PLATFORM, Engine
 from serving.engines.options import EngineOptions
 from serving.isolation.engine import Ended, IsolatedEngine
+from serving.isolation.leisure import cores_of_this_thread, keep_to_one_core
 from serving.isolation.order import Order
 from serving.isolation.process import HostProcess
 from serving.protos.prediction_pb2 import SignatureDefMap
@@ -27,20 +28,24 @@ _LITERT_BYTES = 32 << 20
 class Starter:
     """Starts processes by a thread of the usual priority: threads that load have a low one, which a process would keep.
 
+    They start on one core, lest what answers requests be moved about, and have the others once they have started.
+
     State: the thread, which lasts as long as this process.
     """
 
     def __init__(self) -> None:
+        self._cores = cores_of_this_thread()
         self._orders: SimpleQueue[tuple[Order, Ended, Future[HostProcess]]] = SimpleQueue()
         threading.Thread(target=self._work, name="zoo-starter", daemon=True).start()
 
     def start(self, order: Order, ended: Ended) -> HostProcess:
         """Start a process. Raises ServerError."""
         started: Future[HostProcess] = Future()
-        self._orders.put((order, ended, started))
+        self._orders.put((replace(order, cores=self._cores), ended, started))
         return started.result()
 
     def _work(self) -> None:
+        keep_to_one_core()
         while True:
             order, ended, started = self._orders.get()
             try:

@@ -15,7 +15,9 @@ class Order:
     log_level: int
     """The lowest that the server writes down."""
     yields: bool = False
-    """Whether imports, most of a load, yield to whatever else the machine does."""
+    """Whether the load yields to whatever else the machine does."""
+    cores: tuple[int, ...] = ()
+    """On which it may run once it has started; empty where the system does not say."""
     intra_op: int = 0
     """Threads of one operation of TensorFlow's; 0 for the cores."""
     inter_op: int = 0

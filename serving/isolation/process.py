@@ -13,6 +13,7 @@ from concurrent.futures import Future
 from dataclasses import asdict
 from typing import Any
 
+from serving.isolation.leisure import StarvedError
 from serving.isolation.messages import Connection, Message
 from serving.isolation.order import Order
 from serving.status import ServerError
@@ -85,7 +86,12 @@ class HostProcess:
         return self._loaded.done() and self._loaded.exception() is None
 
     def await_loaded(self) -> Facts:
-        """Wait until the version is loaded, and return what the process says of it. Raises ServerError where it cannot."""
+        """Wait until the version is loaded, and return what the process says of it.
+
+        Raises:
+            ServerError: it cannot be loaded.
+            StarvedError: the load yields, and others left it no processor; the process ends.
+        """
         return self._loaded.result()
 
     def call(self, message: Message) -> Message:
@@ -169,6 +175,8 @@ class HostProcess:
                 self._loaded.set_result(facts)
             case "failed":
                 self._loaded.set_exception(ServerError(facts["message"]))
+            case "starved":
+                self._loaded.set_exception(StarvedError(facts["message"]))
 
     def _hang_up(self) -> None:
         with contextlib.suppress(OSError):  # the process was first
