@@ -89,7 +89,7 @@ class SavedModelEngine:
             return function(**{name: to_tensor(self._tf, array) for name, array in inputs.items()})
 
     def _arrays(self, outputs: Mapping[str, Any]) -> dict[str, np.ndarray]:
-        return {name: to_array(value) for name, value in outputs.items()}
+        return {name: to_array(self._tf, value) for name, value in outputs.items()}
 
 
 def _check_same(name: str, got: Mapping[str, np.ndarray], expected: Mapping[str, np.ndarray]) -> None:
