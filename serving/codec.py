@@ -11,7 +11,7 @@ from functools import cache, lru_cache
 
 import numpy as np
 
-from serving.packed import is_packed_as_stored, put_numbers, put_packed, read_varints
+from serving.packed import is_packed_as_stored, put_numbers, put_packed, read_packed
 from serving.payloads import TEXTS, Payload
 from serving.protos import tensor_pb2 as pb
 from serving.texts import as_array, size_of
@@ -60,13 +60,6 @@ STRING_OVERHEAD = 32
 """Bytes that TensorFlow spends on a string beside its own."""
 _FIELDS = pb.TensorProto.DESCRIPTOR.fields_by_name
 _CONTENT = _FIELDS["tensor_content"].number
-_VARINTS = {
-    "int_val": "int32",
-    "half_val": "int32",
-    "int64_val": "int64",
-    "uint32_val": "uint32",
-    "uint64_val": "uint64",
-}
 _DTYPE_OF_CODE = {int(wire.code): dtype for dtype, wire in _WIRE.items()}
 
 
@@ -275,7 +268,7 @@ def _decode_values(
 ) -> np.ndarray:
     wire = _wire_of(dtype)
     stored = np.dtype(wire.bits or dtype)
-    values = _unpack(packed, wire.field, stored) if packed else getattr(proto, wire.field)
+    values = _packed_values(packed, wire.field, stored) if packed else getattr(proto, wire.field)
     if wire.bits and dtype.kind == "c":
         flat = np.asarray(values, dtype=stored)
         if len(flat) % 2:
@@ -290,17 +283,11 @@ def _decode_values(
     return _fill(flat, shape, count, wire.field)
 
 
-def _unpack(packed: bytes | memoryview, field: str, stored: np.dtype) -> np.ndarray:
-    """Return the numbers of a packed field, as the library would."""
-    if is_packed_as_stored(stored) and stored.kind == "f":
-        return np.frombuffer(packed, stored.newbyteorder("<"))
+def _packed_values(packed: bytes | memoryview, field: str, stored: np.dtype) -> np.ndarray:
     try:
-        numbers = read_varints(packed)
+        return read_packed(packed, field, stored)
     except UnreadableError:
         raise CodecError(f"{field} holds what is no number") from None
-    if field == "bool_val":
-        return numbers != 0
-    return numbers.astype(_VARINTS[field])
 
 
 def _narrow(wide: np.ndarray, dtype: np.dtype, field: str) -> np.ndarray:

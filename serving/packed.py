@@ -7,6 +7,13 @@ from serving.wire_format import UnreadableError, start_of
 
 _CHUNK = 1 << 16
 _LONGEST_VARINT = 10
+_INTEGERS = {
+    "int_val": "int32",
+    "half_val": "int32",
+    "int64_val": "int64",
+    "uint32_val": "uint32",
+    "uint64_val": "uint64",
+}
 
 
 def put_numbers(message: Message, field: str, flat: np.ndarray) -> None:
@@ -34,6 +41,23 @@ def put_packed(message: Message, field: int, content: bytes | memoryview) -> Non
     """Append the bytes of a field, by its number, that is packed, or of bytes or text."""
     if len(content):
         message.MergeFromString(b"".join((start_of(field, len(content)), content)))
+
+
+def read_packed(packed: bytes | memoryview, field: str, stored: np.dtype) -> np.ndarray:
+    """Return the numbers of a packed field of TensorProto, as the library would.
+
+    Args:
+        packed: its bytes.
+        field: its name.
+        stored: how its numbers stand there, if not as varints.
+
+    Raises:
+        UnreadableError: it holds what is no number.
+    """
+    if stored.kind == "f":
+        return np.frombuffer(packed, stored.newbyteorder("<"))
+    numbers = read_varints(packed)
+    return numbers != 0 if field == "bool_val" else numbers.astype(_INTEGERS[field])
 
 
 def read_varints(packed: bytes | memoryview) -> np.ndarray:

@@ -196,7 +196,9 @@ async def as_future(call: Any) -> bytes:
 
 @pytest.fixture(scope="module")
 def server(repository: Path) -> Iterator[serving.Server]:
-    with serving.Server(repository, port=0, rest_api_port=-1, poll_seconds=0, max_held_bytes=1 << 20) as started:
+    with serving.Server(
+        repository, port=0, rest_api_port=-1, poll_seconds=0, max_held_bytes=1 << 20, transport="asyncio"
+    ) as started:
         yield started
 
 
