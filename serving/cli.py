@@ -150,6 +150,10 @@ def serve_command(parser: argparse.ArgumentParser) -> None:
     computing.add_argument("--max_batch_rows", type=int, help="largest batch of one request (default: 4096)")
     computing.add_argument("--max_message_bytes", type=int, help="largest request (default: 256 MiB)")
     computing.add_argument(
+        "--max_held_bytes", type=int,
+        help="of all requests that were received and not answered (default: 1 GiB, at least twice --max_message_bytes)",
+    )  # fmt: skip
+    computing.add_argument(
         "--allow_unknown_rank", action="store_true", default=None,
         help="serve models that do not tell the rank of an input, though wrong requests may then end the process",
     )  # fmt: skip
@@ -193,6 +197,7 @@ _OWN_FIELDS = (
     "latency_target_ms",
     "max_batch_rows",
     "max_message_bytes",
+    "max_held_bytes",
     "workers",
     "nan_inputs",
     "allow_unknown_rank",

@@ -5,14 +5,17 @@ their bits in `half_val`; complex numbers as pairs. One value in a `*_val` field
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache, lru_cache
 
 import numpy as np
 
-from serving.packed import is_packed_as_stored, put_numbers, put_packed
-from serving.payloads import Payload
+from serving.packed import is_packed_as_stored, put_numbers, put_packed, read_packed
+from serving.payloads import TEXTS, Payload
 from serving.protos import tensor_pb2 as pb
+from serving.texts import as_array, size_of
+from serving.wire_format import UnreadableError
 
 DEFAULT_MAX_BYTES = 256 << 20
 STRING = "string"
@@ -150,8 +153,12 @@ def read_spec(proto: pb.TensorProto) -> tuple[str, tuple[int, ...]]:
     return dtype_name(proto.dtype), _shape(proto.tensor_shape)
 
 
-def decoded_size(proto: pb.TensorProto) -> int:
+def decoded_size(proto: pb.TensorProto, payload: Payload | None = None) -> int:
     """Return the bytes that a message's tensor takes once it is decoded, whatever the message itself takes.
+
+    Args:
+        proto: as it came over the wire.
+        payload: what was left out of it.
 
     Raises:
         CodecError: the message has no usable shape or dtype.
@@ -160,9 +167,10 @@ def decoded_size(proto: pb.TensorProto) -> int:
     shape = _shape(proto.tensor_shape)
     count = math.prod(max(axis, 1) for axis in shape)
     if proto.dtype == pb.DT_STRING:
-        _check_filled(len(proto.string_val), shape, math.prod(shape), "string_val")
-        each = len(proto.string_val[0]) if len(proto.string_val) == 1 else 0
-        return count * (each + STRING_OVERHEAD) + (0 if each else sum(map(len, proto.string_val)))
+        texts = _texts(proto, payload)
+        _check_filled(len(texts), shape, math.prod(shape), "string_val")
+        each = len(texts[0]) if len(texts) == 1 else 0
+        return count * (each + STRING_OVERHEAD) + (0 if each else size_of(texts))
     return count * _dtype(proto).itemsize
 
 
@@ -171,7 +179,7 @@ def decode(proto: pb.TensorProto, payload: Payload | None = None, *, max_bytes: 
 
     Args:
         proto: as it came over the wire, from anyone.
-        payload: numbers of it that were left out of the message.
+        payload: what was left out of the message.
         max_bytes: refuse a tensor that would take more memory than this.
 
     Raises:
@@ -179,7 +187,7 @@ def decode(proto: pb.TensorProto, payload: Payload | None = None, *, max_bytes: 
     """
     shape = _shape(proto.tensor_shape)
     count = math.prod(shape)
-    size = decoded_size(proto)
+    size = decoded_size(proto, payload)
     if size > max_bytes:
         raise CodecError(
             f"a tensor of shape {list(shape)} takes {size} bytes, the limit is {max_bytes}: send fewer rows"
@@ -188,7 +196,7 @@ def decode(proto: pb.TensorProto, payload: Payload | None = None, *, max_bytes: 
     if proto.dtype == pb.DT_STRING:
         if content:
             raise CodecError("strings travel in string_val, not in tensor_content")
-        return _decode_strings(proto, shape, count)
+        return _fill(as_array(_texts(proto, payload)), shape, count, "string_val")
     dtype = _dtype(proto)
     if content:
         return _decode_content(content, dtype, shape, count)
@@ -213,7 +221,15 @@ def _bfloat16() -> np.dtype:
 
 
 def _bytes_of(field: int, payload: Payload | None) -> bytes | memoryview:
-    return payload.content if payload is not None and payload.field == field else b""
+    content = payload.content if payload is not None and payload.field == field else b""
+    assert isinstance(content, bytes | memoryview)  # noqa: S101 - a field of texts is asked for by `_texts`
+    return content
+
+
+def _texts(proto: pb.TensorProto, payload: Payload | None) -> Sequence[bytes]:
+    if payload is not None and payload.field == TEXTS:
+        return payload.content  # type: ignore[return-value]
+    return proto.string_val
 
 
 def _dtype(proto: pb.TensorProto) -> np.dtype:
@@ -252,7 +268,7 @@ def _decode_values(
 ) -> np.ndarray:
     wire = _wire_of(dtype)
     stored = np.dtype(wire.bits or dtype)
-    values = np.frombuffer(packed, stored.newbyteorder("<")) if packed else getattr(proto, wire.field)
+    values = _packed_values(packed, wire.field, stored) if packed else getattr(proto, wire.field)
     if wire.bits and dtype.kind == "c":
         flat = np.asarray(values, dtype=stored)
         if len(flat) % 2:
@@ -267,6 +283,13 @@ def _decode_values(
     return _fill(flat, shape, count, wire.field)
 
 
+def _packed_values(packed: bytes | memoryview, field: str, stored: np.dtype) -> np.ndarray:
+    try:
+        return read_packed(packed, field, stored)
+    except UnreadableError:
+        raise CodecError(f"{field} holds what is no number") from None
+
+
 def _narrow(wide: np.ndarray, dtype: np.dtype, field: str) -> np.ndarray:
     narrow = wide.astype(dtype)
     if (narrow != wide).any():
@@ -275,15 +298,13 @@ def _narrow(wide: np.ndarray, dtype: np.dtype, field: str) -> np.ndarray:
     return narrow
 
 
-def _decode_strings(proto: pb.TensorProto, shape: tuple[int, ...], count: int) -> np.ndarray:
-    flat = np.empty(len(proto.string_val), dtype=object)
-    flat[:] = list(proto.string_val)
-    return _fill(flat, shape, count, "string_val")
-
-
 def _fill(flat: np.ndarray, shape: tuple[int, ...], count: int, field: str) -> np.ndarray:
     _check_filled(len(flat), shape, count, field)
-    return flat.reshape(shape) if len(flat) == count else np.full(shape, flat[0], dtype=flat.dtype)
+    if len(flat) == count:
+        return flat.reshape(shape)
+    filled = np.empty(shape, flat.dtype)
+    filled[...] = flat[:1]  # not a text by itself: NumPy would drop the zeros at its end
+    return filled
 
 
 def _check_filled(got: int, shape: tuple[int, ...], count: int, field: str) -> None:

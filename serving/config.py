@@ -15,6 +15,7 @@ from serving.engines.engine import EngineLoader
 from serving.engines.findings import SAVED_MODEL
 from serving.engines.options import EngineOptions
 from serving.gate_rules import GateRules
+from serving.held_requests import HeldRequests
 from serving.isolation.loader import IsolatingLoader
 from serving.latency_target import LatencyTarget
 from serving.loader import Loading
@@ -135,6 +136,8 @@ class ServerConfig:
     """How many of them may be for one model; None for three quarters, so that a flooded model leaves room for others."""
     max_message_bytes: int = DEFAULT_MAX_BYTES
     """Largest request."""
+    max_held_bytes: int | None = None
+    """What requests may take that were received and not answered; None for 1 GiB, at least twice the largest."""
     max_batch_rows: int = 4096
     """Largest batch: it bounds the memory that one request can take."""
     allow_unknown_rank: bool = False
@@ -256,6 +259,12 @@ class ServerConfig:
             inter_op=self.tensorflow_inter_op_parallelism,
         )
 
+    def held_requests(self) -> HeldRequests:
+        """Return what counts the bytes of all requests."""
+        if self.max_held_bytes is not None:
+            return HeldRequests(self.max_held_bytes)
+        return HeldRequests.for_messages(self.max_message_bytes)
+
     def models(self) -> Repository:
         """Return the repository, which counts unless there is a `model_config_file`."""
         return Repository(Path(self.repository), self.model_name, self.version_policy())
@@ -305,6 +314,7 @@ _SMALLEST = {
     "max_pending": 1,
     "max_pending_per_model": 1,
     "max_message_bytes": 1,
+    "max_held_bytes": 1,
     "max_batch_rows": 1,
     "poll_seconds": 0,
     "model_config_file_poll_wait_seconds": 0,

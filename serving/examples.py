@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from google.protobuf.message import DecodeError
@@ -10,6 +11,7 @@ from serving.codec import STRING, CodecError
 from serving.protos.example_pb2 import Example
 from serving.signature import TensorSpec
 from serving.status import StatusError, invalid
+from serving.texts import as_array, size_of
 
 _OVERHEAD = 32  # what TensorFlow spends on a string beside its bytes
 
@@ -27,10 +29,10 @@ class Examples:
         """See Source."""
         return TensorSpec(STRING, (len(self.rows),))
 
-    @property
+    @cached_property
     def nbytes(self) -> int:
         """See Source."""
-        return sum(map(len, self.rows)) + len(self.rows) * (len(self.context) + _OVERHEAD)
+        return size_of(self.rows) + len(self.rows) * (len(self.context) + _OVERHEAD)
 
     def read(self, max_bytes: int) -> np.ndarray:
         """See Source."""
@@ -39,10 +41,8 @@ class Examples:
             raise CodecError(
                 f"{len(self.rows)} examples take {self.nbytes} bytes{shared}, the limit is {max_bytes}: send fewer at a time"
             )
-        array = np.empty(len(self.rows), dtype=object)
         # Serialized messages of one type, put together, are the merged message.
-        array[:] = [self.context + row for row in self.rows] if self.context else list(self.rows)
-        return array
+        return as_array([self.context + row for row in self.rows] if self.context else self.rows)
 
     def fault(self) -> StatusError | None:
         """Return the error for the first row that is no tf.Example, which models do not tell apart; None if all are."""

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from serving.config import ServerConfig
+from serving.held_requests import HeldRequests
 from serving.status import ServerError
 from serving.tls import Tls
 from serving.transports.port_flags import EVERYBODYS, PortFlags
@@ -16,19 +17,28 @@ def grpc_transport(
     host: str,
     port: int,
     socket_path: str | None,
+    held: HeldRequests,
     reuse_port: bool = False,
     flags: PortFlags = EVERYBODYS,
 ) -> Transport:
     """Return a transport that answers the methods; with `reuse_port` other processes may listen on the port too.
 
     Errors name the flags, which chose host and port.
+    `held` counts what requests take, of this transport and others.
 
     Raises:
         ServerError: the config's credentials are not for its transport.
     """
     if config.transport == "asyncio":
         return _asyncio_transport(
-            config, methods, host=host, port=port, socket_path=socket_path, reuse_port=reuse_port, flags=flags
+            config,
+            methods,
+            host=host,
+            port=port,
+            socket_path=socket_path,
+            held=held,
+            reuse_port=reuse_port,
+            flags=flags,
         )
     from serving.transports.grpcio import GrpcioTransport
 
@@ -41,6 +51,7 @@ def grpc_transport(
         arguments=config.grpc_channel_arguments,
         max_message_bytes=config.max_message_bytes,
         credentials=credentials.grpc_credentials() if isinstance(credentials, Tls) else credentials,
+        held=held,
         reuse_port=reuse_port,
         flags=flags,
     )
@@ -53,6 +64,7 @@ def _asyncio_transport(
     host: str,
     port: int,
     socket_path: str | None,
+    held: HeldRequests,
     reuse_port: bool,
     flags: PortFlags,
 ) -> Transport:
@@ -72,6 +84,7 @@ def _asyncio_transport(
         port=port,
         socket_path=socket_path,
         max_message_bytes=arguments.max_message_bytes,
+        held=held,
         reuse_port=reuse_port or arguments.reuse_port,
         limits=arguments.limits,
         tls=None if credentials is None else credentials.contexts(),

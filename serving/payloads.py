@@ -6,12 +6,14 @@ Source of the format: https://protobuf.dev/programming-guides/encoding/.
 """
 
 import itertools
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
 from google.protobuf.message import Message
 
 from serving.protos.tensor_pb2 import TensorProto
+from serving.texts import take_texts
 from serving.wire_format import GROUP_END, GROUP_START, LENGTH_DELIMITED, Span, UnreadableError, spans, start_of
 
 LARGE = 1 << 12
@@ -20,26 +22,31 @@ KEY, VALUE = 1, 2
 """Fields of an entry of a map."""
 _MOST_FIELDS = 256  # of a message that is walked through in Python
 
+_MANY = 1 << 16
+"""Bytes of a message that may hold so many texts or numbers that the library takes long over them."""
+TEXTS = TensorProto.STRING_VAL_FIELD_NUMBER
+
 M = TypeVar("M", bound=Message)
 
 
 @dataclass(frozen=True)
 class Payload:
-    """The numbers of a tensor, apart from its message."""
+    """The numbers or texts of a tensor, apart from its message."""
 
     field: int
     """The number of the field of TensorProto that they belong in."""
-    content: bytes | memoryview
-    """As they stand in that field."""
+    content: bytes | memoryview | Sequence[bytes]
+    """As they stand in that field; of texts, these."""
 
 
 _WIDTHS = {
     TensorProto.DESCRIPTOR.fields_by_name[name].number: width
     for name, width in (
-        ("tensor_content", 1), ("float_val", 4), ("double_val", 8), ("scomplex_val", 4), ("dcomplex_val", 8)
+        ("tensor_content", 1), ("float_val", 4), ("double_val", 8), ("scomplex_val", 4), ("dcomplex_val", 8),
+        ("int_val", 1), ("int64_val", 1), ("uint32_val", 1), ("uint64_val", 1), ("half_val", 1), ("bool_val", 1),
     )
 }  # fmt: skip
-"""By field whose bytes on the wire are those of an array: the bytes of a number, of which there are only whole ones."""
+"""By field whose bytes are read as arrays: the bytes of a number, of which there are only whole ones; 1 where they vary."""
 
 
 def read_tensors(kind: type[M], data: bytes, field: str) -> tuple[M, dict[str, Payload]]:
@@ -56,12 +63,17 @@ def read_tensors(kind: type[M], data: bytes, field: str) -> tuple[M, dict[str, P
 
     Raises:
         google.protobuf.message.DecodeError: the bytes are no such message.
+        StatusError: it has too many texts.
     """
     number = kind.DESCRIPTOR.fields_by_name[field].number
     found = find_payloads(data, number, at_least=LARGE) if len(data) >= LARGE else []
+    texts: dict[str, Payload] = {}
+    if not found and len(data) > _MANY:
+        data, texts = _without_texts(data, number)
+        found = find_payloads(data, number, at_least=LARGE) if texts else []
     if not found:
-        return kind.FromString(data), {}
-    return kind.FromString(_without(data, found)), {place.name: place.of(data) for place in found}
+        return kind.FromString(data), texts
+    return kind.FromString(_without(data, found)), {**texts, **{place.name: place.of(data) for place in found}}
 
 
 def find_payloads(data: bytes, field: int, *, at_least: int) -> "list[Place]":
@@ -140,6 +152,20 @@ def _few_spans(data: memoryview, start: int, end: int) -> list[Span]:
     if len(found) > _MOST_FIELDS or any(span.wire_type in (GROUP_START, GROUP_END) for span in found):
         raise UnreadableError
     return found
+
+
+def _without_texts(data: bytes, field: int) -> tuple[bytes, dict[str, Payload]]:
+    """Return a message without the texts of its tensors, and these; all of it where it is written in an unusual way."""
+    try:
+        rest, texts = take_texts(data, (field, VALUE, TEXTS))
+        view = memoryview(rest)
+        entries = [_entry(view, entry) for entry in _few_spans(view, 0, len(rest)) if entry.field == field]
+    except UnreadableError:
+        return data, {}
+    names = [name for name, tensor in entries if tensor is not None]
+    if len(set(names)) < len(entries) or len(texts) != len(names):
+        return data, {}
+    return rest, {name: Payload(TEXTS, each) for name, each in zip(names, texts, strict=True) if each}
 
 
 def _is_bytes(span: Span) -> bool:

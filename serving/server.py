@@ -115,6 +115,7 @@ class Server:
             self.manager.adopt(peers.state.choices)
         self._scheduler = Scheduler.of(self.config)
         self._offload = Offload()
+        self._held = self.config.held_requests()
         self._drain = Drain(exempt=[HEALTH_CHECK, HEALTH_WATCH, HTTP_LIVE, HTTP_READY, METRICS])
         self._statistics = Statistics()
         self._calls = CallMetrics()
@@ -328,6 +329,7 @@ class Server:
             host=host,
             port=port,
             socket_path=socket_path,
+            held=self._held,
             reuse_port=self._peers is not None,
             flags=flags,
         )
@@ -345,6 +347,7 @@ class Server:
             handlers,
             self._predictor,
             self._offload,
+            self._held,
             self._calls,
             LoadMetrics(self.manager),
             self._recorder,

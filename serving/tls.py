@@ -6,7 +6,7 @@ import ssl
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple, Self
+from typing import Any, NamedTuple
 
 import grpc
 
@@ -151,23 +151,6 @@ class Tls:
             return files.value
 
         return context
-
-
-class CurrentContext(ssl.SSLContext):
-    """A context for servers that take one: every new connection has another one's, as it is then."""
-
-    contexts: Callable[[], ssl.SSLContext]
-
-    @classmethod
-    def of(cls, contexts: Callable[[], ssl.SSLContext]) -> Self:
-        """Make one of what gives the context for every new connection."""
-        made = cls(ssl.PROTOCOL_TLS_SERVER)
-        made.contexts = contexts
-        return made
-
-    def wrap_bio(self, *args: Any, **kwargs: Any) -> ssl.SSLObject:
-        """See ssl.SSLContext; asyncio calls it for every connection."""
-        return self.contexts().wrap_bio(*args, **kwargs)
 
 
 def names_in(certificate: Mapping[str, Any]) -> Sequence[str]:

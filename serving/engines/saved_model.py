@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from serving.engines.eager_tensors import to_array, to_tensor
 from serving.engines.joint_function import NotJoinableError, join
 from serving.engines.tensorflow_runtime import refusals, tensorflow
 from serving.saved_model import SERVE_TAG, read_graph
@@ -85,20 +86,15 @@ class SavedModelEngine:
 
     def _call(self, function: Callable[..., Any], inputs: Mapping[str, np.ndarray]) -> Any:
         with refusals(self._tf):
-            return function(**{name: self._tf.constant(array) for name, array in inputs.items()})
+            return function(**{name: to_tensor(self._tf, array) for name, array in inputs.items()})
 
     def _arrays(self, outputs: Mapping[str, Any]) -> dict[str, np.ndarray]:
-        return {name: _to_array(value) for name, value in outputs.items()}
+        return {name: to_array(self._tf, value) for name, value in outputs.items()}
 
 
 def _check_same(name: str, got: Mapping[str, np.ndarray], expected: Mapping[str, np.ndarray]) -> None:
     if faults := differences(got, expected, _ROUNDING):
         raise NotJoinableError(f"together they answer {name!r} otherwise: {faults[0]}")
-
-
-def _to_array(value: Any) -> np.ndarray:
-    found = value.numpy()
-    return np.array(found, dtype=object) if isinstance(found, bytes) else np.asarray(found)  # a scalar string is bytes
 
 
 def _first_line(error: Exception) -> str:

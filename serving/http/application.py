@@ -13,6 +13,7 @@ from time import monotonic
 from typing import Any
 
 from serving.call_record import CallRecord
+from serving.held_requests import HeldRequests
 from serving.http.body import (
     WORTH_COMPRESSING,
     ClientGoneError,
@@ -23,8 +24,9 @@ from serving.http.body import (
     takes_gzip,
 )
 from serving.http.call import IDENTITIES, JSON, HttpCall
+from serving.http.held_body import HeldBody
 from serving.http.route import Route, find
-from serving.http.statuses import METHOD_NOT_ALLOWED, PAYLOAD_TOO_LARGE, HttpError, error_body, status_of
+from serving.http.statuses import METHOD_NOT_ALLOWED, HttpError, error_body, status_of
 from serving.offload import Offload
 from serving.status import Code, StatusError, invalid
 
@@ -54,34 +56,47 @@ class Application:
     """Answers requests. Lives in one event loop."""
 
     def __init__(
-        self, routes: Sequence[Route], offload: Offload, *, seconds: float | None = None, cors: bool = False
+        self,
+        routes: Sequence[Route],
+        offload: Offload,
+        held: HeldRequests,
+        *,
+        seconds: float | None = None,
+        cors: bool = False,
     ) -> None:
         """Make one.
 
         Args:
             routes: the methods there are, their interceptors around them.
             offload: what is large is compressed and decompressed in its threads.
+            held: counts what requests take, also those of other transports.
             seconds: how long an answer may take; None for as long as it takes.
             cors: whether scripts of any web page may ask.
         """
         self._routes = routes
         self._offload = offload
+        self._held = held
         self._seconds = seconds
         self._headers = _CORS if cors else {}
 
     async def __call__(self, scope: Mapping[str, Any], receive: Receive, send: Send) -> None:
         """Answer one request, as ASGI calls an application."""
         headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
+        body = HeldBody(self._held)
         try:
-            response = await self._answer(scope, headers, receive)
+            response = await self._answer(scope, headers, receive, body)
         except ClientGoneError:
             return
+        finally:
+            body.release()
         if len(response.body) >= WORTH_COMPRESSING and takes_gzip(headers.get("accept-encoding", "")):
             response.body = await compress(response.body, self._offload)
             response.headers |= {"content-encoding": "gzip", "vary": "Accept-Encoding"}
         await _send(response, self._headers, receive, send)
 
-    async def _answer(self, scope: Mapping[str, Any], headers: Mapping[str, str], receive: Receive) -> _Response:
+    async def _answer(
+        self, scope: Mapping[str, Any], headers: Mapping[str, str], receive: Receive, held: HeldBody
+    ) -> _Response:
         verb = scope["method"]
         path = scope["raw_path"].decode("latin-1")
         if verb == "OPTIONS" and self._headers:
@@ -101,12 +116,13 @@ class Application:
                 response = await self._run(route, b"", call)
                 response.is_body_unread = headers.get("content-length", "0") != "0" or "transfer-encoding" in headers
                 return response
-            body = await read_body(receive, headers.get("content-length", ""), route.method.max_bytes)
-            body = await decompress(
-                body, headers.get("content-encoding", "").lower(), route.method.max_bytes, self._offload
-            )
+            most = route.method.max_bytes
+            body = await read_body(receive, headers.get("content-length", ""), most, held)
+            body = await decompress(body, headers.get("content-encoding", "").lower(), most, self._offload, held)
         except StatusError as error:
-            return _error(error, {"allow": ", ".join(verbs)} if verbs else {})
+            response = _error(error, {"allow": ", ".join(verbs)} if verbs else {})
+            response.is_body_unread = route is not None and not held.is_whole
+            return response
         if self._seconds is not None and route.is_timed:
             call.deadline = monotonic() + self._seconds
         return await _unless_gone(self._run(route, body, call), call, receive)
@@ -179,7 +195,7 @@ def _peer(client: tuple[str, int] | None) -> str:
 
 
 async def _send(response: _Response, more: Mapping[str, str], receive: Receive, send: Send) -> None:
-    unread = response.is_body_unread or response.status in (PAYLOAD_TOO_LARGE, 408)
+    unread = response.is_body_unread
     headers = {**response.headers, **more, "content-length": str(len(response.body))}
     if unread:
         headers["connection"] = "close"

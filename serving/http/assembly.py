@@ -4,6 +4,7 @@ from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 
 from serving.config import ServerConfig
+from serving.held_requests import HeldRequests
 from serving.http.application import Application
 from serving.http.inference_api import InferenceApi
 from serving.http.metrics_api import MetricsApi
@@ -35,6 +36,7 @@ class Parts:
     """The methods of gRPC, without interceptors, by path: much of HTTP says the same in other words."""
     predictor: Predictor
     offload: Offload
+    held: HeldRequests
     calls: CallMetrics
     loads: LoadMetrics
     recorder: Recorder
@@ -50,7 +52,9 @@ def assemble(config: ServerConfig, parts: Parts, interceptors: Sequence[Intercep
     """Return what answers over HTTP, the same interceptors around every method as around those of gRPC."""
     routes = [_intercepted(route, interceptors) for route in _routes(config, parts)]
     seconds = config.rest_api_timeout_in_ms / 1000
-    application = Application(routes, parts.offload, seconds=seconds or None, cors=config.rest_api_enable_cors_support)
+    application = Application(
+        routes, parts.offload, parts.held, seconds=seconds or None, cors=config.rest_api_enable_cors_support
+    )
     port = 0 if config.rest_api_port == ANY_PORT else config.rest_api_port
     contexts = config.credentials.contexts("http/1.1") if isinstance(config.credentials, Tls) else None
     return HttpTransport(

@@ -1,12 +1,15 @@
 """Bodies: read within limits of size and time, decompressed within the same limit, compressed where the client takes it."""
 
 import asyncio
+import io
 import zlib
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from serving.http.call import whole_number
+from serving.http.held_body import HeldBody
 from serving.http.statuses import PAYLOAD_TOO_LARGE, UNSUPPORTED_MEDIA_TYPE, HttpError
+from serving.inflating import CutOffError, Inflater, TooMuchError, inflate
 from serving.offload import Offload
 from serving.status import Code, StatusError, invalid
 
@@ -25,26 +28,28 @@ class ClientGoneError(Exception):
     """Whoever asked has closed the connection."""
 
 
-async def read_body(receive: Receive, declared: str, max_bytes: int) -> bytes:
+async def read_body(receive: Receive, declared: str, max_bytes: int, held: HeldBody) -> bytes:
     """Read the body of a request.
 
     Args:
         receive: as ASGI gives it.
         declared: the header `content-length`, maybe empty.
         max_bytes: what is longer is refused, unread where its length is declared.
+        held: counts it.
 
     Raises:
-        StatusError: it is too long, or comes too slowly.
+        StatusError: it is too long, or comes too slowly, or too much is held already.
         ClientGoneError: it will never come.
     """
     expected = whole_number(declared)
     if expected is not None and expected > max_bytes:
         raise too_large(expected, max_bytes)
-    chunks, size = [], 0
+    body, size = io.BytesIO(), 0  # which gives its bytes away without a copy
     loop = asyncio.get_running_loop()
     started = loop.time()
     try:
         async with asyncio.timeout_at(started + FIRST_SECONDS) as limit:
+            held.begin(limit)
             while True:
                 message = await receive()
                 if message["type"] == "http.disconnect":
@@ -53,11 +58,16 @@ async def read_body(receive: Receive, declared: str, max_bytes: int) -> bytes:
                 size += len(chunk)
                 if size > max_bytes:
                     raise too_large(size, max_bytes)
-                chunks.append(chunk)
+                if (error := held.take(len(chunk))) is not None:
+                    raise error
+                body.write(chunk)
                 if not message.get("more_body", False):
-                    return chunks[0] if len(chunks) == 1 else b"".join(chunks)
+                    held.is_whole = True
+                    return body.getvalue()
                 limit.reschedule(started + FIRST_SECONDS + size / _SLOWEST)
     except TimeoutError:
+        if held.has_made_room:
+            raise held.full() from None
         raise HttpError(
             408,
             Code.DEADLINE_EXCEEDED,
@@ -75,17 +85,18 @@ def too_large(size: int, max_bytes: int) -> StatusError:
     )
 
 
-async def decompress(body: bytes, encoding: str, max_bytes: int, offload: Offload) -> bytes:
+async def decompress(body: bytes, encoding: str, max_bytes: int, offload: Offload, held: HeldBody) -> bytes:
     """Return a body as it was before it was compressed.
 
     Args:
         body: as it came.
         encoding: the header `content-encoding`: gzip, deflate, identity or empty.
         max_bytes: the largest it may become.
-        offload: what is large is decompressed in a thread.
+        offload: it is decompressed in a thread.
+        held: counts what it becomes.
 
     Raises:
-        StatusError: the encoding is another, the body is not of it, or becomes too large.
+        StatusError: the encoding is another, the body is not of it, or becomes too large, or too much is held already.
     """
     if encoding in ("", "identity"):
         return body
@@ -95,20 +106,14 @@ async def decompress(body: bytes, encoding: str, max_bytes: int, offload: Offloa
             Code.INVALID_ARGUMENT,
             f"Content-Encoding {encoding[:40]!r} is not supported: expected gzip, deflate or none",
         )
-    return await offload.run(len(body) * 8, lambda: _decompress(body, max_bytes))
-
-
-def _decompress(body: bytes, max_bytes: int) -> bytes:
-    reader = zlib.decompressobj(_GZIP_OR_ZLIB)
     try:
-        found = reader.decompress(body, max_bytes + 1)
+        return await inflate(Inflater(body, _GZIP_OR_ZLIB, max_bytes), offload, held.take)
     except zlib.error as error:
         raise invalid(f"the body cannot be decompressed: {error}") from None
-    if len(found) > max_bytes:
-        raise too_large(len(found), max_bytes)
-    if not reader.eof:
-        raise invalid("the body cannot be decompressed: it is cut short")
-    return found
+    except TooMuchError:
+        raise too_large(max_bytes + 1, max_bytes) from None
+    except CutOffError:
+        raise invalid("the body cannot be decompressed: it is cut short") from None
 
 
 async def compress(body: bytes, offload: Offload) -> bytes:

@@ -36,6 +36,8 @@ class Connection(HttpToolsProtocol):
         self._deadline: asyncio.TimerHandle | None = None
         self._head_bytes = 0
         self._answering = 0
+        self.idle_since = asyncio.get_running_loop().time()
+        """Since when no request is answered."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """See asyncio.Protocol."""
@@ -62,6 +64,11 @@ class Connection(HttpToolsProtocol):
         """The names in the client's certificate, where TLS verified one."""
         return names_in(self.transport.get_extra_info("peercert") or {})
 
+    @property
+    def is_idle(self) -> bool:
+        """Whether no request is being answered."""
+        return not self._answering
+
     @contextmanager
     def answering(self) -> Iterator[None]:
         """Have the deadline rest: the head of a request has come, and the block answers it."""
@@ -71,6 +78,7 @@ class Connection(HttpToolsProtocol):
             yield
         finally:
             self._answering -= 1
+            self.idle_since = asyncio.get_running_loop().time()
 
     def _expect_head(self) -> None:
         if self._deadline is None:

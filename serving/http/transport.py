@@ -9,12 +9,14 @@ from collections.abc import Callable
 import uvicorn
 
 from serving.http.application import Application
-from serving.http.connection import Connection, heads_in_time
+from serving.http.connection import HEAD_SECONDS, Connection, heads_in_time
 from serving.status import ServerError
-from serving.tls import CurrentContext
+from serving.transports.http2.listener import accept
 
 _KEEP_ALIVE = 60  # seconds that a connection may be idle between two requests
 _BACKLOG = 2048
+MAX_CONNECTIONS = 1000
+"""Of those that wait for nothing, the one that has for longest makes room for one more; where all wait, that is closed."""
 
 
 class HttpTransport:
@@ -38,6 +40,9 @@ class HttpTransport:
             contexts: TLS, asked for every connection, so that certificates can change; None for plain text.
             reuse_port: whether other processes of this user may listen on the port too.
         """
+        self._listener: socket.socket | None = None
+        self._accepting: asyncio.Task[None] | None = None
+        self._connecting: set[asyncio.Task[None]] = set()
         self._address = (host, port)
         self._reuse_port = reuse_port
         self._contexts = contexts
@@ -60,26 +65,67 @@ class HttpTransport:
 
     async def start(self) -> int:
         """See Transport."""
-        listener = _listen(*self._address, reuse_port=self._reuse_port)
-        if self._contexts is not None:
-            self._server.config.load()
-            self._server.config.ssl = CurrentContext.of(self._contexts)
-        self._serving = asyncio.create_task(self._server.serve(sockets=[listener]))
+        self._listener = listener = _listen(*self._address, reuse_port=self._reuse_port)
+        self._serving = asyncio.create_task(self._server.serve(sockets=[]))  # it would give a handshake a minute
         while not self._server.started and not self._serving.done():
             await asyncio.sleep(0)
         if self._serving.done():
             await self._serving
             raise ServerError("the HTTP server ended before it began; the log tells more")
+        self._accepting = asyncio.create_task(accept(listener, self._connect))
         return int(listener.getsockname()[1])
 
     async def stop(self, grace: float) -> None:
         """See Transport."""
         if self._serving is None:
             return
+        pending = [*self._connecting, *([self._accepting] if self._accepting else [])]
+        for task in pending:
+            task.cancel()
+        await asyncio.gather(*pending, return_exceptions=True)
+        if self._listener is not None:
+            self._listener.close()
         self._server.config.timeout_graceful_shutdown = round(grace)
         self._server.should_exit = True
         with contextlib.suppress(asyncio.CancelledError):
             await self._serving
+
+    def _connect(self, connected: socket.socket) -> None:
+        """Take a connection, as long as there are not too many."""
+        if not self._has_room():
+            connected.close()
+            return
+        task = asyncio.create_task(self._shake_hands(connected))
+        self._connecting.add(task)
+        task.add_done_callback(self._connecting.discard)
+
+    def _has_room(self) -> bool:
+        """Tell whether one more connection may come; the one that has been idle for longest makes room for it."""
+        connections = self._server.server_state.connections
+        if len(connections) + len(self._connecting) < MAX_CONNECTIONS:
+            return True
+        idle = (each for each in connections if isinstance(each, Connection) and each.is_idle)
+        longest = min(idle, key=lambda each: each.idle_since, default=None)
+        if longest is None:
+            return False
+        connections.discard(longest)
+        longest.transport.abort()
+        return True
+
+    async def _shake_hands(self, connected: socket.socket) -> None:
+        config, state = self._server.config, self._server.server_state
+        try:
+            await asyncio.get_running_loop().connect_accepted_socket(
+                lambda: Connection(config, state, {}),
+                connected,
+                ssl=None if self._contexts is None else self._contexts(),
+                ssl_handshake_timeout=None if self._contexts is None else HEAD_SECONDS,
+            )
+        except (OSError, TimeoutError):  # of TLS: ssl.SSLError is one of the first
+            connected.close()
+        except BaseException:
+            connected.close()
+            raise
 
 
 def _listen(host: str, port: int, *, reuse_port: bool) -> socket.socket:
@@ -97,6 +143,7 @@ def _listen(host: str, port: int, *, reuse_port: bool) -> socket.socket:
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         listener.bind(address)
         listener.listen(_BACKLOG)
+        listener.setblocking(False)  # noqa: FBT003
     except OSError as error:
         listener.close()
         raise _cannot_listen(host, port, error) from error

@@ -1,6 +1,8 @@
 """tensorflow.serving.PredictionService: Classify, Regress and MultiInference."""
 
 from collections.abc import Callable, Sequence
+from itertools import chain
+from typing import TypeVar
 
 from serving.examples import Examples
 from serving.model_ref import ModelRef
@@ -8,7 +10,7 @@ from serving.offload import Offload
 from serving.protos import prediction_pb2 as pb
 from serving.protos import serialized_pb2 as serialized
 from serving.services.message_counts import check_counts
-from serving.services.messages import fill_spec, model_of, parse, spec_of
+from serving.services.messages import fill_spec, model_of, parse, parse_without_texts, spec_of
 from serving.services.task_results import classification_result, encoded_size, field, regression_result
 from serving.status import Code, StatusError, invalid
 from serving.tasks.classification import Classes, Classification
@@ -19,6 +21,14 @@ from serving.unknown_signature import UnknownSignatureError
 
 _TASKS: dict[str, AnyTask] = {task.method_name: task for task in (Classification(), Regression())}
 
+R = TypeVar("R", bound=serialized.InferenceRequest | serialized.MultiInferenceRequest)
+
+_INPUT = serialized.InferenceRequest.INPUT_FIELD_NUMBER  # and of a MultiInferenceRequest
+_PLAIN = (_INPUT, serialized.Input.EXAMPLE_LIST_FIELD_NUMBER, serialized.ExampleList.EXAMPLES_FIELD_NUMBER)
+_SHARED = (
+    _INPUT, serialized.Input.EXAMPLE_LIST_WITH_CONTEXT_FIELD_NUMBER, serialized.ExampleListWithContext.EXAMPLES_FIELD_NUMBER,
+)  # fmt: skip
+"""Where the examples are."""
 _MOST_TASKS = 100  # each is answered in full, also those that name the same signature
 
 
@@ -48,15 +58,15 @@ class ExampleService:
     async def multi_inference(self, message: bytes, call: Call) -> bytes:
         """Tell what several signatures of one model say of the examples of a MultiInferenceRequest. Raises StatusError."""
 
-        def read() -> serialized.MultiInferenceRequest:
+        def read() -> tuple[serialized.MultiInferenceRequest, Examples]:
             check_counts(serialized.MultiInferenceRequest, message, ["tasks"])
-            return parse(serialized.MultiInferenceRequest, message)
+            return _read(serialized.MultiInferenceRequest, message)
 
-        request = await self._offload.run(len(message), read)
+        request, examples = await self._offload.run(len(message), read)
         model = _common_model(request)
         tasks = [(task.model_spec.signature_name, _task(task.method_name)) for task in request.tasks]
         try:
-            results = await self._runner.run_all(model, tasks, _examples(request.input), call)
+            results = await self._runner.run_all(model, tasks, examples, call)
         except UnknownSignatureError as error:
             raise error.reworded(f"Requested signature not found in model graph: {error.wanted}") from None
         return await self._encode(results, call, lambda: _multi_inference_response(results))
@@ -68,9 +78,9 @@ class ExampleService:
         kind: type[pb.ClassificationResponse] | type[pb.RegressionResponse],
         call: Call,
     ) -> bytes:
-        request = await self._offload.run(len(message), lambda: parse(serialized.InferenceRequest, message))
+        request, examples = await self._offload.run(len(message), lambda: _read(serialized.InferenceRequest, message))
         spec = spec_of(request)
-        result = await self._runner.run(model_of(spec), task, spec.signature_name, _examples(request.input), call)
+        result = await self._runner.run(model_of(spec), task, spec.signature_name, examples, call)
         return await self._encode([result], call, lambda: _response(kind, result))
 
     async def _encode(self, results: Sequence[TaskResult], call: Call, encode: Callable[[], bytes]) -> bytes:
@@ -85,9 +95,16 @@ class ExampleService:
             return await self._offload.run(size, encode)
 
 
-def _examples(message: serialized.Input) -> Examples:
-    shared = message.example_list_with_context
-    return Examples([*message.example_list.examples, *shared.examples], shared.context)
+def _read(kind: type[R], message: bytes) -> tuple[R, Examples]:
+    """Read a request, and the examples that it is about apart from it."""
+    request, taken = parse_without_texts(kind, message, (_PLAIN, _SHARED))
+    if all(taken):  # of a oneof the last one counts
+        request, taken = parse(kind, message), []
+    listed = request.input.example_list_with_context
+    rows = [*request.input.example_list.examples, *listed.examples]
+    for lists in taken:
+        rows.extend(chain.from_iterable(lists))
+    return request, Examples(rows, listed.context)
 
 
 def _task(method_name: str) -> AnyTask:

@@ -1,13 +1,17 @@
 """Protobuf messages as every service reads them."""
 
+from collections.abc import Sequence
 from typing import Protocol, TypeVar
 
 from google.protobuf.message import DecodeError, Message
 
 from serving.model_ref import ModelRef
+from serving.offload import SMALL
 from serving.payloads import Payload, read_tensors
 from serving.protos import prediction_pb2 as pb
 from serving.status import StatusError, invalid
+from serving.texts import take_texts
+from serving.wire_format import UnreadableError
 
 M = TypeVar("M", bound=Message)
 
@@ -26,6 +30,35 @@ def parse_tensors(kind: type[M], message: bytes, field: str) -> tuple[M, dict[st
         return read_tensors(kind, message, field)
     except DecodeError:
         raise _not_a(kind) from None
+
+
+def parse_without_texts(
+    kind: type[M], message: bytes, paths: Sequence[Sequence[int]]
+) -> tuple[M, list[list[list[bytes]]]]:
+    """Read a request, the texts of some fields apart: the library would hold up others over very many.
+
+    Args:
+        kind: the type of the message.
+        message: it, serialized.
+        paths: of the fields, see `take_texts`.
+
+    Returns:
+        The request without the texts, and what `take_texts` found of each path. Nothing is found in a small message, or
+        one that is written in an unusual way: it has its texts then.
+
+    Raises:
+        StatusError: the bytes are none, or have too many texts.
+    """
+    if len(message) > SMALL:
+        rest, taken = message, []
+        try:
+            for path in paths:
+                rest, found = take_texts(rest, path)
+                taken.append(found)
+            return parse(kind, rest), taken
+        except UnreadableError:
+            pass
+    return parse(kind, message), [[] for _ in paths]
 
 
 class HasModelSpec(Protocol):

@@ -38,7 +38,7 @@ class ProtoSource:
     name: str
     proto: TensorProto
     payload: Payload | None = None
-    """Its numbers, where they were left out of the message."""
+    """What was left out of the message."""
 
     @property
     def spec(self) -> TensorSpec:
@@ -50,7 +50,7 @@ class ProtoSource:
     def nbytes(self) -> int:
         """See Source."""
         with self._faults_in_its_words():
-            return decoded_size(self.proto)
+            return decoded_size(self.proto, self.payload)
 
     def read(self, max_bytes: int) -> np.ndarray:
         """See Source."""

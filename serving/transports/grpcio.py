@@ -11,8 +11,10 @@ import grpc
 
 from serving.call_record import CallRecord
 from serving.error_details import KEY, details_of
+from serving.held_requests import HeldRequests
 from serving.status import Code, ServerError, StatusError
 from serving.transports.endings import short_text, shutting_down, status_of, too_large_for_method
+from serving.transports.http2.limits import Limits
 from serving.transports.port_flags import EVERYBODYS, PortFlags
 from serving.transports.transport import Call, Stream, Unary
 
@@ -20,6 +22,7 @@ logger = logging.getLogger(__name__)
 
 _STATUS = {code.value[0]: code for code in grpc.StatusCode}
 _MAX_UNSEEN = 100_000
+_LIMITS = Limits()
 _LAST_WORDS = 0.5  # seconds
 
 
@@ -38,6 +41,7 @@ class GrpcioTransport:
         reuse_port: bool = False,
         arguments: Mapping[str, int | str] | None = None,
         flags: PortFlags = EVERYBODYS,
+        held: HeldRequests | None = None,
     ) -> None:
         """Prepare; nothing happens before `start`.
 
@@ -51,6 +55,7 @@ class GrpcioTransport:
             reuse_port: whether other processes of this user may listen on the port too.
             arguments: further options of the library's, which win over those set here.
             flags: that chose host and port.
+            held: counts what requests take once the library has handed them over; None for a count of this transport's own.
         """
         self._methods = methods
         self._host, self._port, self._flags = host, port, flags
@@ -59,6 +64,7 @@ class GrpcioTransport:
         self._arguments = dict(arguments or {})
         self._max_message_bytes = max_message_bytes
         self._credentials = credentials
+        self._held = held or HeldRequests.for_messages(max_message_bytes)
         self._draining = asyncio.Event()
         self._server: Any = None
 
@@ -69,12 +75,16 @@ class GrpcioTransport:
             "grpc.so_reuseport": int(self._reuse_port),
             "grpc.max_receive_message_length": self._max_message_bytes,
             "grpc.max_send_message_length": -1,
+            # The library's own are two minutes, any number, and for ever.
+            "grpc.server_handshake_timeout_ms": round(_LIMITS.handshake_seconds * 1000),
+            "grpc.max_allowed_incoming_connections": _LIMITS.max_connections,
+            "grpc.max_connection_idle_ms": round(_LIMITS.idle_seconds * 1000),
             # Bursts wait here until the loop sees them; past the library's own limit they would end as CANCELLED.
             "grpc.server.max_pending_requests": _MAX_UNSEEN,
             "grpc.server.max_pending_requests_hard_limit": _MAX_UNSEEN,
         }
         server = grpc.aio.server(options=list({**options, **self._arguments}.items()))
-        server.add_generic_rpc_handlers((_Router(self._methods, self._draining),))
+        server.add_generic_rpc_handlers((_Router(self._methods, self._draining, self._held),))
         host = f"[{self._host}]" if ":" in self._host else self._host
         port = self._listen(server, f"{host}:{self._port}", self._flags.hint)
         if self._socket_path:
@@ -128,15 +138,19 @@ class _Call:
         remaining: float | None = self._context.time_remaining()
         return remaining
 
+    def make_room(self, more_than: int) -> bool:  # noqa: ARG002
+        """See Holder: what the library hands over is whole."""
+        return False
+
 
 class _Router(grpc.GenericRpcHandler):
-    def __init__(self, methods: Sequence[Unary | Stream], draining: asyncio.Event) -> None:
+    def __init__(self, methods: Sequence[Unary | Stream], draining: asyncio.Event, held: HeldRequests) -> None:
         self._handlers = {
-            method.path: _stream(method, draining)
+            method.path: _stream(method, draining, held)
             if isinstance(method, Stream)
-            else _unary(method)
+            else _unary(method, held)
             if method.admits is None
-            else _admitted(method, method.admits)
+            else _admitted(method, method.admits, held)
             for method in methods
         }
 
@@ -144,23 +158,24 @@ class _Router(grpc.GenericRpcHandler):
         return self._handlers.get(handler_call_details.method)
 
 
-def _unary(method: Unary) -> Any:
+def _unary(method: Unary, held: HeldRequests) -> Any:
     async def answer(request: bytes, context: Any) -> bytes:
         call = _Call(method.path, context)
         async with _errors_become_status(call, context):
-            return await _response(method, request, call, context)
+            return await _response(method, request, call, context, held)
 
     return grpc.unary_unary_rpc_method_handler(answer)
 
 
-async def _response(method: Unary, request: bytes, call: "_Call", context: Any) -> bytes:
-    response = await method.handler(_small(request, method.max_bytes), call)
+async def _response(method: Unary, request: bytes, call: "_Call", context: Any, held: HeldRequests) -> bytes:
+    with held.holding(call, len(request)):
+        response = await method.handler(_small(request, method.max_bytes), call)
     if call.trailing:
         context.set_trailing_metadata(tuple(call.trailing.items()))
     return response
 
 
-def _admitted(method: Unary, admits: Callable[[Call], bool]) -> Any:
+def _admitted(method: Unary, admits: Callable[[Call], bool], held: HeldRequests) -> Any:
     """Answer a unary method as one of a stream of requests: the library reads none before it is asked to."""
 
     async def answer(requests: AsyncIterator[bytes], context: Any) -> bytes:
@@ -172,12 +187,12 @@ def _admitted(method: Unary, admits: Callable[[Call], bool]) -> Any:
                     request = await anext(requests)
                 except StopAsyncIteration:
                     raise StatusError(Code.UNIMPLEMENTED, "no request, for a method that takes one") from None
-            return await _response(method, request, call, context)
+            return await _response(method, request, call, context, held)
 
     return grpc.stream_unary_rpc_method_handler(answer)
 
 
-def _stream(method: Stream, draining: asyncio.Event) -> Any:
+def _stream(method: Stream, draining: asyncio.Event, held: HeldRequests) -> Any:
     async def answer(requests: AsyncIterator[bytes], context: Any) -> AsyncIterator[bytes]:
         call = _Call(method.path, context)
         async with contextlib.AsyncExitStack() as stack:
@@ -185,12 +200,21 @@ def _stream(method: Stream, draining: asyncio.Event) -> Any:
             # Closed here, where the loop still runs: a stream may be refused before it is read.
             received: Any = aiter(requests)
             stack.push_async_callback(_close, received)
-            small = (_small(request, method.max_bytes) async for request in received)
+            small = _held(received, method.max_bytes, call, held)
             stack.push_async_callback(_close, small)
             async for response in _until(draining, method.handler(small, call)):
                 yield response
 
     return grpc.stream_stream_rpc_method_handler(answer)
+
+
+async def _held(
+    requests: AsyncIterator[bytes], max_bytes: int, call: "_Call", held: HeldRequests
+) -> AsyncIterator[bytes]:
+    """Pass requests on, each held until the next is asked for."""
+    async for request in requests:
+        with held.holding(call, len(request)):
+            yield _small(request, max_bytes)
 
 
 async def _close(generator: Any) -> None:

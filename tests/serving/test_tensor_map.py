@@ -38,6 +38,15 @@ def test_it_is_the_message_that_the_library_writes(arrays: dict[str, np.ndarray]
     assert len(written) == expected.ByteSize()
 
 
+def test_very_many_texts_are_the_message_that_the_library_writes() -> None:
+    array = np.array([b"\0%d" % number for number in range(70_000)], object).reshape(2, -1)
+    expected = pb.PredictRequest()
+    expected.inputs["x"].CopyFrom(encode(array))
+    written = write_tensors(b"", INPUTS, {"x": array})
+    assert pb.PredictRequest.FromString(written) == expected
+    assert len(written) == expected.ByteSize()
+
+
 def test_what_cannot_be_sent_is_refused() -> None:
     for array in (np.array(["2020-01-01"], "datetime64[D]"), np.array([1.0], "longdouble"), np.array([3], object)):
         with pytest.raises(CodecError):

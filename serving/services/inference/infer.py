@@ -3,6 +3,7 @@
 import contextlib
 from collections.abc import Callable, Iterator, Mapping
 
+from serving.joining import joined
 from serving.known_requests import KnownRequests
 from serving.offload import Offload
 from serving.permitted_models import PermittedModels
@@ -10,15 +11,15 @@ from serving.predictor import Answer, Limits, Predictor, Query
 from serving.protos import inference_pb2 as pb
 from serving.services.inference.faults import misfits_told, unknown_models_told
 from serving.services.inference.known_infers import KnownInfer, learn_infer
-from serving.services.inference.request import REPEATED, read_classes, read_query
-from serving.services.inference.response import is_typed, write_response
-from serving.services.message_counts import check_counts
-from serving.services.messages import parse
+from serving.services.inference.request import read_classes, read_query, read_request
+from serving.services.inference.response import Response, is_typed, write_response
 from serving.status import Code, StatusError
 from serving.transports.transport import Call
+from serving.wire_format import start_of
 
 _LONGEST_ID = 128
 _FINAL = "triton_final_response"
+_INFER_RESPONSE = pb.ModelStreamInferResponse.INFER_RESPONSE_FIELD_NUMBER
 
 
 class InferService:
@@ -33,13 +34,13 @@ class InferService:
 
     async def infer(self, message: bytes, call: Call) -> bytes:
         """Run a servable's signature on the inputs of a ModelInferRequest. Raises StatusError."""
-        return await self._infer(message, call, lambda response: response.SerializeToString())
+        return await self._infer(message, call, lambda response: joined(response.parts()))
 
     async def infer_streamed(self, message: bytes, call: Call) -> bytes:
         """Do the same for a ModelInferRequest of a stream; the answer is a ModelStreamInferResponse."""
         return await self._infer(message, call, _streamed)
 
-    async def _infer(self, message: bytes, call: Call, finish: Callable[[pb.ModelInferResponse], bytes]) -> bytes:
+    async def _infer(self, message: bytes, call: Call, finish: Callable[[Response], bytes]) -> bytes:
         known = self._known.find(message)
         if known is not None and (again := await self._answer_again(known, message, call)) is not None:
             answer, request_id = again
@@ -49,11 +50,10 @@ class InferService:
                 )
 
         def read() -> tuple[pb.ModelInferRequest, Query, dict[str, int]]:
-            check_counts(pb.ModelInferRequest, message, REPEATED)
-            request = parse(pb.ModelInferRequest, message)
+            request, apart = read_request(message)
             if _can_be_told(request.id):
                 call.record.request_id = request.id
-            return request, read_query(request), read_classes(request)
+            return request, read_query(request, apart), read_classes(request)
 
         request, query, classes = await self._offload.run(len(message), read)
         with (
@@ -82,9 +82,7 @@ class InferService:
             answer = await self._predictor.answer_again(checked, known.request.inputs(message), call)
         return None if answer is None else (answer, request_id)
 
-    def _response(
-        self, answer: Answer, request_id: str, classes: Mapping[str, int], *, typed: bool
-    ) -> pb.ModelInferResponse:
+    def _response(self, answer: Answer, request_id: str, classes: Mapping[str, int], *, typed: bool) -> Response:
         return write_response(
             answer, request_id=request_id, typed=typed, classes=classes, max_bytes=self._limits.max_message_bytes
         )
@@ -109,9 +107,10 @@ def _waited_too_long(query: Query, call: Call) -> Iterator[None]:
         ) from None
 
 
-def _streamed(response: pb.ModelInferResponse) -> bytes:
-    response.parameters[_FINAL].bool_param = True
-    return pb.ModelStreamInferResponse(infer_response=response).SerializeToString()
+def _streamed(response: Response) -> bytes:
+    response.message.parameters[_FINAL].bool_param = True
+    parts = response.parts()
+    return joined([start_of(_INFER_RESPONSE, sum(map(len, parts))), *parts])
 
 
 def _can_be_told(request_id: str) -> bool:

@@ -1,12 +1,17 @@
 """ModelInferRequest -> Query; refuses what is asked for in ways that this server does not know."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 from serving.model_ref import ModelRef
+from serving.offload import SMALL
 from serving.predictor import Query
 from serving.protos import inference_pb2 as pb
 from serving.services.inference.tensors import InferSource
+from serving.services.message_counts import check_counts
+from serving.services.messages import parse, parse_without_texts
 from serving.status import invalid
+from serving.wire_format import GROUP_END, GROUP_START, LENGTH_DELIMITED, UnreadableError, spans
 
 SIGNATURE = "signature_name"
 LABEL = "version_label"
@@ -15,6 +20,13 @@ _RESERVED = "triton_"
 _EMPTY_FINAL = "triton_enable_empty_final_response"  # of decoupled models, which answer any number of times: none here
 REPEATED = ("inputs", "outputs", "parameters", "raw_input_contents")
 """Of what a request may have `message_counts.MOST` each."""
+_RAW = pb.ModelInferRequest.RAW_INPUT_CONTENTS_FIELD_NUMBER
+_TEXTS = (
+    pb.ModelInferRequest.INPUTS_FIELD_NUMBER,
+    pb.ModelInferRequest.InferInputTensor.CONTENTS_FIELD_NUMBER,
+    pb.InferTensorContents.BYTES_CONTENTS_FIELD_NUMBER,
+)
+"""Where contents are that may be long, or very many."""
 _LARGEST_VERSION = (1 << 63) - 1
 
 Parameters = Mapping[str, pb.InferParameter]
@@ -33,8 +45,50 @@ def model_of(name: str, version: str) -> ModelRef:
     return ModelRef(name, int(version))
 
 
-def read_query(request: pb.ModelInferRequest) -> Query:
-    """Return what a request asks. Its tensors are not read yet. Raises StatusError."""
+@dataclass(frozen=True)
+class Apart:
+    """Contents of a request that were left out of its message."""
+
+    raw: Sequence[bytes | memoryview] = ()
+    texts: Mapping[str, Sequence[bytes]] = field(default_factory=dict)
+    """Typed ones, by input."""
+
+
+_NOTHING = Apart()
+
+
+def read_request(message: bytes) -> tuple[pb.ModelInferRequest, Apart]:
+    """Read a serialized request, what may be large or very many of it apart. Raises StatusError."""
+    check_counts(pb.ModelInferRequest, message, REPEATED)
+    rest, raw = _without_raw(message)
+    request, (texts,) = parse_without_texts(pb.ModelInferRequest, rest, (_TEXTS,))
+    typed = [tensor.name for tensor in request.inputs if tensor.HasField("contents")]
+    if texts and len(texts) != len(typed):  # contents in parts, which a library puts together
+        return parse(pb.ModelInferRequest, message), _NOTHING
+    return request, Apart(raw, dict(zip(typed, texts, strict=False)))
+
+
+def _without_raw(message: bytes) -> tuple[bytes, list[memoryview]]:
+    """Return a message without its raw contents, and these where they lie; all of it where it is small or unusual."""
+    parts: list[bytes] = []
+    raw: list[memoryview] = []
+    if len(message) <= SMALL:
+        return message, raw
+    try:
+        for span in spans(memoryview(message), 0, len(message)):
+            if span.wire_type in (GROUP_START, GROUP_END):
+                return message, []
+            if span.field == _RAW and span.wire_type == LENGTH_DELIMITED:
+                raw.append(memoryview(message)[span.start : span.end])
+            else:
+                parts.append(message[span.tag : span.end])
+    except UnreadableError:
+        return message, []
+    return b"".join(parts), raw
+
+
+def read_query(request: pb.ModelInferRequest, apart: Apart = _NOTHING) -> Query:
+    """Return what a request asks; some of its contents may be apart. Its tensors are not read yet. Raises StatusError."""
     parameters = request.parameters
     for name in parameters:
         if name.startswith(_RESERVED) and name != _EMPTY_FINAL:
@@ -48,7 +102,7 @@ def read_query(request: pb.ModelInferRequest) -> Query:
     timeout = _whole_number(parameters, "timeout", "int64_param")
     return Query(
         _model(request),
-        _sources(request),
+        _sources(request, apart),
         _text(parameters, SIGNATURE),
         [output.name for output in request.outputs],
         priority=_whole_number(parameters, "priority", "int64_param or uint64_param"),
@@ -74,8 +128,8 @@ def read_classes(request: pb.ModelInferRequest) -> dict[str, int]:
     return classes
 
 
-def _sources(request: pb.ModelInferRequest) -> dict[str, InferSource]:
-    model, raw = request.model_name, request.raw_input_contents
+def _sources(request: pb.ModelInferRequest, apart: Apart) -> dict[str, InferSource]:
+    model, raw = request.model_name, apart.raw or request.raw_input_contents
     sources: dict[str, InferSource] = {}
     for i, tensor in enumerate(request.inputs):
         path = f"inputs[{i}]"
@@ -93,7 +147,7 @@ def _sources(request: pb.ModelInferRequest) -> dict[str, InferSource]:
             raise invalid(
                 f"unable to find data for input tensor '{tensor.name}' for model '{model}' in request.", field=path
             )
-        sources[tensor.name] = InferSource(model, tensor, None if typed else raw[i])
+        sources[tensor.name] = InferSource(model, tensor, None if typed else raw[i], apart.texts.get(tensor.name, ()))
     if len(raw) > len(request.inputs):
         raise invalid(
             f"raw_input_contents has {len(raw)} buffers for {len(request.inputs)} inputs: send one for each, in their order",

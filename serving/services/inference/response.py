@@ -1,15 +1,20 @@
 """Answer -> ModelInferResponse."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
+from serving.codec import payload_of
 from serving.predictor import Answer
 from serving.protos import inference_pb2 as pb
 from serving.services.inference.classification import classify
 from serving.services.inference.tensors import INVALID, WIRE, datatype_of, put_contents, to_raw
 from serving.signature import TensorSpec
 from serving.status import Code, StatusError
+from serving.wire_format import start_of
+
+_RAW = pb.ModelInferResponse.RAW_OUTPUT_CONTENTS_FIELD_NUMBER
 
 
 def is_typed(request: pb.ModelInferRequest) -> bool:
@@ -17,9 +22,24 @@ def is_typed(request: pb.ModelInferRequest) -> bool:
     return not request.raw_input_contents and any(tensor.HasField("contents") for tensor in request.inputs)
 
 
+@dataclass(frozen=True)
+class Response:
+    """A response, its raw contents apart: a library would copy them, and hold up others meanwhile."""
+
+    message: pb.ModelInferResponse
+    raw: Sequence[bytes | memoryview]
+
+    def parts(self) -> list[bytes | memoryview]:
+        """Return it serialized, in parts to be put together."""
+        parts: list[bytes | memoryview] = [self.message.SerializeToString()]
+        for content in self.raw:
+            parts += (start_of(_RAW, len(content)), content)
+        return parts
+
+
 def write_response(
     answer: Answer, *, request_id: str, typed: bool, classes: Mapping[str, int], max_bytes: int
-) -> pb.ModelInferResponse:
+) -> Response:
     """Write an answer.
 
     Args:
@@ -35,6 +55,7 @@ def write_response(
     response = pb.ModelInferResponse(model_name=answer.model, model_version=str(answer.version), id=request_id)
     outputs = {name: _chosen(answer, name, array, classes, max_bytes) for name, array in answer.outputs.items()}
     datatypes = {name: _datatype(name, array) for name, array in outputs.items()}
+    raw: list[bytes | memoryview] = []
     typed = typed and all(WIRE[datatype].field for datatype in datatypes.values())
     for name, array in outputs.items():
         output = response.outputs.add(name=name, datatype=datatypes[name], shape=array.shape)
@@ -42,8 +63,8 @@ def write_response(
         if typed and field:
             put_contents(output.contents, array, field)
         else:
-            response.raw_output_contents.append(to_raw(array))
-    return response
+            raw.append(to_raw(array) if array.dtype.kind == "O" else payload_of(array))
+    return Response(response, raw)
 
 
 def _chosen(answer: Answer, name: str, array: np.ndarray, classes: Mapping[str, int], max_bytes: int) -> np.ndarray:

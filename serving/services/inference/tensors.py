@@ -8,6 +8,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from struct import pack, unpack_from
+from typing import Any
 
 import numpy as np
 
@@ -15,6 +16,7 @@ from serving.codec import STRING, STRING_OVERHEAD, CodecError
 from serving.packed import put_numbers
 from serving.protos import inference_pb2 as pb
 from serving.signature import TensorSpec
+from serving.texts import as_array, size_of
 from zoo.errors import did_you_mean
 
 INVALID = "INVALID"
@@ -69,8 +71,10 @@ class InferSource:
     model: str
     """The model's name, which Triton's messages tell."""
     tensor: pb.ModelInferRequest.InferInputTensor
-    raw: bytes | None = None
+    raw: bytes | memoryview | None = None
     """What it holds; None where it is typed."""
+    texts: Sequence[bytes] = ()
+    """Typed texts, where they were left out of the tensor."""
 
     @property
     def spec(self) -> TensorSpec:
@@ -87,7 +91,7 @@ class InferSource:
         if self.raw is not None:
             return count * STRING_OVERHEAD + len(self.raw)
         self._check_strings(math.prod(self.shape))
-        return count * STRING_OVERHEAD + sum(map(len, self.tensor.contents.bytes_contents))
+        return count * STRING_OVERHEAD + size_of(self._held("bytes_contents"))
 
     def read(self, max_bytes: int) -> np.ndarray:
         """See Source."""
@@ -144,17 +148,19 @@ class InferSource:
 
     def _values(self, wire: Wire) -> Sequence[object]:
         """Return the typed contents, which are in the one field of their datatype."""
-        contents = self.tensor.contents
         for field, datatype in _WIDEST.items():
-            if field != wire.field and len(getattr(contents, field)):
+            if field != wire.field and len(self._held(field)):
                 raise CodecError(
                     f"unexpected explicit tensor data for input tensor {self._of} of type '{datatype}', "
                     f"expected datatype '{self.tensor.datatype}': {_where(self.tensor.datatype, wire)}"
                 )
         if wire.field is None:
             raise CodecError(f"no contents for input tensor {self._of}: {_where(self.tensor.datatype, wire)}")
-        values: Sequence[object] = getattr(contents, wire.field)
-        return values
+        return self._held(wire.field)
+
+    def _held(self, field: str) -> Sequence[Any]:
+        values: Sequence[Any] = getattr(self.tensor.contents, field)
+        return self.texts if self.texts and field == "bytes_contents" else values
 
     def _read_numbers(self, wire: Wire) -> np.ndarray:
         values = np.array(self._values(wire), dtype=WIRE[_WIDEST[wire.field or ""]].dtype)
@@ -164,18 +170,15 @@ class InferSource:
         return narrow
 
     def _read_strings(self, count: int) -> np.ndarray:
-        values = self._check_strings(count)
-        flat = np.empty(count, dtype=object)
-        flat[:] = list(values)
-        return flat
+        return as_array(self._check_strings(count))
 
-    def _check_strings(self, count: int) -> Sequence[object]:
+    def _check_strings(self, count: int) -> Sequence[Any]:
         values = self._values(WIRE["BYTES"])
         if len(values) != count:
             raise CodecError(f"expected {count} string elements for inference input {self._of}, got {len(values)}")
         return values
 
-    def _split(self, raw: bytes, count: int) -> np.ndarray:
+    def _split(self, raw: bytes | memoryview, count: int) -> np.ndarray:
         """Return the strings that raw contents hold, each after its length."""
         flat = np.empty(count, dtype=object)
         at = 0
@@ -195,7 +198,7 @@ class InferSource:
                     f"incomplete string data for inference input {self._of}, "
                     f"expecting string of length {length} but only {len(raw) - at} bytes available"
                 )
-            flat[i] = raw[at : at + length]
+            flat[i] = bytes(raw[at : at + length])
             at += length
         if at != len(raw):
             raise CodecError(

@@ -5,7 +5,6 @@ from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING
 
 from serving.error_details import KEY, details_of
-from serving.offload import SMALL
 from serving.status import Code, StatusError
 from serving.transports.endings import short_text
 from serving.transports.http2.call import Http2Call
@@ -27,7 +26,7 @@ class Exchange(ABC):
     It ends once: with an answer, an error that is told (`end`), or nobody left to be told (`cancel`).
     """
 
-    __slots__ = ("_board", "_head", "_held", "_is_over", "_session", "_stream", "_timer", "call", "reader")
+    __slots__ = ("_board", "_head", "_held", "_is_over", "_session", "_stream", "_taken", "_timer", "call", "reader")
 
     def __init__(self, session: "Session", stream: Stream, head: RequestHead) -> None:
         self._session = session
@@ -38,6 +37,7 @@ class Exchange(ABC):
         self.reader: MessageReader | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._held = 0
+        self._taken = 0
         self._is_over = False
 
     @property
@@ -78,6 +78,11 @@ class Exchange(ABC):
         """Tell whether a message of the request has begun and is not whole."""
         return not self._stream.remote_ended and self.reader is not None and self.reader.is_amid_message
 
+    @property
+    def upload_bytes(self) -> int:
+        """What is held of a request that has not come whole; 0 where there is none."""
+        return self._held if self.waits_for_client() and not self._is_over else 0
+
     def _fail(self, error: StatusError) -> None:
         """Answer with an error."""
         if self._is_over:
@@ -102,24 +107,40 @@ class Exchange(ABC):
             self._timer = None
         if self._held:
             self._release(self._held)
+        if self._taken:
+            self._give(self._taken)
 
     def _hold(self, size: int) -> bool:
         """Account for bytes that are kept; where they are too many, the call ends."""
         self._held += size
-        if self._session.hold(size):
-            return True
+        error = self._take(size) if self._session.hold(size) else self._connection_full()
+        if error is not None:
+            self.end(error)
+        return error is None
+
+    def _connection_full(self) -> StatusError:
         most = self._board.limits.max_held_bytes
-        self.end(StatusError(Code.RESOURCE_EXHAUSTED, f"requests of this connection take over {most} bytes already"))
-        return False
+        return StatusError(Code.RESOURCE_EXHAUSTED, f"requests of this connection take over {most} bytes already")
 
     def _release(self, size: int) -> None:
         self._held -= size
         self._session.hold(-size)
 
+    def _take(self, size: int) -> StatusError | None:
+        """Account for bytes of requests until they are answered; return the error where all connections hold too many."""
+        if self._is_over:  # its client has gone, or was told already
+            return self._board.held.full()
+        self._taken += size
+        fits = self._board.held.take(self._session, size, of=self._taken)
+        return None if fits else self._board.held.full()
+
+    def _give(self, size: int) -> None:
+        """Account no more for bytes of requests."""
+        self._taken -= size
+        self._board.held.release(self._session, size)
+
     async def _decompressed(self, message: bytes, most: int) -> bytes:
-        # Small ones too: what they become may be large.
-        size = SMALL + 1
-        return await self._board.offload.run(size, lambda: decompress(message, self._head.encoding, most))
+        return await decompress(message, self._head.encoding, most, self._board.offload, self._take)
 
     def _expire(self) -> None:
         self._timer = None

@@ -1,15 +1,17 @@
 """gRPC's messages in the bytes of a stream: a flag, a length, the message."""
 
+import io
 import zlib
 from collections.abc import Callable
 
+from serving.inflating import CutOffError, Inflater, TooMuchError, inflate
+from serving.offload import Offload
 from serving.status import Code, StatusError
 
 PREFIX_BYTES = 5
 ACCEPTED = "identity,deflate,gzip"
 """Encodings of requests that are understood."""
 _WINDOW_BITS = {"gzip": 31, "deflate": 15}
-_SMALL = 4096
 _IDENTITY = "identity"
 
 
@@ -35,7 +37,7 @@ class MessageReader:
         """Begin; `check` is told the size of every message before it is read, and raises StatusError to refuse it."""
         self._check = check
         self._prefix = bytearray()
-        self._pieces: list[bytes | bytearray] = []
+        self._message = io.BytesIO()  # gives its bytes away without a copy: to join many pieces would hold up the loop
         self._missing = 0
 
     @property
@@ -62,10 +64,10 @@ class MessageReader:
             piece = data[position : position + self._missing]
             position += len(piece)
             self._missing -= len(piece)
-            self._keep(piece)
+            self._message.write(piece)
             if not self._missing:
-                messages.append((self._prefix[0] == 1, b"".join(self._pieces)))
-                self._pieces.clear()
+                messages.append((self._prefix[0] == 1, self._message.getvalue()))
+                self._message = io.BytesIO()
                 self._prefix.clear()
         return messages
 
@@ -75,21 +77,21 @@ class MessageReader:
             raise StatusError(Code.INTERNAL, f"a message with the flag {flag}: expected 0 or 1")
         self._check(self._missing)
 
-    def _keep(self, piece: bytes) -> None:
-        """Put a piece to the others; small ones into one buffer, or their objects would take more than their bytes."""
-        if len(piece) >= _SMALL:
-            self._pieces.append(piece)
-        elif self._pieces and isinstance(self._pieces[-1], bytearray):
-            self._pieces[-1] += piece
-        elif piece:
-            self._pieces.append(bytearray(piece))
 
-
-def decompress(message: bytes, encoding: str, max_bytes: int) -> bytes:
+async def decompress(
+    message: bytes, encoding: str, max_bytes: int, offload: Offload, take: Callable[[int], StatusError | None]
+) -> bytes:
     """Return a message that was marked as compressed, of `max_bytes` at most, whatever it would become.
 
+    Args:
+        message: as it came.
+        encoding: the header `grpc-encoding`.
+        max_bytes: the largest it may become.
+        offload: does the work.
+        take: see `inflate`.
+
     Raises:
-        StatusError: the encoding is not known, the message is none of it, or it becomes too large.
+        StatusError: the encoding is not known, the message is none of it, or it becomes too large; or that of `take`.
     """
     if encoding == _IDENTITY:
         raise StatusError(Code.INTERNAL, "a message is marked as compressed, and grpc-encoding does not say how")
@@ -98,15 +100,17 @@ def decompress(message: bytes, encoding: str, max_bytes: int) -> bytes:
         raise StatusError(
             Code.UNIMPLEMENTED, f"messages compressed as {encoding[:40]!r} are not understood, but {ACCEPTED}"
         )
-    inflate = zlib.decompressobj(bits)
+    inflater = Inflater(message, bits, max_bytes)
     try:
-        plain = inflate.decompress(message, max_bytes + 1)
+        plain = await inflate(inflater, offload, take)
     except zlib.error as error:
         raise StatusError(Code.INTERNAL, f"a message that is no {encoding}: {error}") from None
-    if len(plain) > max_bytes:
+    except TooMuchError:
         raise StatusError(
             Code.RESOURCE_EXHAUSTED, f"SERVER: Received message larger than max once decompressed ({max_bytes})"
-        )
-    if not inflate.eof or inflate.unused_data:
-        raise StatusError(Code.INTERNAL, f"a message that is no {encoding}: it is cut off, or something follows")
+        ) from None
+    except CutOffError:
+        raise StatusError(Code.INTERNAL, f"a message that is no {encoding}: it is cut off") from None
+    if inflater.has_more:
+        raise StatusError(Code.INTERNAL, f"a message that is no {encoding}: something follows its end")
     return plain

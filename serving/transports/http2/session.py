@@ -195,6 +195,15 @@ class Session:
         self.held += size
         return self.held <= self.limits.max_held_bytes
 
+    def make_room(self, more_than: int) -> bool:
+        """See `serving.held_requests.Holder`."""
+        exchanges = (stream.exchange for stream in self.streams.values() if stream.exchange is not None)
+        largest: Exchange | None = max(exchanges, key=lambda each: each.upload_bytes, default=None)
+        if largest is None or largest.upload_bytes <= more_than:
+            return False
+        largest.end(self.board.held.full())
+        return True
+
     # How it ends.
 
     def drain(self) -> None:

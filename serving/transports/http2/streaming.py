@@ -23,7 +23,7 @@ _MAX_UNSENT = 64 << 10
 class StreamExchange(Exchange):
     """See Exchange. The handler begins with the call. The client may send again what the handler has read."""
 
-    __slots__ = ("_arrived", "_begun", "_ended", "_messages", "_owed", "_requests", "_route", "_task")
+    __slots__ = ("_arrived", "_begun", "_ended", "_messages", "_owed", "_requests", "_route", "_task", "_unanswered")
     is_stream = True
 
     def __init__(self, session: "Session", stream: Stream, route: Route, head: RequestHead) -> None:
@@ -31,6 +31,8 @@ class StreamExchange(Exchange):
         self._route = route
         self._messages = self.reader = MessageReader(route.check)
         self._requests: deque[tuple[bool, bytes]] = deque()
+        self._unanswered: deque[int] = deque()
+        """What the requests take that were read: each answer is one to the oldest."""
         self._owed = 0
         self._ended = False
         self._arrived: asyncio.Future[None] | None = None
@@ -71,8 +73,13 @@ class StreamExchange(Exchange):
             self._arrived = self._board.loop.create_future()
             await self._arrived
         is_compressed, message = self._requests.popleft()
-        self._give_back(len(message) + PREFIX_BYTES if self._requests else self._owed)
-        return await self._decompressed(message, self._route.max_bytes) if is_compressed else message
+        size = len(message) + PREFIX_BYTES
+        self._give_back(size if self._requests else self._owed)
+        if is_compressed:
+            message = await self._decompressed(message, self._route.max_bytes)
+            size += len(message)
+        self._unanswered.append(size)
+        return message
 
     def _give_back(self, size: int) -> None:
         """Let the client send so much more."""
@@ -103,6 +110,8 @@ class StreamExchange(Exchange):
     async def _send(self, response: bytes) -> None:
         if self._is_over:
             raise asyncio.CancelledError
+        if self._unanswered:
+            self._give(self._unanswered.popleft())
         self._session.send_message(self._stream, response)
         while self._stream.unsent > _MAX_UNSENT and not self._is_over:
             self._stream.drained = self._board.loop.create_future()

@@ -6,6 +6,7 @@ from contextvars import Context
 from dataclasses import dataclass
 from typing import Any
 
+from serving.held_requests import HeldRequests
 from serving.offload import Offload
 from serving.transports.endings import too_large_for_method
 from serving.transports.http2.limits import Limits
@@ -41,8 +42,10 @@ class Switchboard:
         loop: asyncio.AbstractEventLoop,
         limits: Limits,
         max_message_bytes: int,
+        held: HeldRequests | None = None,
     ) -> None:
         self.limits = limits
+        self.held = held or HeldRequests.for_messages(max_message_bytes)
         self.routes = {
             method.path: Route(method, min(method.max_bytes, max_message_bytes), max_message_bytes)
             for method in methods

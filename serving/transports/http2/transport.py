@@ -7,6 +7,7 @@ import ssl
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from serving.held_requests import HeldRequests
 from serving.transports.endings import shutting_down
 from serving.transports.http2.connection import Connection
 from serving.transports.http2.limits import Limits
@@ -35,6 +36,7 @@ class AsyncioTransport:
         reuse_port: bool = False,
         limits: Limits | None = None,
         flags: PortFlags = EVERYBODYS,
+        held: HeldRequests | None = None,
     ) -> None:
         """Prepare; nothing happens before `start`.
 
@@ -48,6 +50,7 @@ class AsyncioTransport:
             reuse_port: whether other processes may share the port.
             limits: what one peer may take.
             flags: that chose host and port.
+            held: counts what requests take; None for a count of this transport's own.
         """
         self._methods = methods
         self._host, self._port, self._flags = host, port, flags
@@ -56,6 +59,7 @@ class AsyncioTransport:
         self._max_message_bytes = max_message_bytes
         self._tls = tls
         self._limits = limits or Limits()
+        self._held = held
         self._connections: dict[Connection, None] = {}
         self._connecting: set[asyncio.Task[None]] = set()
         self._listeners: list[socket.socket] = []
@@ -81,6 +85,7 @@ class AsyncioTransport:
             loop=asyncio.get_running_loop(),
             limits=self._limits,
             max_message_bytes=self._max_message_bytes,
+            held=self._held,
         )
         self._scratch = memoryview(bytearray(_SCRATCH_BYTES))
         self._accepting = [asyncio.create_task(accept(each, self._connect)) for each in self._listeners]

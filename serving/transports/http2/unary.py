@@ -6,6 +6,7 @@ from contextvars import copy_context
 from types import CoroutineType
 from typing import TYPE_CHECKING, Any
 
+from serving.held_requests import WORTH_COUNTING
 from serving.status import Code, StatusError
 from serving.transports.endings import status_of
 from serving.transports.http2.exchange import Exchange
@@ -49,7 +50,11 @@ class UnaryExchange(Exchange):
             and data[0] == 0
             and int.from_bytes(data[1:PREFIX_BYTES], "big") == size <= self._route.max_bytes
         ):
-            self._start(self._handler(data[PREFIX_BYTES:], self.call))
+            error = self._take(size) if size > WORTH_COUNTING else None
+            if error is None:
+                self._start(self._handler(data[PREFIX_BYTES:], self.call))
+            else:
+                self.end(error)
         else:
             self._gather(data, ended=ended)
 
