@@ -25,8 +25,8 @@ _WORTH = 0.1
 """Further jobs per submission that make holding worth its while."""
 _PROBE = 32
 """So many submissions at once, then holding is tried again."""
-_SHORT = 60e-6
-"""Seconds of compute that a loop always has: to join such jobs takes as long."""
+_SHORT = 150e-6
+"""Seconds of compute that a loop always has: to hand such a job to a thread, and its answer back, takes as long."""
 _SHORT_TOGETHER = 1e-3
 """Seconds of compute that a loop has for all jobs that came together, each of which takes no more than _SHORT of it."""
 _SHORT_ALONE = 300e-6

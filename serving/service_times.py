@@ -108,10 +108,14 @@ class ServiceTimes:
 
         In another thread it takes longer, as it has to win the interpreter back: there the quickest tells what it is alone.
         """
-        size = self._sizes.get(_exponent(rows))
-        if size is None or size.seen < _FIRST or self._wary.get(_exponent(rows)):
+        exponent = _exponent(rows)
+        size = self._sizes.get(exponent)
+        if size is None or size.seen < _FIRST or self._wary.get(exponent):
             return None
-        return rows * (size.least if size.at_once is None else size.at_once)
+        takes = rows * (size.least if size.at_once is None else size.at_once)
+        # No more than a larger batch took.
+        larger = [each.least * (1 << known) for known, each in self._sizes.items() if known > exponent]
+        return min(takes, *larger) if larger else takes
 
     def _watch(self, exponent: int, seconds: float) -> None:
         if seconds > _LONG:

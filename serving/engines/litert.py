@@ -97,6 +97,8 @@ class LiteRTEngine:
                 self._changed.wait()
             if self._idle:
                 # One that had the same shapes last has its memory laid out for them.
+                if self._idle[-1].shapes.get(signature) == shapes:
+                    return self._idle.pop()
                 fitting = (at for at, each in enumerate(self._idle) if each.shapes.get(signature) == shapes)
                 return self._idle.pop(next(fitting, -1))
             self._unmade -= 1

@@ -83,6 +83,15 @@ def test_what_a_job_takes_at_once_is_what_the_quickest_took_until_it_was_tried()
     assert times.at_once(1) == 0.01
 
 
+def test_a_job_at_once_takes_no_longer_than_a_larger_batch_took() -> None:
+    times = ServiceTimes()
+    for _ in range(3):
+        times.add(1, 1, 9e-5)
+        times.add(16, 16, 8e-5)
+    assert times.at_once(1) == pytest.approx(8e-5)
+    assert times.at_once(16) == pytest.approx(8e-5)
+
+
 def test_what_interrupts_a_job_at_once_hardly_counts_but_a_job_that_became_slower_does() -> None:
     times = ServiceTimes()
     for _ in range(3):
