@@ -7,6 +7,8 @@ import threading
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any
 
+from serving.engines.child import end_children
+
 if TYPE_CHECKING:
     from types import FrameType
 
@@ -30,7 +32,7 @@ def until_asked_to_stop(asked: "SimpleQueue[Any]") -> None:
 
 
 def load_no_more_then(asked: "SimpleQueue[Any]", server: "Server") -> "SimpleQueue[Any]":
-    """Have a server load no further model once it is asked to stop, be it while it starts.
+    """Have a server load no further model once it is asked to stop, be it while it starts, nor try any out any longer.
 
     Returns:
         The queue to wait at in place of the one that says so.
@@ -41,6 +43,7 @@ def load_no_more_then(asked: "SimpleQueue[Any]", server: "Server") -> "SimpleQue
         number = asked.get()
         logger.info("asked to stop; a second signal ends the process at once")
         server.manager.load_no_more()
+        end_children()
         told.put(number)
 
     threading.Thread(target=pass_on, name="zoo-asked", daemon=True).start()

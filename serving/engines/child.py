@@ -10,7 +10,10 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from typing import IO
+
+from serving.status import ServerError
 
 _NICE = 15
 
@@ -24,22 +27,74 @@ def run_child(module: str, arguments: Sequence[str], *, seconds: float) -> None:
 
     Raises:
         ChildError: it could not be started, failed, or took longer.
+        ServerError: this process comes to its end, see `end_children`.
     """
     command = [sys.executable, "-P", "-m", module, *arguments]
     with tempfile.TemporaryFile() as said:
         try:
-            child = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=said)
+            child = _CHILDREN.start(command, said)
         except OSError as error:
             raise ChildError(f"no process can be started: {error}") from error
-        with child:
+        with child, _CHILDREN.holding(child):
             try:
                 code = child.wait(seconds)
             except subprocess.TimeoutExpired:
                 child.kill()
                 raise ChildError(f"it took longer than {seconds:g} s") from None
+        _CHILDREN.check()
         if code:
             said.seek(0)
             raise ChildError(_how_it_ended(code, said.read().decode(errors="replace")))
+
+
+def end_children() -> None:
+    """End the children there are, and start no more: for a process that was asked to end. From any thread."""
+    _CHILDREN.end()
+
+
+class Children:
+    """Those of this process. State: which run, and whether more may, behind a lock."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._running: set[subprocess.Popen[bytes]] = set()
+        self._are_over = False
+
+    def start(self, command: Sequence[str], said: IO[bytes]) -> "subprocess.Popen[bytes]":
+        """Start one. Raises ServerError where none may be, OSError where none can."""
+        with self._lock:
+            self._check()
+            child = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=said)
+            self._running.add(child)
+        return child
+
+    @contextlib.contextmanager
+    def holding(self, child: "subprocess.Popen[bytes]") -> Iterator[None]:
+        """Have one be among those that run for as long as the block lasts."""
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._running.discard(child)
+
+    def check(self) -> None:
+        """Raise ServerError where all were ended: what one did, or did not, means nothing."""
+        with self._lock:
+            self._check()
+
+    def end(self) -> None:
+        """See `end_children`."""
+        with self._lock:
+            self._are_over = True
+            for child in self._running:
+                child.kill()
+
+    def _check(self) -> None:
+        if self._are_over:
+            raise ServerError("this process was asked to end")
+
+
+_CHILDREN = Children()
 
 
 def settle(memory: int) -> None:

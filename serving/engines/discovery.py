@@ -64,8 +64,11 @@ class Discovery:
         """
         passport, tags = subject.passport, sorted(subject.tags)
         files = hash_files(subject.version) if passport is None else passport.files
-        every, own = (key_of(files, tags=tags, what=what) for what in ("every engine", "own file"))
-        may_do = passport is not None and LITERT in passport.variants and not subject.needs_every
+        has_own = passport is not None and LITERT in passport.variants
+        may_do = has_own and not subject.needs_every
+        # What is found out since the own file is not enough is not what is known where that will not do.
+        what = "every engine" if may_do or not has_own else "every engine, though it has its own file"
+        every, own = (key_of(files, tags=tags, what=each) for each in (what, "own file"))
         keys = (every, own) if may_do else (every,)
         if (known := self._remembered(keys)) is not None:
             yield known

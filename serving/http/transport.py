@@ -15,6 +15,8 @@ from serving.transports.http2.listener import accept
 
 _KEEP_ALIVE = 60  # seconds that a connection may be idle between two requests
 _BACKLOG = 2048
+_LAST_SECONDS = 1
+"""For what is left to come to its end once its connection is gone."""
 MAX_CONNECTIONS = 1000
 """Of those that wait for nothing, the one that has for longest makes room for one more; where all wait, that is closed."""
 
@@ -85,8 +87,11 @@ class HttpTransport:
         await asyncio.gather(*pending, return_exceptions=True)
         if self._listener is not None:
             self._listener.close()
-        self._server.config.timeout_graceful_shutdown = round(grace)
+        self._server.config.timeout_graceful_shutdown = round(grace) + _LAST_SECONDS
         self._server.should_exit = True
+        await asyncio.wait([self._serving], timeout=grace)
+        for each in list(self._server.server_state.connections):  # on which some request never comes whole
+            each.transport.abort()
         with contextlib.suppress(asyncio.CancelledError):
             await self._serving
 

@@ -2,6 +2,7 @@
 
 import json
 import logging
+import os
 import shutil
 import threading
 from collections.abc import Callable
@@ -14,6 +15,7 @@ import pytest
 import tensorflow as tf
 
 from serving.config import ServerConfig
+from serving.engines import child
 from serving.engines.by_files import EngineByFiles
 from serving.engines.child import ChildError, run_child
 from serving.engines.chooser import EngineChooser
@@ -268,6 +270,40 @@ def test_a_workshop_that_never_gets_anywhere_leaves_the_saved_model(several: Pat
     assert set(chosen.choices.values()) == {"saved_model"}
     chosen.close()
     choose(several, FindingsCache(tmp_path), nothing).close()
+
+
+def test_what_one_engine_alone_had_found_out_does_not_run_an_artifact_whose_own_file_will_do(tmp_path: Path) -> None:
+    cache, counted = FindingsCache(tmp_path), Counted()
+    choose(SHIPPED / "wine_mlp" / "1", cache, counted, "frozen").close()
+    assert len(counted.orders) == 1
+    chosen = choose(SHIPPED / "wine_mlp" / "1", cache, nothing)
+    assert chosen.choices["serving_default"] == LITERT
+    assert chosen.deferred == set(chosen.choices) - {"serving_default"}  # which would need TensorFlow at once
+    chosen.close()
+
+
+def test_a_process_that_was_asked_to_end_ends_what_it_tries_out_and_remembers_nothing_of_it(
+    several: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(child, "_CHILDREN", child.Children())
+    (tmp_path / "work.py").write_text("import os\nopen(os.environ['SAYS'], 'w').close()\nos.read(0, 1)")
+    os.mkfifo(tmp_path / "says")
+    monkeypatch.setenv("SAYS", str(tmp_path / "says"))
+    monkeypatch.setenv("PYTHONPATH", f"{tmp_path}:{Path(__file__).parents[3]}")
+    monkeypatch.chdir(tmp_path)
+
+    def make(_: WorkOrder) -> None:
+        run_child("work", [], seconds=60)
+
+    with ThreadPoolExecutor(1) as pool:
+        future = pool.submit(choose, several, FindingsCache(tmp_path / "cache"), make)
+        (tmp_path / "says").open().close()  # it runs
+        child.end_children()
+        with pytest.raises(ServerError, match="was asked to end"):
+            future.result(30)
+    with pytest.raises(ServerError, match="was asked to end"):
+        run_child("work", [], seconds=60)
+    assert not [path for path in (tmp_path / "cache").iterdir() if path.is_dir()]
 
 
 def test_a_child_process_finds_out(several: Path, tmp_path: Path) -> None:

@@ -67,3 +67,20 @@ def test_the_connection_that_was_idle_for_longest_makes_room(
         assert is_answered(fourth)
         assert is_closed(second)
         assert all(map(is_answered, (first, third, fourth)))
+
+
+def test_a_body_that_never_comes_whole_neither_keeps_a_server_nor_fills_its_log(
+    repository: Path, sockets: ExitStack, caplog: pytest.LogCaptureFixture
+) -> None:
+    server = serving.Server(repository, port=0, rest_api_port=-1, poll_seconds=0).start()
+    connections = [connect(server.rest_api_port, sockets) for _ in range(5)]
+    for connection in connections:
+        connection.sendall(READY)
+        connection.sendall(b"POST /v1/models/affine:predict HTTP/1.1\r\nHost: zoo\r\nContent-Length: 999\r\n\r\n{")
+        answer = http.client.HTTPResponse(connection)
+        answer.begin()
+        answer.read()  # by now the next request has begun, or is about to
+    with caplog.at_level("WARNING"):
+        server.stop(grace=1)
+    assert all(map(is_closed, connections))
+    assert [record.getMessage() for record in caplog.records] == []
