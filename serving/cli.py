@@ -158,7 +158,7 @@ def serve_command(parser: argparse.ArgumentParser) -> None:
         help="serve models that do not tell the rank of an input, though wrong requests may then end the process",
     )  # fmt: skip
     groups[Group.LOADING].add_argument(
-        "--engine", default="auto", choices=["auto", "saved_model", "frozen", "litert"],
+        "--engine", default="auto", choices=["auto", "saved_model", "frozen", "litert", "xla"],
         help="what runs SavedModels: the fastest of what answers alike (default), or one engine alone: docs/engines.md",
     )  # fmt: skip
     computing.add_argument(

@@ -8,7 +8,17 @@ from pathlib import Path
 from serving.engines.by_files import EngineByFiles
 from serving.engines.discovery import Discovery, Subject
 from serving.engines.engine import Engine
-from serving.engines.findings import FROZEN, LITERT, SAVED_MODEL, Findings, Route, SignatureFindings, choose, describe
+from serving.engines.findings import (
+    FROZEN,
+    LITERT,
+    SAVED_MODEL,
+    XLA,
+    Findings,
+    Route,
+    SignatureFindings,
+    choose,
+    describe,
+)
 from serving.engines.routed import Choice, RoutedEngine
 from serving.engines.version_engines import VersionEngines
 from serving.protos.prediction_pb2 import SignatureDefMap
@@ -19,7 +29,7 @@ from serving.stored_passport import StoredPassport
 logger = logging.getLogger(__name__)
 
 AUTO = "auto"
-ENGINES = (AUTO, SAVED_MODEL, FROZEN, LITERT)
+ENGINES = (AUTO, SAVED_MODEL, FROZEN, LITERT, XLA)
 _NOTHING = SignatureFindings()
 
 
@@ -30,7 +40,7 @@ class EngineChooser:
     files: EngineByFiles
     """Loads versions whose files leave no choice."""
     engine: str = AUTO
-    """`auto`; or the one engine, `frozen` or `litert`, that may run a SavedModel."""
+    """`auto`; or the one engine, `frozen`, `litert` or `xla`, that may run a SavedModel."""
     discovery: Discovery = field(default_factory=Discovery)
 
     def __call__(self, version: Path) -> Engine:
@@ -40,7 +50,9 @@ class EngineChooser:
         stored = StoredPassport.of(version)
         passport = None if stored is None else stored.facts
         signatures = to_signatures(self.read_signature_defs(version))
-        subject = Subject(version, self.files.tags, signatures, passport, needs_every=self.engine == FROZEN)
+        subject = Subject(
+            version, self.files.tags, signatures, passport, only=None if self.engine == AUTO else self.engine
+        )
         with self.discovery.find(subject) as (findings, folder):
             return self._load(subject, findings, folder)
 

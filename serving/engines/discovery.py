@@ -12,7 +12,7 @@ from pathlib import Path
 
 from serving.cores import available_cores
 from serving.engines.child import ChildError, run_child
-from serving.engines.findings import FROZEN, LITERT, SAVED_MODEL, Contender, Findings, SignatureFindings
+from serving.engines.findings import FROZEN, LITERT, SAVED_MODEL, XLA, Contender, Findings, SignatureFindings
 from serving.engines.findings_cache import FindingsCache, checksums, key_of
 from serving.engines.own_file import try_own_file
 from serving.engines.work_order import RESULT, STEP, WorkOrder
@@ -45,8 +45,8 @@ class Subject:
     """Of the graph to load."""
     signatures: Mapping[str, Signature]
     passport: Passport | None
-    needs_every: bool = False
-    """Whether its own model.tflite is not enough, though that may run it."""
+    only: str | None = None
+    """The one engine that may run it; None for any."""
 
 
 @dataclass(frozen=True)
@@ -65,9 +65,11 @@ class Discovery:
         passport, tags = subject.passport, sorted(subject.tags)
         files = hash_files(subject.version) if passport is None else passport.files
         has_own = passport is not None and LITERT in passport.variants
-        may_do = has_own and not subject.needs_every
+        may_do = has_own and subject.only in {None, LITERT}
         # What is found out since the own file is not enough is not what is known where that will not do.
         what = "every engine" if may_do or not has_own else "every engine, though it has its own file"
+        if subject.only == XLA:
+            what = XLA
         every, own = (key_of(files, tags=tags, what=each) for each in (what, "own file"))
         keys = (every, own) if may_do else (every,)
         if (known := self._remembered(keys)) is not None:
@@ -97,7 +99,9 @@ class Discovery:
         """Have every engine tried; one that ends the child is left out the next time."""
         without: tuple[str, ...] = ()
         while True:
-            order = WorkOrder(str(subject.version.resolve()), str(staging), tuple(subject.tags), _threads(), without)
+            engines = (XLA,) if subject.only == XLA else (LITERT, FROZEN)
+            place, tags = str(subject.version.resolve()), tuple(subject.tags)
+            order = WorkOrder(place, str(staging), tags, _threads(), engines, without)
             logger.info("trying out what can run %s", subject.version)
             try:
                 self.make(order)
@@ -106,8 +110,8 @@ class Discovery:
                 step = _read(staging / STEP)
                 logger.warning("trying out what can run %s failed (%s): %s", subject.version, step or "start", error)
                 _empty(staging)
-                if step not in {LITERT, FROZEN} or step in without:
-                    return _saved_model_alone(subject, f"trying it out failed: {error}"[:300])
+                if step not in engines or step in without:
+                    return _saved_model_alone(subject, engines, f"trying it out failed: {error}"[:300])
                 without = (*without, step)
             else:
                 for name in (RESULT, STEP):
@@ -115,8 +119,8 @@ class Discovery:
                 return Findings(found.signatures, checksums(staging))
 
 
-def _saved_model_alone(subject: Subject, reason: str) -> Findings:
-    alone = SignatureFindings((Contender(SAVED_MODEL),), dict.fromkeys((LITERT, FROZEN), reason))
+def _saved_model_alone(subject: Subject, engines: Sequence[str], reason: str) -> Findings:
+    alone = SignatureFindings((Contender(SAVED_MODEL),), dict.fromkeys(engines, reason))
     return Findings(dict.fromkeys(subject.signatures, alone))
 
 

@@ -8,6 +8,8 @@ SIZES = (1, 8, 32)
 PARITY_SIZES = (1, 2, 7, 32)
 """Rows of the batches whose answers are compared."""
 LITERT, FROZEN, SAVED_MODEL = "litert", "frozen", "saved_model"
+XLA = "xla"
+"""For who asks for it alone."""
 _CLEARLY = 0.8
 """What share of another's time something has to take to be preferred to it: less is noise."""
 _CLEARLY_TENSORFLOW = 0.6
@@ -19,7 +21,7 @@ class Contender:
     """A way to run one signature that answers as the SavedModel does."""
 
     engine: str
-    """`litert`, `frozen` or `saved_model`."""
+    """`litert`, `frozen`, `saved_model` or `xla`."""
     threads: int = 1
     """Of LiteRT, for one call."""
     folder: str = ""

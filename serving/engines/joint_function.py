@@ -5,7 +5,8 @@ layers anew: TensorFlow merges what is computed alike, but for what reads variab
 here, whose variables are read once; the rest TensorFlow merges by itself.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Set as AbstractSet
 from typing import Any
 
 _WRITES = (
@@ -40,12 +41,58 @@ def join(signatures: Signatures) -> Callable[..., Mapping[str, Mapping[str, Any]
         together = _called_together(tf, signatures)
         graph = _inlined(together)
         writing = writing_operations(graph)
-        joined = None if writing else _as_function(tf, together, _with_variables_read_once(graph))
+        joined = None
+        if not writing:
+            wanted = [tensor.name for tensor in together.outputs]
+            outputs = tf.nest.pack_sequence_as(together.structured_outputs, wanted)
+            joined = _as_function(tf, together, _with_variables_read_once(graph), outputs)
     except Exception as error:  # TensorFlow raises many types here
         raise NotJoinableError(str(error)) from error
     if joined is None:
         raise NotJoinableError(f"a signature writes variables or tables: {', '.join(writing)}")
     return joined
+
+
+def alone(signature: Any, outputs: AbstractSet[str]) -> Callable[..., Mapping[str, Any]]:
+    """Return a signature as a function of some of its outputs, and nothing in it that only others need.
+
+    Raises:
+        NotJoinableError: it writes variables, or TensorFlow cannot take it apart.
+    """
+    import tensorflow as tf
+
+    names = sorted(signature.structured_outputs)
+    wanted = {name: tensor.name for name, tensor in zip(names, signature.outputs, strict=True) if name in outputs}
+    try:
+        graph = _inlined(signature)
+        writing = writing_operations(graph)
+        function = None if writing else _as_function(tf, signature, _needed(graph, wanted.values()), wanted)
+    except Exception as error:  # TensorFlow raises many types here
+        raise NotJoinableError(str(error)) from error
+    if function is None:
+        raise NotJoinableError(f"it writes variables or tables: {', '.join(writing)}")
+    return function
+
+
+def _needed(graph: Any, tensors: Iterable[str]) -> Any:
+    """Return what of a GraphDef is needed for some tensors."""
+    nodes = {node.name: node for node in graph.node}
+    left, needed = [_node(tensor) for tensor in tensors], set[str]()
+    while left:
+        name = left.pop()
+        if name not in needed:
+            needed.add(name)
+            left += (_node(each) for each in nodes[name].input)
+    kept = type(graph)()
+    kept.CopyFrom(graph)
+    del kept.node[:]
+    kept.node.extend(node for node in graph.node if node.name in needed)
+    return kept
+
+
+def _node(tensor: str) -> str:
+    """Return the node that a tensor, or an input of another node, `node`, `node:1` or `^node`, comes from."""
+    return tensor.removeprefix("^").partition(":")[0]
 
 
 def operations(graph: Any) -> set[str]:
@@ -108,7 +155,9 @@ def _renamed(name: str, instead: Mapping[str, str]) -> str:
     return f"{mark}{instead.get(node, node)}{colon}{index}"
 
 
-def _as_function(tf: Any, original: Any, graph: Any) -> Any:
+def _as_function(tf: Any, original: Any, graph: Any, outputs: Any) -> Any:
+    """Return a function of a graph that was made of another function; `outputs` are names of tensors, in any structure."""
+    nodes = {node.name for node in graph.node}
     captured = {inside.name: outside for outside, inside in original.graph.captures}
     specs = original.structured_input_signature[1]
     arguments = [tensor.name for tensor in original.inputs if tensor.name not in captured]
@@ -119,8 +168,9 @@ def _as_function(tf: Any, original: Any, graph: Any) -> Any:
         here = tf.compat.v1.get_default_graph()
         given = {name: here.capture(handle) for name, handle in captured.items()}
         given |= {placeholders[name]: tensor for name, tensor in inputs.items()}
-        wanted = [tensor.name for tensor in original.outputs]
+        given = {name: tensor for name, tensor in given.items() if _node(name) in nodes}
+        wanted = tf.nest.flatten(outputs)
         found = tf.graph_util.import_graph_def(graph, input_map=given, return_elements=wanted, name="")
-        return tf.nest.pack_sequence_as(original.structured_outputs, found)
+        return tf.nest.pack_sequence_as(outputs, found)
 
     return joined.get_concrete_function(**specs)

@@ -1,5 +1,6 @@
 """The engines of one version, each loaded once."""
 
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 
@@ -8,11 +9,13 @@ from serving.engines.by_files import EngineByFiles
 from serving.engines.deferred import DeferredEngine
 from serving.engines.discovery import Subject
 from serving.engines.engine import Engine
-from serving.engines.findings import FROZEN, SAVED_MODEL, Contender
+from serving.engines.findings import FROZEN, SAVED_MODEL, XLA, Contender
 from serving.engines.frozen_graph import FrozenGraphEngine
 from serving.engines.labels import LabelledEngine, missing_labels
 from serving.engines.litert import LiteRTEngine
 from serving.engines.saved_model import SavedModelEngine
+from serving.engines.xla import XlaEngine
+from serving.signature import Signature
 
 
 class VersionEngines:
@@ -30,6 +33,8 @@ class VersionEngines:
         self._subject = subject
         self._folder = folder
         self._loaded: dict[tuple[object, ...], Engine] = {}
+        self._compiled: XlaEngine | None = None
+        """What all signatures that XLA runs have in common."""
 
     @property
     def loaded(self) -> list[Engine]:
@@ -38,7 +43,7 @@ class VersionEngines:
 
     def load(self, signature: str, contender: Contender) -> Engine:
         """Return what runs a signature. Raises ServerError."""
-        key = (contender.engine, contender.threads, contender.folder)
+        key = (contender.engine, contender.threads, contender.folder, signature if contender.engine == XLA else "")
         if key not in self._loaded:
             self._loaded[key] = self._load(signature, contender)
         return self._loaded[key]
@@ -63,9 +68,16 @@ class VersionEngines:
             return FrozenGraphEngine(place)
         if contender.engine == SAVED_MODEL:
             return SavedModelEngine(subject.version, subject.tags)
+        if contender.engine == XLA:
+            compiled = self._compiled = self._compiled or XlaEngine(subject.version, subject.signatures, subject.tags)
+            compiled.prepare(signature)
+            return self._labelled(compiled, subject.signatures[signature], compiled.outputs(signature))
         only = signature if contender.folder else None
         engine = LiteRTEngine(place, interpreters=self._files.interpreters, threads=contender.threads, only=only)
-        labels = missing_labels(subject.signatures[signature], engine.outputs(signature), subject.passport)
+        return self._labelled(engine, subject.signatures[signature], engine.outputs(signature))
+
+    def _labelled(self, engine: Engine, signature: Signature, outputs: Mapping[str, object]) -> Engine:
+        labels = missing_labels(signature, outputs, self._subject.passport)
         return LabelledEngine(engine, labels) if labels else engine
 
     def _load_late(self, signatures: frozenset[str]) -> Engine:

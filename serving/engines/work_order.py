@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from serving.engines.findings import FROZEN, LITERT
+
 RESULT, STEP = "result.json", "step"
 """Files in the order's folder: the findings; and what the workshop is doing, for whoever finds it dead."""
 
@@ -17,5 +19,7 @@ class WorkOrder:
     tags: tuple[str, ...]
     threads: int
     """Of LiteRT, for one call, at most."""
+    engines: tuple[str, ...] = (LITERT, FROZEN)
+    """Those to try."""
     without: tuple[str, ...] = ()
     """Engines that are not tried: they ended an earlier workshop."""

@@ -15,7 +15,7 @@ from serving.asking import ask
 from serving.engines.child import settle
 from serving.engines.conversion import NotConvertibleError, convert
 from serving.engines.engine import Engine
-from serving.engines.findings import FROZEN, LITERT, SAVED_MODEL, Contender, Findings, SignatureFindings
+from serving.engines.findings import FROZEN, LITERT, SAVED_MODEL, XLA, Contender, Findings, SignatureFindings
 from serving.engines.freezing import freeze
 from serving.engines.frozen_file import read_frozen_signatures, write_frozen
 from serving.engines.frozen_graph import FrozenGraphEngine
@@ -24,6 +24,7 @@ from serving.engines.litert import LiteRTEngine
 from serving.engines.saved_model import SavedModelEngine
 from serving.engines.trial import Cases, fault, make_cases, time_all
 from serving.engines.work_order import RESULT, STEP, WorkOrder
+from serving.engines.xla import XlaEngine
 from serving.saved_model import read_signature_defs
 from serving.signature import Signature, to_signatures
 from serving.status import ServerError
@@ -67,11 +68,11 @@ class Workshop:
 
     def findings(self) -> Findings:
         """Return what was found; files are in the order's folder."""
-        for name, try_out in ((LITERT, self._try_litert), (FROZEN, self._try_frozen)):
-            if name in self._order.without:
-                continue
-            self._step(name)
-            try_out()
+        ways = {LITERT: self._try_litert, FROZEN: self._try_frozen, XLA: self._try_xla}
+        for name in self._order.engines:
+            if name not in self._order.without:
+                self._step(name)
+                ways[name]()
         self._step("time")
         return Findings({name: self._timed(name, each) for name, each in self._signatures.items()})
 
@@ -123,6 +124,19 @@ class Workshop:
         for name in read_frozen_signatures(self._folder / FROZEN):
             self._hold(name, Contender(FROZEN, folder=FROZEN), engine)
 
+    def _try_xla(self) -> None:
+        signatures = {name: each.signature for name, each in self._signatures.items()}
+        compiled = XlaEngine(self._version, signatures, self._tags)
+        for name, each in self._signatures.items():
+            labels = missing_labels(each.signature, compiled.outputs(name), self._passport)
+            if labels is None:
+                each.refused[XLA] = "XLA has no text, which some of its outputs are"
+                continue
+            try:
+                self._hold(name, Contender(XLA), LabelledEngine(compiled, labels) if labels else compiled)
+            except ServerError as error:
+                each.refused[XLA] = str(error)
+
     def _hold(self, name: str, contender: Contender, engine: Engine, tolerance: Tolerance | None = None) -> None:
         """Hold an engine against the SavedModel."""
         each = self._signatures[name]
@@ -137,7 +151,7 @@ class Workshop:
     def _timed(self, name: str, each: _Signature) -> SignatureFindings:
         if each.cases is None:
             return SignatureFindings(
-                (Contender(SAVED_MODEL),), dict.fromkeys((LITERT, FROZEN), "no inputs are known to try it with")
+                (Contender(SAVED_MODEL),), dict.fromkeys(self._order.engines, "no inputs are known to try it with")
             )
         all_of_them = [*each.contenders, (Contender(SAVED_MODEL), self._model)]
         times = time_all([engine for _, engine in all_of_them], name, each.cases)
