@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import sys
 from collections.abc import Mapping
 from importlib.metadata import version as installed_version
 from pathlib import Path
@@ -386,13 +387,15 @@ def _models(args: argparse.Namespace) -> int:
             control.load(args.model, timeout=args.timeout)
         elif args.action == "unload":
             control.unload(args.model, timeout=args.timeout)
-        for line in control.index(timeout=args.timeout):
-            if args.model in {None, line.model}:
-                version = "-" if line.version is None else line.version
-                said = line.reason
-                if line.version is not None and line.state == READY and not said:
-                    said = _in_short(control.engines(line.model, line.version, timeout=args.timeout))
-                print(f"{line.model:24} {version!s:>8} {line.state:12} {said}".rstrip())
+        lines = [line for line in control.index(timeout=args.timeout) if args.model in {None, line.model}]
+        if not lines:
+            print("the server has no model", file=sys.stderr)
+        for line in lines:
+            version = "-" if line.version is None else line.version
+            said = line.reason
+            if line.version is not None and line.state == READY and not said:
+                said = _in_short(control.engines(line.model, line.version, timeout=args.timeout))
+            print(f"{line.model:24} {version!s:>8} {line.state:12} {said}".rstrip())
     return 0
 
 

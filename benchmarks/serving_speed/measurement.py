@@ -40,7 +40,7 @@ def take_turn(
     turn = Turn(number, server.name)
     cells: dict[str, Cell] = {}
     try:
-        with _answer_file(asked) as answers, server.start(folder, answers) as running:
+        with answer_file(asked) as answers, server.start(folder, answers) as running:
             turn = replace(turn, start_seconds=_wait(running, asked))
             for workload, requests in asked.items():
                 cells[workload.key] = _measure(running, workload, requests, seconds)
@@ -78,7 +78,7 @@ def _measure(running: Running, workload: Workload, requests: Requests, seconds: 
 
 
 @contextmanager
-def _answer_file(asked: Mapping[Workload, Requests]) -> Iterator[Path]:
+def answer_file(asked: Mapping[Workload, Requests]) -> Iterator[Path]:
     """Write the right answer to every request, for a null handler: by request, whatever form was asked for."""
     answers = {
         body: write_answer(workload, rows)
