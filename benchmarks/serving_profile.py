@@ -177,8 +177,8 @@ def main() -> None:
     page = (
         "# Where the time of a served call goes\n\n"
         f"{told}\n- {rounds} rounds\n\nMicroseconds of a call of one row:\n\n" + "\n".join(lines) + "\n\n"
-        "In the first three lines one call follows the other, so that all of it lies in the processor's caches; over loopback "
-        "the kernel and the client come between.\n\nMade by `python -m benchmarks.serving_profile`.\n"
+        "In the first three lines one call follows the other, so that all of it lies in the processor's caches; over "
+        "loopback the kernel and the client come between.\n\nMade by `python -m benchmarks.serving_profile`.\n"
     )
     print(page)
     (RESULTS / "serving_profile.md").write_text(page, encoding="utf-8")
