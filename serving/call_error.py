@@ -4,7 +4,7 @@ from typing import Any
 
 from zoo.errors import ZooError
 
-_CLOSED_AT_ONCE = "Socket closed"  # in the library's words
+_CLOSED_AT_ONCE = ("Socket closed", "Connection reset by peer")  # in the library's words
 _ASKS_FOR_TLS = "does it ask for TLS (--tls-roots), or for a certificate of yours (--tls-chain, --tls-key)?"
 
 
@@ -23,7 +23,7 @@ def to_call_error(error: Any, target: str) -> CallError:
     """Return what gRPC's library raised as a CallError that names the server."""
     code, details = error.code().name, error.details() or ""
     if code == "UNAVAILABLE" and not error.trailing_metadata():  # a server's own answer brings some
-        asks = f": {_ASKS_FOR_TLS}" if _CLOSED_AT_ONCE in details else ""
+        asks = f": {_ASKS_FOR_TLS}" if any(each in details for each in _CLOSED_AT_ONCE) else ""
         details = f"no server answers at {target} ({details}){asks}"
     elif code == "DEADLINE_EXCEEDED":
         details = f"no answer from {target} in time ({details})"

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from serving.codec import decode, encode
+from serving.known_requests import Numbers
 from serving.payloads import Payload, find_payloads
 from serving.protos import prediction_pb2 as pb
 from serving.templates import Known, Template
@@ -27,7 +28,14 @@ def request(
 
 
 def find(message: bytes) -> Template | None:
+    """Return what is learnt of a request; None where its numbers do not lie in it as they lie in memory."""
     places = find_payloads(message, INPUTS, at_least=1)
+    try:
+        inputs = pb.PredictRequest.FromString(message).inputs
+    except DecodeError:
+        return None
+    if any(Numbers.of(place, inputs[place.name]) is None for place in places):
+        return None
     return Template.of(message, [(place.payload.start, place.payload.end) for place in places])
 
 

@@ -92,6 +92,7 @@ def mangled(cuts: list[tuple[int, int, str]]) -> str:
 cuts = st.tuples(st.integers(0, 400), st.integers(0, 20), st.text(max_size=6))
 
 
+@pytest.mark.filterwarnings("ignore:.*invalid escape sequence")  # Python's, of what it takes for what it says
 @settings(max_examples=200, deadline=None)
 @given(st.one_of(st.text(max_size=60), st.lists(cuts, min_size=1, max_size=4).map(mangled)))
 def test_any_text_is_read_or_refused(text: str) -> None:
