@@ -13,7 +13,7 @@ from typing import Any
 
 from serving.engines.engine import SAVED_MODEL_PLATFORM, ChoosingEngine, Engine, JointEngine, PlatformEngine
 from serving.engines.tensorflow_runtime import set_parallelism
-from serving.isolation.leisure import StarvedError, leisurely
+from serving.isolation.leisure import StarvedError, go_quietly, leisurely
 from serving.isolation.messages import Arrays, Connection, Message
 from serving.isolation.order import Order
 from serving.status import StatusError
@@ -147,4 +147,5 @@ def main(descriptor: int, order: str) -> None:
     with contextlib.suppress(OSError):  # not every system has it
         Path("/proc/self/oom_score_adj").write_text(_OOM_SCORE, encoding="ascii")
     Host(socket.socket(fileno=descriptor), read(Order, json.loads(order))).run()
+    go_quietly()
     os._exit(0)  # a thread that computes cannot be ended otherwise

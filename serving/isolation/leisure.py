@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import TypeVar
 from serving.gentle import aside
 
 _TASK = "/proc/self/task/{}/schedstat"
+_LAST_NICE = 19
 _LOOK_SECONDS = 5.0
 _MOST_WAITING = 0.8
 """The share of the time in which work that is ready may have no processor, before others are not to be yielded to."""
@@ -39,6 +41,13 @@ def keep_to_one_core() -> None:
     if hasattr(os, "sched_setaffinity"):
         with contextlib.suppress(OSError):
             os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
+
+
+def go_quietly() -> None:
+    """Have this thread, which is about to end the process, give its memory back without haste: others wait for that too."""
+    keep_to_one_core()
+    with contextlib.suppress(OSError, AttributeError):  # not every system has it
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _LAST_NICE)
 
 
 def cores_of_this_thread() -> tuple[int, ...]:

@@ -10,7 +10,7 @@ from serving.cores import available_cores
 from serving.engines.options import EngineOptions
 from serving.isolation import leisure
 from serving.isolation.engine import Ended, IsolatedEngine
-from serving.isolation.leisure import StarvedError, keep_to_one_core, leisurely
+from serving.isolation.leisure import StarvedError, go_quietly, keep_to_one_core, leisurely
 from serving.isolation.loader import IsolatingLoader, starter
 from serving.isolation.order import Order
 from serving.isolation.process import HostProcess
@@ -27,6 +27,19 @@ def test_any_other_thread_goes_before_it_and_it_has_one_core() -> None:
     before = how_it_runs()
     assert leisurely(how_it_runs) == (os.SCHED_IDLE, 1)
     assert how_it_runs() == before
+
+
+def test_what_ends_goes_last_on_one_core() -> None:
+    found: list[tuple[int, int]] = []
+
+    def end() -> None:
+        go_quietly()
+        found.append((os.getpriority(os.PRIO_PROCESS, threading.get_native_id()), len(os.sched_getaffinity(0))))
+
+    thread = threading.Thread(target=end)
+    thread.start()
+    thread.join()
+    assert found == [(19, 1)]
 
 
 def test_what_it_finds_out_holds_for_all_cores_of_the_process() -> None:
