@@ -28,6 +28,7 @@ import serving.server
 from serving.batching_parameters import BatchingParameters
 from serving.codec import encode
 from serving.job import Job, Ticket
+from serving.job_queue import Short
 from serving.protos import prediction_pb2 as pb
 from serving.status import StatusError
 from serving.trial_rows import read_tensor
@@ -79,8 +80,12 @@ class Pool:
         """See Scheduler."""
         return Ticket(job, 0.0)
 
-    def submit_all(self, tickets: Sequence[Ticket]) -> list[tuple[Ticket, StatusError]]:
-        """See Scheduler."""
+    def submit_all(
+        self,
+        tickets: Sequence[Ticket],
+        short: Short | None = None,  # noqa: ARG002 - the shape of Scheduler's
+    ) -> list[tuple[Ticket, StatusError]]:
+        """See Scheduler: a pool computes nothing here."""
         for ticket in tickets:
             self._pool.submit(_answer, ticket)
         return []
