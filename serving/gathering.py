@@ -27,9 +27,10 @@ _PROBE = 32
 """So many submissions at once, then holding is tried again."""
 _SHORT = 150e-6
 """Seconds of compute that a loop always has: to hand such a job to a thread, and its answer back, takes as long."""
-_SHORT_TOGETHER = 1e-3
-"""Seconds of compute that a loop has for all jobs that came together, each of which takes no more than _SHORT of it."""
-_SHORT_ALONE = 300e-6
+_SHORT_TOGETHER = 300e-6
+"""Seconds of compute that a loop has for all jobs that came together, each of which takes no more than _SHORT of it: past
+that it is better off reading others meanwhile."""
+_SHORT_ALONE = 600e-6
 """Seconds of compute that a loop has where holding brings no company; others may have to wait for so long."""
 
 

@@ -143,11 +143,11 @@ class Timed:
             assert [answer["y"].tolist() for answer in answers] == [[2 * value] for value in range(size)]
 
 
-@pytest.mark.parametrize(("seconds", "here"), [(1e-4, True), (1.3e-3, False), (0.1, False)])
+@pytest.mark.parametrize(("seconds", "here"), [(1e-4, True), (4e-4, False), (0.1, False)])
 def test_what_takes_little_together_is_computed_together_by_the_loop(
     monkeypatch: pytest.MonkeyPatch, seconds: float, *, here: bool
 ) -> None:
-    """8 jobs of 12 microseconds each; of 160, which are worth a thread; and of what a loop must not stand still for."""
+    """8 jobs of 12 microseconds each; of 50, which are worth a thread together; and of what a loop must not stand still for."""
     INDEPENDENCE.decide()
     timed = Timed(monkeypatch, seconds)
     asyncio.run(timed.bursts(100, 8))
