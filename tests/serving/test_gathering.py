@@ -147,7 +147,7 @@ class Timed:
 def test_what_takes_little_together_is_computed_together_by_the_loop(
     monkeypatch: pytest.MonkeyPatch, seconds: float, *, here: bool
 ) -> None:
-    """8 jobs of 12 microseconds each; of 50, which are worth a thread together; and of what a loop must not stand still for."""
+    """8 jobs of 12 microseconds each; of 50, together worth a thread; and of what a loop must not stand still for."""
     INDEPENDENCE.decide()
     timed = Timed(monkeypatch, seconds)
     asyncio.run(timed.bursts(100, 8))
