@@ -23,6 +23,7 @@ from typing import Annotated, Self
 from pydantic import BaseModel, ConfigDict, StringConstraints, ValidationError, model_validator
 
 from serving.caller import Caller
+from serving.file_content import check_is_file
 from serving.status import Code, ServerError, StatusError
 from zoo.errors import ConfigError
 from zoo.yaml_text import parse_yaml, read_text
@@ -92,7 +93,8 @@ class AccessPolicy:
     def read(cls, path: Path) -> Self:
         """Read an access file. Raises ServerError where it cannot be read, or says what it should not."""
         try:
-            found = parse_yaml(_text(path))
+            check_is_file(path)
+            found = parse_yaml(read_text(path))
             return cls(_File.model_validate({} if found is None else found))
         except OSError as error:
             raise ServerError(f"cannot read {path}: {error.strerror}") from None
@@ -143,12 +145,6 @@ class AccessPolicy:
         if found is None:
             raise StatusError(Code.UNAUTHENTICATED, "authorization: the token is not known")
         return found
-
-
-def _text(path: Path) -> str:
-    if path.exists() and not path.is_file():  # a pipe would be waited for, each time that it is looked at
-        raise OSError(None, "it is not a regular file")
-    return read_text(path)
 
 
 def _caller(client: _Client) -> Caller:

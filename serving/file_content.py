@@ -7,12 +7,16 @@ import shutil
 from pathlib import Path
 
 _PIECE = 1 << 16
-
-
 LARGEST_MESSAGE = (1 << 31) - 1
 """Bytes of a message that protobuf reads."""
 MEMORY = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
 """Bytes that this machine has."""
+
+
+def check_is_file(path: Path) -> None:
+    """Raise OSError where something is there that is no file: a pipe would be waited for, maybe for ever."""
+    if path.exists() and not path.is_file():
+        raise OSError(None, "it is not a regular file", str(path))
 
 
 def read_content(path: Path, *, most: int = MEMORY) -> bytes:

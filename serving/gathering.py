@@ -30,6 +30,7 @@ _SHORT = 150e-6
 _SHORT_TOGETHER = 300e-6
 """Seconds of compute that a loop has for all jobs that came together, each of which takes no more than _SHORT of it: past
 that it is better off reading others meanwhile."""
+_SHORT_JOBS = Short(_SHORT, _SHORT_TOGETHER)
 _SHORT_ALONE = 600e-6
 """Seconds of compute that a loop has where holding brings no company; others may have to wait for so long."""
 
@@ -88,6 +89,6 @@ class Gathering:
 
     def _release(self) -> None:
         held, self._held = self._held, []
-        for ticket, error in self._scheduler.submit_all(held, Short(_SHORT, _SHORT_TOGETHER)):
+        for ticket, error in self._scheduler.submit_all(held, _SHORT_JOBS):
             if ticket.set_running_or_notify_cancel():
                 ticket.set_exception(error)

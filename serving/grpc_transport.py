@@ -23,8 +23,7 @@ def grpc_transport(
 ) -> Transport:
     """Return a transport that answers the methods; with `reuse_port` other processes may listen on the port too.
 
-    Errors name the flags, which chose host and port.
-    `held` counts what requests take, of this transport and others.
+    Errors name the flags, which chose host and port. `held` counts what requests take, of this transport and others.
 
     Raises:
         ServerError: the config's credentials are not for its transport.

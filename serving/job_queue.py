@@ -81,7 +81,7 @@ class JobQueue:
         job = ticket.job
         self._check_bounds(job.model, now)
         lane = self._lane(job.lane, job.rules or self._rules)
-        if job.independence is not None and lane.rules.enabled and job.independence.known is not False:
+        if _may_be_joined(job, lane):
             self._check_rules(lane, job.rows, now)
             ticket.size = size_of(job.inputs)
             if ticket.size <= _MOST_BYTES:
@@ -105,8 +105,7 @@ class JobQueue:
         self._check_bounds(job.model, now)
         lane = self._lanes.get(job.lane)
         if lane is not None:
-            batched = lane.rules.enabled and job.independence is not None and job.independence.known is not False
-            self._check_latency(job, lane, now, waited=0.0, joinable=batched)
+            self._check_latency(job, lane, now, waited=0.0, joinable=_may_be_joined(job, lane))
 
     def discard(self, ticket: Ticket) -> bool:
         """Forget a job that waits. Returns whether it did."""
@@ -372,3 +371,8 @@ class JobQueue:
     def _candidates(self, turn: Turn) -> Iterator[Ticket]:
         in_order = itertools.chain.from_iterable(flow.waiting for flow in turn.lane.by_urgency(turn.level))
         return itertools.islice(in_order, _LONGEST_LOOK)
+
+
+def _may_be_joined(job: Job, lane: Lane) -> bool:
+    """Tell whether a job may be computed with others of its lane, as far as is known."""
+    return lane.rules.enabled and job.independence is not None and job.independence.known is not False

@@ -172,10 +172,13 @@ class Scheduler:
             for ticket in tickets:
                 if ticket.joinable and ticket.job.lane in called:
                     continue
-                if short is not None and self._queue.is_short(ticket, short, now):
+                is_short = short is not None and self._queue.is_short(ticket, short, now)
+                if not is_short and not self._queue.may_start(ticket, now):
+                    continue
+                called.add(ticket.job.lane)
+                if is_short:
                     here = True
-                elif self._queue.may_start(ticket, now):
-                    called.add(ticket.job.lane)
+                else:
                     self._call_worker()
             self._set_alarm(now)
         if short is not None and here:

@@ -1,5 +1,7 @@
 """How long a lane's batches take, learnt by their number of rows."""
 
+import math
+
 _WEIGHT = 0.2
 """Of the newest measurement."""
 _FIRST = 3
@@ -58,6 +60,8 @@ class ServiceTimes:
         """By the exponent of the number of rows."""
         self._per_job: float | None = None
         self._batches = 0
+        self._larger: dict[int, float] = {}
+        """What a batch takes at most, since a larger one took no more; by exponent."""
         self._wary: dict[int, int] = {}
         """How many more short batches a size has to show after a long one, before an event loop computes it; by exponent."""
         self.worthwhile: int | None = None
@@ -86,6 +90,7 @@ class ServiceTimes:
         share = seconds / jobs
         self._per_job = share if self._per_job is None else self._per_job + _WEIGHT * (share - self._per_job)
         self._batches += 1
+        self._larger = self._find_larger()
         self.worthwhile = self._find_worthwhile()
         if self._most_seconds is not None:
             self.timely = self._find_timely(self._most_seconds)
@@ -113,15 +118,21 @@ class ServiceTimes:
         if size is None or size.seen < _FIRST or self._wary.get(exponent):
             return None
         takes = rows * (size.least if size.at_once is None else size.at_once)
-        # No more than a larger batch took.
-        larger = [each.least * (1 << known) for known, each in self._sizes.items() if known > exponent]
-        return min(takes, *larger) if larger else takes
+        return min(takes, self._larger[exponent])
 
     def _watch(self, exponent: int, seconds: float) -> None:
         if seconds > _LONG:
             self._wary[exponent] = _PROBE
         elif self._wary.get(exponent):
             self._wary[exponent] -= 1
+
+    def _find_larger(self) -> dict[int, float]:
+        """Return by size the seconds of the quickest of all larger batches."""
+        found, quickest = {}, math.inf
+        for exponent, size in sorted(self._sizes.items(), reverse=True):
+            found[exponent] = quickest
+            quickest = min(quickest, size.least * (1 << exponent))
+        return found
 
     def _find_worthwhile(self) -> int:
         bound = _WORTH * self._least()

@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 from google.protobuf import text_format
 from google.protobuf.message import Message
 
+from serving.file_content import check_is_file
 from serving.status import StatusError, invalid
 from zoo.errors import did_you_mean
 
@@ -44,8 +45,7 @@ def read_text_file(path: str | Path, kind: type[M], *, is_secret: bool = False) 
 def _content(path: Path) -> bytes:
     if not path.exists():
         raise FileNotFoundError(None, "no such file")
-    if not path.is_file():  # a pipe would be waited for
-        raise OSError(None, "it is not a regular file")
+    check_is_file(path)
     with path.open("rb") as file:
         return file.read(LARGEST + 1)
 

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 import grpc
 
+from serving.file_content import check_is_file
 from serving.status import ServerError
 from serving.watched_file import WatchedFile
 
@@ -52,8 +53,7 @@ class Certificates:
 
 
 def _content(path: Path) -> bytes:
-    if path.exists() and not path.is_file():  # a pipe would be waited for, at each new connection
-        raise OSError(None, "it is not a regular file", str(path))
+    check_is_file(path)
     return path.read_bytes()
 
 

@@ -83,11 +83,17 @@ def _needed(graph: Any, tensors: Iterable[str]) -> Any:
         if name not in needed:
             needed.add(name)
             left += (_node(each) for each in nodes[name].input)
-    kept = type(graph)()
-    kept.CopyFrom(graph)
-    del kept.node[:]
+    kept = _without_nodes(graph)
     kept.node.extend(node for node in graph.node if node.name in needed)
     return kept
+
+
+def _without_nodes(graph: Any) -> Any:
+    """Return a GraphDef of the same functions and versions."""
+    bare = type(graph)()
+    bare.library.CopyFrom(graph.library)
+    bare.versions.CopyFrom(graph.versions)
+    return bare
 
 
 def _node(tensor: str) -> str:
@@ -127,7 +133,7 @@ def _with_variables_read_once(graph: Any) -> Any:
 
     def origin(name: str) -> str:
         """Return where a variable's handle comes from."""
-        node = nodes[name.partition(":")[0]]
+        node = nodes[_node(name)]
         return origin(node.input[0]) if node.op == "Identity" else node.name
 
     first: dict[tuple[str, int], str] = {}
@@ -137,9 +143,7 @@ def _with_variables_read_once(graph: Any) -> Any:
             key = (origin(node.input[0]), node.attr["dtype"].type)
             if first.setdefault(key, node.name) != node.name:
                 instead[node.name] = first[key]
-    merged = type(graph)()
-    merged.CopyFrom(graph)
-    del merged.node[:]
+    merged = _without_nodes(graph)
     for node in graph.node:
         if node.name not in instead:
             kept = merged.node.add()
