@@ -11,7 +11,7 @@ import uvicorn
 from serving.http.application import Application
 from serving.http.connection import HEAD_SECONDS, Connection, heads_in_time
 from serving.status import ServerError
-from serving.transports.http2.listener import accept
+from serving.transports.arrivals import Arrivals
 
 _KEEP_ALIVE = 60  # seconds that a connection may be idle between two requests
 _BACKLOG = 2048
@@ -43,11 +43,8 @@ class HttpTransport:
             reuse_port: whether other processes of this user may listen on the port too.
         """
         self._listener: socket.socket | None = None
-        self._accepting: asyncio.Task[None] | None = None
-        self._connecting: set[asyncio.Task[None]] = set()
         self._address = (host, port)
         self._reuse_port = reuse_port
-        self._contexts = contexts
         self._server = uvicorn.Server(
             uvicorn.Config(
                 heads_in_time(application),
@@ -64,6 +61,14 @@ class HttpTransport:
             )
         )
         self._serving: asyncio.Task[None] | None = None
+        config, state = self._server.config, self._server.server_state
+        self._arrivals = Arrivals(
+            has_room=self._has_room,
+            protocol=lambda: Connection(config, state, {}),
+            arrived=lambda _: None,  # uvicorn counts it
+            contexts=contexts,
+            handshake_seconds=HEAD_SECONDS,
+        )
 
     async def start(self) -> int:
         """See Transport."""
@@ -74,17 +79,14 @@ class HttpTransport:
         if self._serving.done():
             await self._serving
             raise ServerError("the HTTP server ended before it began; the log tells more")
-        self._accepting = asyncio.create_task(accept(listener, self._connect))
+        self._arrivals.begin([listener])
         return int(listener.getsockname()[1])
 
     async def stop(self, grace: float) -> None:
         """See Transport."""
         if self._serving is None:
             return
-        pending = [*self._connecting, *([self._accepting] if self._accepting else [])]
-        for task in pending:
-            task.cancel()
-        await asyncio.gather(*pending, return_exceptions=True)
+        await self._arrivals.stop()
         if self._listener is not None:
             self._listener.close()
         self._server.config.timeout_graceful_shutdown = round(grace) + _LAST_SECONDS
@@ -95,19 +97,10 @@ class HttpTransport:
         with contextlib.suppress(asyncio.CancelledError):
             await self._serving
 
-    def _connect(self, connected: socket.socket) -> None:
-        """Take a connection, as long as there are not too many."""
-        if not self._has_room():
-            connected.close()
-            return
-        task = asyncio.create_task(self._shake_hands(connected))
-        self._connecting.add(task)
-        task.add_done_callback(self._connecting.discard)
-
     def _has_room(self) -> bool:
         """Tell whether one more connection may come; the one that has been idle for longest makes room for it."""
         connections = self._server.server_state.connections
-        if len(connections) + len(self._connecting) < MAX_CONNECTIONS:
+        if len(connections) + self._arrivals.count < MAX_CONNECTIONS:
             return True
         idle = (each for each in connections if isinstance(each, Connection) and each.is_idle)
         longest = min(idle, key=lambda each: each.idle_since, default=None)
@@ -116,21 +109,6 @@ class HttpTransport:
         connections.discard(longest)
         longest.transport.abort()
         return True
-
-    async def _shake_hands(self, connected: socket.socket) -> None:
-        config, state = self._server.config, self._server.server_state
-        try:
-            await asyncio.get_running_loop().connect_accepted_socket(
-                lambda: Connection(config, state, {}),
-                connected,
-                ssl=None if self._contexts is None else self._contexts(),
-                ssl_handshake_timeout=None if self._contexts is None else HEAD_SECONDS,
-            )
-        except (OSError, TimeoutError):  # of TLS: ssl.SSLError is one of the first
-            connected.close()
-        except BaseException:
-            connected.close()
-            raise
 
 
 def _listen(host: str, port: int, *, reuse_port: bool) -> socket.socket:

@@ -1,18 +1,14 @@
 """Sockets that connections come in by."""
 
-import asyncio
 import contextlib
-import errno
 import socket
 import stat
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from serving.status import ServerError
 
 _BACKLOG = 2048
-_REST = 0.2  # seconds, where the process has no more files to open
-_EXHAUSTED = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
 _PATH_HINT = "can its folder be written to (--grpc_socket_path), and is the path shorter than about 100 characters?"
 
 
@@ -58,18 +54,6 @@ def listen_on_path(path: str) -> socket.socket:
         listener.close()
         raise ServerError(f"cannot listen on unix:{path}: {_PATH_HINT}") from error
     return listener
-
-
-async def accept(listener: socket.socket, connect: Callable[[socket.socket], None]) -> None:
-    """Hand over connections as they come, until cancelled."""
-    loop = asyncio.get_running_loop()
-    while True:
-        try:
-            connected, _ = await loop.sock_accept(listener)
-        except OSError as error:
-            await asyncio.sleep(_REST if error.errno in _EXHAUSTED else 0)
-            continue
-        connect(connected)
 
 
 def _bound(family: int, address: Sequence[object], *, reuse_port: bool) -> socket.socket:

@@ -8,10 +8,11 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from serving.held_requests import HeldRequests
+from serving.transports.arrivals import Arrivals
 from serving.transports.endings import shutting_down
 from serving.transports.http2.connection import Connection
 from serving.transports.http2.limits import Limits
-from serving.transports.http2.listener import accept, listen, listen_on_path
+from serving.transports.http2.listener import listen, listen_on_path
 from serving.transports.http2.switchboard import Switchboard
 from serving.transports.port_flags import EVERYBODYS, PortFlags
 from serving.transports.transport import Stream, Unary
@@ -57,14 +58,18 @@ class AsyncioTransport:
         self._socket_path = socket_path
         self._reuse_port = reuse_port
         self._max_message_bytes = max_message_bytes
-        self._tls = tls
         self._limits = limits or Limits()
         self._held = held
         self._connections: dict[Connection, None] = {}
-        self._connecting: set[asyncio.Task[None]] = set()
         self._listeners: list[socket.socket] = []
         self._bound_path: Path | None = None
-        self._accepting: list[asyncio.Task[None]] = []
+        self._arrivals = Arrivals(
+            has_room=self._has_room,
+            protocol=self._connection,
+            arrived=self._take_in,
+            contexts=tls,
+            handshake_seconds=self._limits.handshake_seconds,
+        )
         self._board: Switchboard | None = None
         self._empty = asyncio.Event()
         self._looking: asyncio.TimerHandle | None = None
@@ -88,7 +93,7 @@ class AsyncioTransport:
             held=self._held,
         )
         self._scratch = memoryview(bytearray(_SCRATCH_BYTES))
-        self._accepting = [asyncio.create_task(accept(each, self._connect)) for each in self._listeners]
+        self._arrivals.begin(self._listeners)
         self._pause_between_looks = max(0.01, min(1.0, self._limits.shortest() / 4))
         self._look()
         return port
@@ -99,9 +104,7 @@ class AsyncioTransport:
         if board is None:
             return
         self._board = None
-        for task in (*self._accepting, *self._connecting):
-            task.cancel()
-        await asyncio.gather(*self._accepting, *self._connecting, return_exceptions=True)
+        await self._arrivals.stop()
         self._close_listeners()
         for connection in list(self._connections):
             connection.session.drain()
@@ -121,25 +124,16 @@ class AsyncioTransport:
             task.cancel()
         board.offload.close()
 
-    def _connect(self, connected: socket.socket) -> None:
-        """Take a connection, as long as there are not too many."""
-        if not self._has_room():
-            connected.close()
-            return
-        task = asyncio.create_task(self._shake_hands(connected))
-        self._connecting.add(task)
-        task.add_done_callback(self._connecting.discard)
-
     def _has_room(self) -> bool:
         """Tell whether one more connection may come; the one that has been idle for longest makes room for it."""
         most = self._limits.max_connections
-        count = len(self._connections) + len(self._connecting)
+        count = len(self._connections) + self._arrivals.count
         if count < most:
             return True
         if count >= 2 * most:  # half of them have been told to end, and take their time
             return False
         open_ones = [each for each in self._connections if not each.session.is_over]
-        if len(open_ones) + len(self._connecting) < most:
+        if len(open_ones) + self._arrivals.count < most:
             return True
         longest = min(filter(Connection.is_idle, open_ones), key=lambda each: each.session.idle_since, default=None)
         if longest is None:
@@ -148,22 +142,11 @@ class AsyncioTransport:
         longest.session.take_last_call()
         return True
 
-    async def _shake_hands(self, connected: socket.socket) -> None:
+    def _connection(self) -> Connection:
         assert self._board is not None  # noqa: S101 - it listens
-        connection = Connection(self._board, self._scratch, self._forget)
-        try:
-            await self._board.loop.connect_accepted_socket(
-                lambda: connection,
-                connected,
-                ssl=None if self._tls is None else self._tls(),
-                ssl_handshake_timeout=None if self._tls is None else self._limits.handshake_seconds,
-            )
-        except (OSError, TimeoutError):  # of TLS: ssl.SSLError is one of the first
-            connected.close()
-            return
-        except BaseException:
-            connected.close()
-            raise
+        return Connection(self._board, self._scratch, self._forget)
+
+    def _take_in(self, connection: Connection) -> None:
         if not connection.is_lost:
             self._connections[connection] = None
             self._empty.clear()

@@ -21,25 +21,22 @@ def is_closed(connection: socket.socket) -> bool:
     return True
 
 
+def limited(repository: Path, name: str, value: int) -> serving.Server:
+    return serving.Server(
+        repository, port=0, poll_seconds=0, transport="grpcio", grpc_channel_arguments={f"grpc.{name}": value}
+    )
+
+
 def test_who_connects_and_says_nothing_is_not_waited_for(repository: Path) -> None:
-    arguments = {"grpc.server_handshake_timeout_ms": 300}
     with (
-        serving.Server(
-            repository, port=0, poll_seconds=0, transport="grpcio", grpc_channel_arguments=arguments
-        ) as server,
+        limited(repository, "server_handshake_timeout_ms", 300) as server,
         socket.create_connection(("localhost", server.port)) as silent,
     ):
         assert is_closed(silent)
 
 
 def test_connections_over_the_limit_are_closed(repository: Path) -> None:
-    arguments = {"grpc.max_allowed_incoming_connections": 2}
-    with (
-        serving.Server(
-            repository, port=0, poll_seconds=0, transport="grpcio", grpc_channel_arguments=arguments
-        ) as server,
-        ExitStack() as stack,
-    ):
+    with limited(repository, "max_allowed_incoming_connections", 2) as server, ExitStack() as stack:
         one, two = (stack.enter_context(socket.create_connection(("localhost", server.port))) for _ in range(2))
         for each in (one, two):
             each.sendall(OPENING)
