@@ -1,13 +1,12 @@
 """`python -m serving.isolation DESCRIPTOR ORDER` runs a version: told by an Order as JSON, and by a socket to the server."""
 
-import contextlib
 import importlib
 import json
 import os
 import signal
 import sys
 
-from serving.isolation.leisure import leisurely
+from serving.isolation.leisure import STARVED, StarvedError, leisurely
 
 HOST = "serving.isolation.host"
 
@@ -20,8 +19,12 @@ def main(descriptor: str, order: str) -> None:
     if told["cores"]:  # it was started on one
         os.sched_setaffinity(0, told["cores"])
     if told["yields"]:
-        with contextlib.suppress(Exception):  # raised again below
+        try:
             leisurely(lambda: importlib.import_module(HOST))
+        except StarvedError:
+            os._exit(STARVED)
+        except Exception:  # noqa: BLE001, S110 - raised again below
+            pass
     importlib.import_module(HOST).main(int(descriptor), order)
 
 

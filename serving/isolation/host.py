@@ -13,7 +13,7 @@ from typing import Any
 
 from serving.engines.engine import SAVED_MODEL_PLATFORM, ChoosingEngine, Engine, JointEngine, PlatformEngine
 from serving.engines.tensorflow_runtime import set_parallelism
-from serving.isolation.leisure import StarvedError, go_quietly, leisurely
+from serving.isolation.leisure import STARVED, StarvedError, go_quietly, leisurely
 from serving.isolation.messages import Arrays, Connection, Message
 from serving.isolation.order import Order
 from serving.status import StatusError
@@ -57,8 +57,8 @@ class Host:
         try:
             set_parallelism(self._order.intra_op, self._order.inter_op)
             engine = self._engine = leisurely(self._made) if self._order.yields else self._made()
-        except StarvedError as error:
-            self.say(what="starved", message=str(error))
+        except StarvedError:
+            os._exit(STARVED)
         except ZooError as error:
             self.say(what="failed", message=str(error))
         except Exception as error:

@@ -10,6 +10,8 @@ from typing import TypeVar
 
 from serving.gentle import aside
 
+STARVED = 75
+"""How a process ends that StarvedError was raised in: nothing else can be done there, not even an import."""
 _TASK = "/proc/self/task/{}/schedstat"
 _LAST_NICE = 19
 _LOOK_SECONDS = 5.0

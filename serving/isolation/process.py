@@ -13,7 +13,7 @@ from concurrent.futures import Future
 from dataclasses import asdict
 from typing import Any
 
-from serving.isolation.leisure import StarvedError
+from serving.isolation.leisure import STARVED, StarvedError
 from serving.isolation.messages import Connection, Message
 from serving.isolation.order import Order
 from serving.status import ServerError
@@ -154,7 +154,8 @@ class HostProcess:
         except Exception:
             logger.exception("what process %d says cannot be understood", self.pid)
         self._hang_up()
-        self.how = _how(self._process.wait())
+        code = self._process.wait()
+        self.how = _how(code)
         self._ended.set()
         with self._lock:
             idle, self._idle = self._idle, []
@@ -163,7 +164,9 @@ class HostProcess:
             connection.close()
         self._hearing.close()
         if not self._loaded.done():
-            self._loaded.set_exception(ServerError(f"the process that loads it {self.how}"))
+            starved = StarvedError("others left it no processor")
+            ended = ServerError(f"the process that loads it {self.how}")
+            self._loaded.set_exception(starved if code == STARVED else ended)
         if not closing:
             self._tell_ended(self)
 
@@ -175,8 +178,6 @@ class HostProcess:
                 self._loaded.set_result(facts)
             case "failed":
                 self._loaded.set_exception(ServerError(facts["message"]))
-            case "starved":
-                self._loaded.set_exception(StarvedError(facts["message"]))
 
     def _hang_up(self) -> None:
         with contextlib.suppress(OSError):  # the process was first

@@ -112,6 +112,33 @@ def test_a_starved_load_is_done_anew_at_the_usual_priority(caplog: pytest.LogCap
     assert hosts_of(os.getpid()) == before
 
 
+@pytest.mark.parametrize("starved", ["the import", "the load"])
+def test_a_process_that_is_starved_says_so_by_its_end(
+    starved: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While it imports, it can do nothing else: not even import what it would say so with."""
+    (tmp_path / "sitecustomize.py").write_text(
+        f"""
+from serving.isolation import leisure
+
+kept, at = leisure.leisurely, iter(["the import", "the load"])
+
+def leisurely(work):
+    if next(at) == {starved!r}:
+        raise leisure.StarvedError("others left it no processor for 5 s")
+    return kept(work)
+
+leisure.leisurely = leisurely
+"""
+    )
+    monkeypatch.setenv("PYTHONPATH", f"{tmp_path}:{Path(__file__).parents[3]}")
+    order = Order(str(WINE), EngineOptions(prefer_tflite=True), log_level=20, yields=True)
+    process = HostProcess(order, lambda _: None)
+    with pytest.raises(StarvedError, match="others left it no processor"):
+        process.await_loaded()
+    process.close()
+
+
 def test_calls_are_answered_by_threads_of_the_usual_priority_on_all_cores() -> None:
     starter()
     before = hosts_of(os.getpid())
