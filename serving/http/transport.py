@@ -100,7 +100,7 @@ class HttpTransport:
     def _has_room(self) -> bool:
         """Tell whether one more connection may come; the one that has been idle for longest makes room for it."""
         connections = self._server.server_state.connections
-        if len(connections) + self._arrivals.count < MAX_CONNECTIONS:
+        if len(connections | self._arrivals.protocols) < MAX_CONNECTIONS:  # uvicorn counts one before it is there
             return True
         idle = (each for each in connections if isinstance(each, Connection) and each.is_idle)
         longest = min(idle, key=lambda each: each.idle_since, default=None)

@@ -16,7 +16,7 @@ P = TypeVar("P", bound=asyncio.BaseProtocol)
 class Arrivals(Generic[P]):
     """Takes connections from listeners. Lives in one event loop.
 
-    State: tasks, one for each listener, and one for each connection that is not there yet.
+    State: tasks, one for each listener, and one for each connection that is not there yet, with what will speak over it.
     """
 
     def __init__(
@@ -43,12 +43,12 @@ class Arrivals(Generic[P]):
         self._contexts = contexts
         self._handshake_seconds = handshake_seconds
         self._accepting: list[asyncio.Task[None]] = []
-        self._connecting: set[asyncio.Task[None]] = set()
+        self._connecting: dict[asyncio.Task[None], P] = {}
 
     @property
-    def count(self) -> int:
-        """How many connections are on their way."""
-        return len(self._connecting)
+    def protocols(self) -> set[P]:
+        """What will speak over the connections that are on their way, or has just begun to."""
+        return set(self._connecting.values())
 
     def begin(self, listeners: Iterable[socket.socket]) -> None:
         """Accept connections of these, until `stop`."""
@@ -72,14 +72,15 @@ class Arrivals(Generic[P]):
             if not self._has_room():
                 connected.close()
                 continue
-            task = asyncio.create_task(self._shake_hands(connected))
-            self._connecting.add(task)
-            task.add_done_callback(self._connecting.discard)
+            protocol = self._protocol()
+            task = asyncio.create_task(self._shake_hands(connected, protocol))
+            self._connecting[task] = protocol
+            task.add_done_callback(self._connecting.pop)
 
-    async def _shake_hands(self, connected: socket.socket) -> None:
+    async def _shake_hands(self, connected: socket.socket, protocol: P) -> None:
         try:
-            _, protocol = await asyncio.get_running_loop().connect_accepted_socket(
-                self._protocol,
+            await asyncio.get_running_loop().connect_accepted_socket(
+                lambda: protocol,
                 connected,
                 ssl=None if self._contexts is None else self._contexts(),
                 ssl_handshake_timeout=None if self._contexts is None else self._handshake_seconds,

@@ -127,13 +127,14 @@ class AsyncioTransport:
     def _has_room(self) -> bool:
         """Tell whether one more connection may come; the one that has been idle for longest makes room for it."""
         most = self._limits.max_connections
-        count = len(self._connections) + self._arrivals.count
+        arriving = self._arrivals.protocols
+        count = len(self._connections.keys() | arriving)
         if count < most:
             return True
         if count >= 2 * most:  # half of them have been told to end, and take their time
             return False
-        open_ones = [each for each in self._connections if not each.session.is_over]
-        if len(open_ones) + self._arrivals.count < most:
+        open_ones = {each for each in self._connections if not each.session.is_over}
+        if len(open_ones | arriving) < most:
             return True
         longest = min(filter(Connection.is_idle, open_ones), key=lambda each: each.session.idle_since, default=None)
         if longest is None:
