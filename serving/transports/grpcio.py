@@ -24,6 +24,7 @@ _STATUS = {code.value[0]: code for code in grpc.StatusCode}
 _MAX_UNSEEN = 100_000
 _LIMITS = Limits()
 _LAST_WORDS = 0.5  # seconds
+_UNCOMPRESSED = 1 << grpc.Compression.NoCompression
 
 
 class GrpcioTransport:
@@ -75,6 +76,8 @@ class GrpcioTransport:
             "grpc.so_reuseport": int(self._reuse_port),
             "grpc.max_receive_message_length": self._max_message_bytes,
             "grpc.max_send_message_length": -1,
+            # The library unpacks before anyone is asked, and as many requests at once as come, whatever is held already.
+            "grpc.compression_enabled_algorithms_bitset": _UNCOMPRESSED,
             # The library's own are two minutes, any number, and for ever.
             "grpc.server_handshake_timeout_ms": round(_LIMITS.handshake_seconds * 1000),
             "grpc.max_allowed_incoming_connections": _LIMITS.max_connections,

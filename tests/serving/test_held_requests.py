@@ -152,8 +152,14 @@ def test_requests_of_all_connections_are_bounded_together() -> None:
     assert held.total == 0
 
 
-@pytest.mark.parametrize("kind", [AsyncioTransport, GrpcioTransport])
-@pytest.mark.parametrize("compression", [grpc.Compression.NoCompression, grpc.Compression.Gzip])
+@pytest.mark.parametrize(
+    ("kind", "compression"),
+    [
+        (AsyncioTransport, grpc.Compression.NoCompression),
+        (AsyncioTransport, grpc.Compression.Gzip),
+        (GrpcioTransport, grpc.Compression.NoCompression),
+    ],
+)
 def test_requests_that_are_answered_count_by_what_they_were_unpacked_to(
     kind: type[AsyncioTransport | GrpcioTransport], compression: grpc.Compression
 ) -> None:
