@@ -14,7 +14,7 @@ from typing import Any
 from serving.engines.engine import SAVED_MODEL_PLATFORM, ChoosingEngine, Engine, JointEngine, PlatformEngine
 from serving.engines.tensorflow_runtime import set_parallelism
 from serving.isolation.leisure import STARVED, StarvedError, go_quietly, leisurely
-from serving.isolation.messages import Arrays, Connection, Message
+from serving.isolation.messages import ASK, Arrays, Connection, Message
 from serving.isolation.order import Order
 from serving.status import StatusError
 from zoo.errors import ZooError
@@ -43,6 +43,8 @@ class Host:
             said, descriptors, _, _ = socket.recv_fds(self._control, 1, 1)
             if not said:
                 return
+            if said == ASK:
+                self.say(what="alive")
             for descriptor in descriptors:
                 connection = Connection(socket.socket(fileno=descriptor))
                 # From this thread, whose priority it has.

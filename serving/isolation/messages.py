@@ -11,7 +11,7 @@ import json
 import math
 import socket
 import struct
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -20,7 +20,11 @@ import numpy as np
 
 Arrays = Mapping[str, np.ndarray]
 
+CONNECT, ASK = b"\0", b"?"
+"""What a server says by the first socket: here is another one; is anybody there?"""
 _LENGTH = struct.Struct("<I")
+_SECONDS = struct.Struct("@ll")
+"""struct timeval: seconds, microseconds."""
 _STRING = "string"
 _CHUNK = 1 << 16
 _MOST_BUFFERS = 512
@@ -38,9 +42,22 @@ class Message:
 class Connection:
     """One end of a socket, over which one message is sent after the other. One thread at a time may send, one receive."""
 
-    def __init__(self, end: socket.socket) -> None:
-        """Take a stream socket that blocks; it is closed with this."""
+    def __init__(self, end: socket.socket, while_silent: Callable[[], None] | None = None, every: float = 0.0) -> None:
+        """Take a stream socket that blocks; it is closed with this.
+
+        Args:
+            end: the socket.
+            while_silent: called again and again by who sends or receives, while the other end neither takes nor sends.
+            every: so many seconds.
+        """
         self._socket = end
+        self._while_silent = while_silent
+        if (
+            while_silent is not None
+        ):  # by the system, which costs nothing where there is something: settimeout polls first
+            pause = _SECONDS.pack(int(every), int(every % 1 * 1e6))
+            end.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, pause)
+            end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, pause)
         self._buffer = bytearray(_CHUNK)
         self._start = self._end = 0
         """What of the buffer is yet to be taken."""
@@ -83,7 +100,7 @@ class Connection:
     def _send_all(self, buffers: Sequence[memoryview]) -> None:
         left = list(reversed(buffers))
         while left:
-            sent = self._socket.sendmsg(left[: -_MOST_BUFFERS - 1 : -1])
+            sent = self._patiently(lambda: self._socket.sendmsg(left[: -_MOST_BUFFERS - 1 : -1]))
             while left and sent >= left[-1].nbytes:
                 sent -= left.pop().nbytes
             if sent:
@@ -109,10 +126,19 @@ class Connection:
             target = target[got:]
 
     def _received(self, target: memoryview) -> int:
-        got = self._socket.recv_into(target)
+        got = self._patiently(lambda: self._socket.recv_into(target))
         if not got:
             raise EOFError("the other end is gone")
         return got
+
+    def _patiently(self, transfer: Callable[[], int]) -> int:
+        while True:
+            try:
+                return transfer()
+            except BlockingIOError:
+                if self._while_silent is None:
+                    raise
+                self._while_silent()
 
 
 def _payload(name: str, array: np.ndarray) -> tuple[str, list[memoryview]]:

@@ -3,6 +3,7 @@
 import contextlib
 import json
 import logging
+import select
 import signal
 import socket
 import subprocess
@@ -13,8 +14,10 @@ from concurrent.futures import Future
 from dataclasses import asdict
 from typing import Any
 
+from serving.isolation import heartbeat
+from serving.isolation.heartbeat import Heartbeat, is_at_rest
 from serving.isolation.leisure import STARVED, StarvedError
-from serving.isolation.messages import Connection, Message
+from serving.isolation.messages import ASK, CONNECT, Connection, Message
 from serving.isolation.order import Order
 from serving.status import ServerError
 
@@ -23,6 +26,8 @@ logger = logging.getLogger(__name__)
 _HOST = "serving.isolation"
 _END_SECONDS = 5.0
 """For a process to end once nobody holds it, and for the operating system to say how it ended."""
+
+_HUNG = f"hung, without a sign of life for {heartbeat.LOOK_SECONDS * heartbeat.MOST_MISSED:g} s, and was killed"
 
 Facts = Mapping[str, Any]
 
@@ -36,6 +41,8 @@ class HostProcess:
 
     A socket pair leads to it: it comes to its end when this end is closed, however the server ends. Calls have sockets of
     their own, one for each that there was at once, which are handed over through the first.
+
+    One that hangs is killed (see Heartbeat): callers look after it while they wait.
 
     State: idle connections behind a lock; how it ended; and a thread that hears what the process says, until its end.
     """
@@ -73,6 +80,8 @@ class HostProcess:
             raise ServerError(f"no process can be started for {order.version}: {error}") from error
         self._control, self._hearing = own, Connection(own)
         self.pid = self._process.pid
+        self._heartbeat = Heartbeat(self._ask, self._rests)
+        self._hangs = False
         threading.Thread(target=self._hear_all, name="zoo-host", daemon=True).start()
 
     @property
@@ -89,16 +98,20 @@ class HostProcess:
         """Wait until the version is loaded, and return what the process says of it.
 
         Raises:
-            ServerError: it cannot be loaded.
+            ServerError: it cannot be loaded, or hangs.
             StarvedError: the load yields, and others left it no processor; the process ends.
         """
-        return self._loaded.result()
+        while True:
+            try:
+                return self._loaded.result(heartbeat.LOOK_SECONDS)
+            except TimeoutError:
+                self._look()
 
     def call(self, message: Message) -> Message:
         """Return the answer to a message.
 
         Raises:
-            ProcessEndedError: there is none, since the process has ended.
+            ProcessEndedError: there is none, since the process has ended, or hung and was killed.
             TypeError: the message cannot be sent.
         """
         connection = self._take()
@@ -139,23 +152,42 @@ class HostProcess:
         own, other = socket.socketpair()
         with other:
             try:
-                socket.send_fds(self._control, [b"\0"], [other.fileno()])
+                socket.send_fds(self._control, [CONNECT], [other.fileno()])
             except OSError as error:
                 own.close()
                 self._ended.wait(_END_SECONDS)
                 raise ProcessEndedError(self.how) from error
-        return Connection(own)
+        return Connection(own, self._look, every=heartbeat.LOOK_SECONDS)
+
+    def _look(self) -> None:
+        if self._heartbeat.finds_hung():
+            self._hangs = True
+            self._process.kill()
+
+    def _ask(self) -> None:
+        with contextlib.suppress(OSError):  # it has ended, or takes nothing
+            self._control.send(ASK, socket.MSG_DONTWAIT)
+
+    def _rests(self) -> bool:
+        unread = select.poll()
+        try:
+            unread.register(self._control, select.POLLIN)
+        except ValueError:  # it has ended
+            return False
+        return not unread.poll(0) and is_at_rest(self.pid)
 
     def _hear_all(self) -> None:
         try:
             with contextlib.suppress(EOFError, OSError):
                 while True:
-                    self._hear(self._hearing.receive().facts)
+                    said = self._hearing.receive()
+                    self._heartbeat.hear()
+                    self._hear(said.facts)
         except Exception:
             logger.exception("what process %d says cannot be understood", self.pid)
         self._hang_up()
         code = self._process.wait()
-        self.how = _how(code)
+        self.how = _HUNG if self._hangs else _how(code)
         self._ended.set()
         with self._lock:
             idle, self._idle = self._idle, []
