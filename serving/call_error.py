@@ -19,12 +19,16 @@ class CallError(ZooError):
         """What the server, or the connection, said."""
 
 
+class UnreachableError(CallError):
+    """No server answers at the address: UNAVAILABLE, by nobody's word."""
+
+
 def to_call_error(error: Any, target: str) -> CallError:
     """Return what gRPC's library raised as a CallError that names the server."""
     code, details = error.code().name, error.details() or ""
     if code == "UNAVAILABLE" and not error.trailing_metadata():  # a server's own answer brings some
         asks = f": {_ASKS_FOR_TLS}" if any(each in details for each in _CLOSED_AT_ONCE) else ""
-        details = f"no server answers at {target} ({details}){asks}"
-    elif code == "DEADLINE_EXCEEDED":
+        return UnreachableError(code, f"no server answers at {target} ({details}){asks}")
+    if code == "DEADLINE_EXCEEDED":
         details = f"no answer from {target} in time ({details})"
     return CallError(code, details)

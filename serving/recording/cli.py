@@ -17,7 +17,7 @@ def replay_command(parser: argparse.ArgumentParser) -> None:
         "Send recorded requests (TFRecord files of tensorflow.serving.PredictionLog, of `zoo serve\n"
         "--request_log_dir`, TensorFlow Serving or a model's warm-up file) to a running server, and\n"
         "compare its answers with the recorded ones. Exit code 1 where one differs or fails, 2 where there\n"
-        "is nothing to compare."
+        "is nothing to compare, or no server to ask."
     )
     parser.epilog = (
         "examples:\n"

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from google.protobuf.message import DecodeError, Message
 
-from serving.call_error import CallError
+from serving.call_error import CallError, UnreachableError
 from serving.client import Client
 from serving.codec import CodecError, decode
 from serving.protos import prediction_log_pb2 as log_pb
@@ -95,6 +95,7 @@ class Replay:
 
         Raises:
             ServerError: a file cannot be read, is damaged, or no file of recorded requests.
+            UnreachableError: no server was there to ask the first of them.
         """
         found = Replayed()
         records = itertools.chain.from_iterable(map(self._read, paths))
@@ -132,20 +133,22 @@ class Replay:
                     spec.version.value = self._version
             yield _Recorded(place, _PATHS[kind], request, response if call.response else None)
 
-    def _ask(self, recorded: _Recorded) -> tuple[Message | str, float]:
+    def _ask(self, recorded: _Recorded) -> tuple[Message | CallError, float]:
         """Return the answer, or what went wrong, and the seconds it took."""
         started = time.perf_counter()
         kinds = dict(_KINDS.values())
         try:
-            answer: Message | str = self._client.call(
+            answer: Message | CallError = self._client.call(
                 recorded.path, recorded.request, kinds[type(recorded.request)], self._timeout
             )
         except CallError as error:
-            answer = str(error)
+            answer = error
         return answer, time.perf_counter() - started
 
-    def _count(self, found: Replayed, recorded: _Recorded, answer: Message | str, seconds: float) -> None:
-        if isinstance(answer, str):
+    def _count(self, found: Replayed, recorded: _Recorded, answer: Message | CallError, seconds: float) -> None:
+        if isinstance(answer, UnreachableError) and not (found.seconds or found.failed):
+            raise answer
+        if isinstance(answer, CallError):
             found.failed += 1
             found.note(f"{recorded.place}: {answer}")
             return

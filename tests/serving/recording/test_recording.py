@@ -221,6 +221,16 @@ def test_a_replay_of_nothing_is_no_success(tmp_path: Path, capsys: pytest.Captur
     assert "there is no recorded request in" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("concurrency", ["1", "8"])
+def test_a_server_that_is_not_there_is_told_once(
+    record: Callable[..., Path], capsys: pytest.CaptureFixture[str], concurrency: str
+) -> None:
+    files = list(map(str, record([1.0, 2.0, 3.0]).iterdir()))
+    assert main(["replay", *files, "--target", "localhost:1", "--concurrency", concurrency]) == 2
+    out, err = capsys.readouterr()
+    assert (out, err.count("no server answers at localhost:1")) == ("", 1)
+
+
 def test_a_share_of_calls_that_nobody_keeps_is_refused(models: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["serve", str(models), "--port", "0", "--request_log_rate", "0.5"]) == 2
     assert "--request_log_rate goes with --request_log_dir" in capsys.readouterr().err
