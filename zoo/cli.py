@@ -17,6 +17,7 @@ from importlib.metadata import entry_points, version
 from pathlib import Path
 from typing import Any
 
+from zoo.command_parser import CommandParser
 from zoo.errors import DeprecatedNameWarning, UnknownNameError, ZooError, did_you_mean
 from zoo.tensorflow_noise import silence_tensorflow
 
@@ -112,7 +113,7 @@ def _find_commands() -> dict[str, Command | Unavailable]:
 
 
 def _make_parser(commands: Mapping[str, Command | Unavailable]) -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = CommandParser(
         prog="zoo", description="Build, train, export and serve Keras models by name.", allow_abbrev=False
     )
     parser.add_argument("--version", action="version", version=f"keras-zoo {version('keras-zoo')}")

@@ -15,6 +15,7 @@ from serving.flags import add_flags
 from serving.monitoring_config import MonitoringConfig
 from serving.status import ServerError, StatusError
 from serving.tensorflow_flags import FLAGS, Group, Kind
+from zoo.cli import main
 
 UPSTREAM_TEXT = """
     port grpc_socket_path rest_api_port rest_api_num_threads rest_api_timeout_in_ms
@@ -82,6 +83,24 @@ def test_a_boolean_takes_no_word_after_it(parser: argparse.ArgumentParser) -> No
     for wrong in ("--enable_batching=yes", "--enable_batching=1", "--noenable_batching"):
         with pytest.raises((SystemExit, argparse.ArgumentError)):
             parser.parse_args([wrong])
+
+
+@pytest.mark.parametrize(
+    ("argument", "message"),
+    [
+        (
+            "--enable_batching=maybe",
+            "got 'maybe': expected --enable_batching, --enable_batching=true or --enable_batching=false",
+        ),
+        ("--enable_model_warmup=", "got '': expected --enable_model_warmup, --enable_model_warmup=true or --enable_mo"),
+        ("--opentelemetry=true", "got 'true': expected --opentelemetry alone, or nothing"),
+    ],
+)
+def test_another_form_of_a_boolean_is_refused_with_those_that_there_are(
+    argument: str, message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["serve", argument]) == 2
+    assert capsys.readouterr().err.startswith(f"zoo: error: {argument.partition('=')[0]} {message}")
 
 
 def test_nothing_given_sets_nothing() -> None:
