@@ -29,6 +29,8 @@ class LiveVersions:
         self._awaited = 0
         """Who waits for it."""
         self._models: dict[str, dict[int, VersionRecord]] = {}
+        self._there: dict[str, Collection[int]] = {}
+        """The versions that models have folders of."""
         self._labels: dict[str, dict[str, int]] = {}
         self._replaced: list[VersionRecord] = []
         self._pinned: set[VersionRecord] = set()
@@ -154,6 +156,7 @@ class LiveVersions:
         """Know a model, and forget those of its versions that have ended, or are dormant, and are not among these."""
         with self._lock:
             known = self._models.setdefault(name, {})
+            self._there[name] = frozenset(versions)
             for version, record in known.items():
                 record.is_there = version in versions
                 record.dormant &= record.is_there
@@ -166,7 +169,7 @@ class LiveVersions:
         with self._lock:
             if any(record.state is not State.END for record in self._models.get(name, {}).values()):
                 return
-            for table in (self._models, self._labels, self._reasons):
+            for table in (self._models, self._there, self._labels, self._reasons):
                 table.pop(name, None)
         self._tell_listeners()
 
@@ -313,7 +316,7 @@ class LiveVersions:
 
     def _find_live(self, model: ModelRef) -> VersionRecord:
         model = resolve_label(model, self._labels.get(model.name, {}))
-        return find_live(model, self._models, self._reasons)
+        return find_live(model, self._models, there=self._there, reasons=self._reasons)
 
     def _tell_listeners(self) -> None:
         for listener in self._listeners:

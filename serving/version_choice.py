@@ -1,6 +1,6 @@
 """Which version a request is for, of those that answer."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from serving.lease import DormantError
 from serving.model_ref import ModelRef
@@ -10,6 +10,7 @@ from zoo.errors import did_you_mean
 
 Versions = Mapping[int, VersionRecord]
 """Of one model, by number."""
+_COMING = frozenset({State.START, State.LOADING})
 
 
 def answering(versions: Versions) -> dict[int, VersionRecord]:
@@ -27,12 +28,19 @@ def resolve_label(model: ModelRef, labels: Mapping[str, int]) -> ModelRef:
     return ModelRef(model.name, labels[model.label])
 
 
-def find_live(model: ModelRef, models: Mapping[str, Versions], reasons: Mapping[str, str]) -> VersionRecord:
+def find_live(
+    model: ModelRef,
+    models: Mapping[str, Versions],
+    *,
+    there: Mapping[str, Collection[int]],
+    reasons: Mapping[str, str],
+) -> VersionRecord:
     """Return the version that a request is for, the newest where it names none.
 
     Args:
         model: what the request names, no label.
         models: all that are known.
+        there: the versions that models have folders of.
         reasons: why models have no version that answers.
 
     Raises:
@@ -42,17 +50,33 @@ def find_live(model: ModelRef, models: Mapping[str, Versions], reasons: Mapping[
     found = answering(models.get(model.name, {}))
     wanted = max(found, default=None) if model.version is None else model.version
     if wanted not in found:
-        why = _why_not(model.name, models, found, reasons)
+        if found:
+            why = _why_not_it(model, models[model.name], there.get(model.name, ()))
+        else:
+            why = _why_none(model.name, models, reasons)
         raise StatusError(Code.NOT_FOUND, f"Servable not found for request: {model}; {why}")
     if found[wanted].state is not State.AVAILABLE:
         raise DormantError(found[wanted])
     return found[wanted]
 
 
-def _why_not(name: str, models: Mapping[str, Versions], found: Versions, reasons: Mapping[str, str]) -> str:
-    if found:
-        numbers = ", ".join(map(str, sorted(found)))
-        return f"versions being served: {numbers} (--versions all serves every version)"
+def _why_not_it(model: ModelRef, versions: Versions, there: Collection[int]) -> str:
+    numbers = ", ".join(map(str, sorted(answering(versions))))
+    return f"versions being served: {numbers}{_of_another(model.version, versions, there)}"
+
+
+def _of_another(version: int | None, versions: Versions, there: Collection[int]) -> str:
+    record = None if version is None else versions.get(version)
+    if record is not None and record.error:
+        return f"; version {version} is not: {record.error}"
+    if record is not None and record.state in _COMING:
+        return f"; version {version} is being loaded, ask again later"
+    if version in there:
+        return f"; version {version} is there too: --versions all serves it, or a model's own model_version_policy"
+    return ""
+
+
+def _why_none(name: str, models: Mapping[str, Versions], reasons: Mapping[str, str]) -> str:
     if name not in models:
         return f"unknown model: {did_you_mean(name, models)}"
     versions = sorted(models[name].items(), reverse=True)
@@ -61,7 +85,7 @@ def _why_not(name: str, models: Mapping[str, Versions], found: Versions, reasons
 
 
 def _without_error(name: str, versions: Versions) -> str:
-    loading = [number for number, record in versions.items() if record.state in {State.START, State.LOADING}]
+    loading = [number for number, record in versions.items() if record.state in _COMING]
     if loading:
         return f"version {max(loading)} is being loaded, ask again later"
     return f"it was unloaded, `zoo models load {name}` loads it again" if versions else "there is none"
