@@ -9,6 +9,7 @@ from serving.answer_gate import check_golden_answers
 from serving.batching_parameters import BatchingParameters
 from serving.batching_rules import BatchingRules
 from serving.engines.engine import ElsewhereEngine, Engine, EngineLoader, SignatureReader
+from serving.file_sizes import check_sizes
 from serving.joint_signature import JointSignature
 from serving.protos import prediction_pb2
 from serving.row_independence import RowIndependence, may_be_batched
@@ -83,6 +84,7 @@ def load_servable(
         ZooError: it is half-written, corrupt or no model, does not answer as it did at export, or refuses its own warm-up
             requests; the message says which.
     """
+    check_sizes(path)
     stored = StoredPassport.of(path)
     passport = None if stored is None else stored.facts
     if passport is not None:

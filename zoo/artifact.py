@@ -163,8 +163,12 @@ def _warn_once(path: Path, reason: str) -> None:
         logger.warning("%s counts as absent: %s", shown, reason)
 
 
-def hash_files(version: Path) -> dict[str, str]:
+def hash_files(version: Path, *, but: Callable[[str], bool] = lambda _: False) -> dict[str, str]:
     """Return the sha256 of every file of a version but its passport, by POSIX path inside the folder.
+
+    Args:
+        version: its folder.
+        but: tells by that path whether to leave a file unread, and its hash empty.
 
     Raises:
         ArtifactError: something in there is neither a folder nor a regular file, or cannot be read.
@@ -174,17 +178,21 @@ def hash_files(version: Path) -> dict[str, str]:
         for path in sorted(version.rglob("*")):
             if (path.is_dir() and not path.is_symlink()) or path == version / PASSPORT:
                 continue
+            name = path.relative_to(version).as_posix()
             with _open_regular(path) as file:
-                hashes[path.relative_to(version).as_posix()] = hashlib.file_digest(file, "sha256").hexdigest()
+                hashes[name] = "" if but(name) else hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:
         raise ArtifactError(f"cannot read a file of {version}: {error}") from None
     return hashes
 
 
 def hash_faults(version: Path, passport: Passport) -> list[str]:
-    """Return one sentence for each file of a version that is not what its passport has the hash of; empty where all are."""
+    """Return one sentence for each file of a version that is not what its passport has the hash of; empty where all are.
+
+    A file that it has no hash of is not read.
+    """
     try:
-        found = hash_files(version)
+        found = hash_files(version, but=lambda name: name not in passport.files)
     except ArtifactError as error:
         return [str(error)]
     faults = [

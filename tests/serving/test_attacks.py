@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
@@ -66,6 +67,22 @@ def test_a_model_of_a_file_with_a_hole_of_any_size_is_refused_unread(
                 assert client.health("affine", timeout=10) == "SERVING"
             assert re.search("4398046511104 bytes are more than|takes .* MiB by itself, more than", hole.error)
     assert peak_megabytes() - before < 100
+
+
+@pytest.mark.parametrize("name", ["variables/variables.index", "variables/variables.data-00000-of-00001", "stray"])
+def test_no_hash_is_made_of_a_file_with_a_hole_of_any_size(install: Install, tmp_path: Path, name: str) -> None:
+    install("affine2", "affine", 1)
+    version = tmp_path / "models" / "wine_mlp" / "1"
+    shutil.copytree(Path(__file__).parents[2] / "saved_models" / "wine_mlp" / "1", version)
+    (version / name).touch()
+    os.truncate(version / name, 1 << 42)  # hours
+    with (
+        serving.Server(tmp_path / "models", port=0, poll_seconds=0) as server,
+        serving.Client(f"localhost:{server.port}") as client,
+    ):
+        (hole,) = client.versions("wine_mlp", timeout=10)
+        assert client.health("affine", timeout=10) == "SERVING"
+    assert f"{name}: 4398046511104 bytes are more than the" in hole.error or f"{name} was not there" in hole.error
 
 
 def test_one_long_string_for_many_rows_counts_as_often_as_it_is_repeated(channel: grpc.Channel) -> None:
