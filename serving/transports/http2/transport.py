@@ -12,8 +12,8 @@ from serving.transports.arrivals import Arrivals
 from serving.transports.endings import shutting_down
 from serving.transports.http2.connection import Connection
 from serving.transports.http2.limits import Limits
-from serving.transports.http2.listener import listen, listen_on_path
 from serving.transports.http2.switchboard import Switchboard
+from serving.transports.listener import listen, listen_on_path
 from serving.transports.port_flags import EVERYBODYS, PortFlags
 from serving.transports.transport import Stream, Unary
 
