@@ -1,4 +1,4 @@
-"""Who listens at a name listens at all of its addresses, over gRPC and over HTTP."""
+"""Where a server listens: at all addresses of a name, over gRPC and over HTTP; at a path; at a port that others share."""
 
 import http.client
 import socket
@@ -6,11 +6,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import grpc
 import pytest
 
 import serving
 from serving.status import ServerError
+from serving.transports.http2.transport import AsyncioTransport
 from serving.transports.listener import listen
+from tests.serving.transports.wire import ECHO, running
 
 NAME = "several.test"
 NOT_OF_THIS_MACHINE = "192.0.2.1"  # RFC 5737: for documentation
@@ -95,3 +98,18 @@ def test_a_port_that_is_in_use_at_one_of_the_addresses_is_refused_and_the_others
         for address in HERE[:-1]:
             with socket.create_server((address, port)):
                 pass
+
+
+def test_a_unix_socket_answers_too_and_is_gone_afterwards(tmp_path: Path) -> None:
+    path = tmp_path / "socket"
+    with running(socket_path=str(path)) as server, grpc.insecure_channel(f"unix:{path}") as channel:
+        assert channel.unary_unary("/zoo.Echo/Unary")(b"hi", timeout=30) == b"hi"
+        assert server.port
+    assert not path.exists()
+
+
+def test_two_servers_may_share_a_port_where_they_are_told_to() -> None:
+    with running(reuse_port=True) as server:
+        other = AsyncioTransport(ECHO, host="127.0.0.1", port=server.port, max_message_bytes=100, reuse_port=True)
+        assert server.run(other.start()) == server.port
+        server.run(other.stop(0))

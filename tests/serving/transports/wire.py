@@ -42,6 +42,27 @@ async def echo_stream(messages: AsyncIterator[bytes], call: Call) -> AsyncIterat
 ECHO = (Unary("/zoo.Echo/Unary", echo, 1 << 30), Stream("/zoo.Echo/Stream", echo_stream, 1 << 30))
 
 
+class Waiting:
+    """A method that waits until its call is ended, and tells how."""
+
+    def __init__(self) -> None:
+        self.began = threading.Event()
+        self.ended = threading.Event()
+
+    async def unary(self, message: bytes, call: Call) -> bytes:
+        self.began.set()
+        try:
+            await asyncio.get_running_loop().create_future()
+        except asyncio.CancelledError:
+            self.ended.set()
+            raise
+        return b""
+
+    async def stream(self, messages: AsyncIterator[bytes], call: Call) -> AsyncIterator[bytes]:
+        yield b"first"
+        await self.unary(b"", call)
+
+
 def grpc_message(message: bytes, *, flag: int = 0) -> bytes:
     return bytes([flag]) + len(message).to_bytes(4, "big") + message
 
