@@ -31,6 +31,7 @@ from serving.protos import prediction_pb2 as pb
 from serving.recorder import Recorder
 from serving.status import Code
 from serving.transports.grpcio import GrpcioTransport
+from serving.transports.place import Place
 from serving.transports.transport import Call, Unary, UnaryHandler
 from serving.wire import CONTENT_KEY, PREDICT
 
@@ -119,7 +120,7 @@ async def over_the_wire(rounds: int, calls: int = 500) -> dict[str, float]:
     methods = {"bare": [Unary(PREDICT, nothing)], "all": intercepted([Unary(PREDICT, nothing)], interceptors)}
     transports, channels = {}, {}
     for name, found in methods.items():
-        transports[name] = GrpcioTransport(found, host="127.0.0.1", port=0, max_message_bytes=1 << 20)
+        transports[name] = GrpcioTransport(found, Place("127.0.0.1", 0), max_message_bytes=1 << 20)
         channels[name] = grpc.aio.insecure_channel(f"127.0.0.1:{await transports[name].start()}")
     took: dict[str, list[float]] = {name: [] for name in methods}
     for _ in range(rounds):

@@ -13,7 +13,7 @@ from serving.http.connection import HEAD_SECONDS, Connection, heads_in_time
 from serving.status import ServerError
 from serving.transports.arrivals import Arrivals
 from serving.transports.listener import listen
-from serving.transports.port_flags import HTTP
+from serving.transports.place import Place
 
 _KEEP_ALIVE = 60  # seconds that a connection may be idle between two requests
 _LAST_SECONDS = 1
@@ -28,24 +28,19 @@ class HttpTransport:
     def __init__(
         self,
         application: Application,
+        place: Place,
         *,
-        host: str,
-        port: int,
         contexts: Callable[[], ssl.SSLContext] | None = None,
-        reuse_port: bool = False,
     ) -> None:
         """Prepare; nothing happens before `start`.
 
         Args:
             application: what answers.
-            host: the address.
-            port: 0 for any free one.
+            place: where it listens.
             contexts: TLS, asked for every connection, so that certificates can change; None for plain text.
-            reuse_port: whether other processes of this user may listen on the port too.
         """
         self._listeners: list[socket.socket] = []
-        self._host, self._port = host, port
-        self._reuse_port = reuse_port
+        self._place = place
         self._server = uvicorn.Server(
             uvicorn.Config(
                 heads_in_time(application),
@@ -73,7 +68,7 @@ class HttpTransport:
 
     async def start(self) -> int:
         """See Transport."""
-        self._listeners = listen(self._host, self._port, reuse_port=self._reuse_port, hint=HTTP.hint)
+        self._listeners = listen(self._place)
         self._serving = asyncio.create_task(self._server.serve(sockets=[]))  # it would give a handshake a minute
         while not self._server.started and not self._serving.done():
             await asyncio.sleep(0)

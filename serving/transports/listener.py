@@ -9,57 +9,44 @@ from pathlib import Path
 from typing import Any
 
 from serving.status import ServerError
+from serving.transports.place import Place
 
 Bind = Callable[[socket.socket, tuple[Any, ...]], None]
 """Binds a socket to an address. Raises OSError."""
 _BACKLOG = 2048
 _TRIES = 10
 """For a port that is free on every address of a host."""
-_PATH_HINT = "can its folder be written to (--grpc_socket_path), and is the path shorter than about 100 characters?"
+PATH_HINT = "can its folder be written to (--grpc_socket_path), and is the path shorter than about 100 characters?"
 
 
-def listen(host: str, port: int, *, reuse_port: bool, hint: str) -> list[socket.socket]:
-    """Return sockets that listen at every address of a host, all of one port.
-
-    Args:
-        host: name or address.
-        port: 0 for any free one.
-        reuse_port: whether other processes may listen on the port too, and get a share of the connections.
-        hint: what to do where none can be had.
-
-    Raises:
-        ServerError: none can be had.
-    """
+def listen(place: Place) -> list[socket.socket]:
+    """Return sockets that listen at every address of a host, all of one port. Raises ServerError; see at_every_address."""
 
     def begin(listener: socket.socket, address: tuple[Any, ...]) -> None:
-        if reuse_port:
+        if place.reuse_port:
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         listener.bind(address)
         _begin(listener)
 
-    return at_every_address(host, port, begin, hint=hint)
+    return at_every_address(place, begin)
 
 
-def at_every_address(host: str, port: int, bind: Bind, *, hint: str) -> list[socket.socket]:
-    """Return a socket for every address of a host that this machine has, all of one port.
-
-    Args:
-        host: name or address.
-        port: 0 for any free one.
-        bind: what is done with each.
-        hint: what to do where none can be had.
+def at_every_address(place: Place, bind: Bind) -> list[socket.socket]:
+    """Return a socket for every address of a host that this machine has, all of one port, after `bind` for each.
 
     Raises:
         ServerError: none can be had, or the port is in use at one of them.
     """
-    for _ in range(1 if port else _TRIES):
+    for _ in range(1 if place.port else _TRIES):
         try:
-            return _bound(host, port, bind)
+            return _bound(place.host, place.port, bind)
         except OSError as error:
             reason = error
             if error.errno != errno.EADDRINUSE:
                 break
-    raise ServerError(f"cannot listen on {host}:{port}: {reason.strerror or reason}: {hint}") from reason
+    raise ServerError(
+        f"cannot listen on {place.host}:{place.port}: {reason.strerror or reason}: {place.flags.hint}"
+    ) from reason
 
 
 def listen_on_path(path: str) -> socket.socket:
@@ -73,7 +60,7 @@ def listen_on_path(path: str) -> socket.socket:
         _begin(listener)
     except OSError as error:
         listener.close()
-        raise ServerError(f"cannot listen on unix:{path}: {_PATH_HINT}") from error
+        raise ServerError(f"cannot listen on unix:{path}: {PATH_HINT}") from error
     return listener
 
 

@@ -10,7 +10,8 @@ from typing import Any
 from serving.config import ServerConfig
 from serving.status import ServerError
 from serving.transports.listener import at_every_address
-from serving.transports.port_flags import EVERYBODYS, HTTP, OPERATORS, PortFlags
+from serving.transports.place import Place
+from serving.transports.port_flags import HTTP, OPERATORS
 
 _ANY_REST_PORT = -1
 
@@ -34,13 +35,13 @@ def held_ports(config: ServerConfig) -> Iterator[Ports]:
     """
     check_system()
     with contextlib.ExitStack() as held:
-        port = _hold(held, config.host, config.port, EVERYBODYS)
+        port = _hold(held, Place(config.host, config.port))
         rest = admin = None
         if config.rest_api_port:
             wanted = 0 if config.rest_api_port == _ANY_REST_PORT else config.rest_api_port
-            rest = _hold(held, config.host, wanted, HTTP)
+            rest = _hold(held, Place(config.host, wanted, HTTP))
         if config.admin_port is not None:
-            admin = _hold(held, config.admin_host, config.admin_port, OPERATORS)
+            admin = _hold(held, Place(config.admin_host, config.admin_port, OPERATORS))
         yield Ports(port, rest or 0, admin)
 
 
@@ -53,9 +54,9 @@ def check_system() -> None:
         )
 
 
-def _hold(held: contextlib.ExitStack, host: str, port: int, flags: PortFlags) -> int:
+def _hold(held: contextlib.ExitStack, place: Place) -> int:
     """Hold a port on every address of a host until the stack is left. Returns it."""
-    sockets = at_every_address(host, port, _bind, hint=flags.hint)
+    sockets = at_every_address(place, _bind)
     for each in sockets:
         held.enter_context(each)
     return int(sockets[0].getsockname()[1])

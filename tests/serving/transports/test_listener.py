@@ -13,6 +13,8 @@ import serving
 from serving.status import ServerError
 from serving.transports.http2.transport import AsyncioTransport
 from serving.transports.listener import listen
+from serving.transports.place import Place
+from serving.transports.port_flags import PortFlags
 from tests.serving.transports.wire import ECHO, running
 
 NAME = "several.test"
@@ -64,7 +66,7 @@ def test_http_and_grpc_answer_at_every_address_of_a_name(repository: Path, named
 
 def test_all_are_of_one_port(named: Named) -> None:
     named(*HERE)
-    listeners = listen(NAME, 0, reuse_port=False, hint="")
+    listeners = listen(Place(NAME, 0))
     try:
         assert [each.getsockname()[0] for each in listeners] == HERE
         assert len({each.getsockname()[1] for each in listeners}) == 1
@@ -75,17 +77,18 @@ def test_all_are_of_one_port(named: Named) -> None:
 
 def test_an_address_that_the_machine_does_not_have_is_left_out(named: Named) -> None:
     named(NOT_OF_THIS_MACHINE, "127.0.0.1")
-    (listener,) = listen(NAME, 0, reuse_port=False, hint="")
+    (listener,) = listen(Place(NAME, 0))
     with listener:
         assert listener.getsockname()[0] == "127.0.0.1"
 
 
-def test_a_name_of_no_address_here_is_refused(named: Named) -> None:
+def test_a_name_of_no_address_here_is_refused_by_the_flags_that_chose_it(named: Named) -> None:
     named(NOT_OF_THIS_MACHINE)
-    with pytest.raises(
-        ServerError, match=rf"cannot listen on {NAME}:0: Cannot assign requested address: is it yours\?"
-    ):
-        listen(NAME, 0, reuse_port=False, hint="is it yours?")
+    message = (
+        rf"cannot listen on {NAME}:0: Cannot assign requested address: .*another with --this.*machine's \(--that\)"
+    )
+    with pytest.raises(ServerError, match=message):
+        listen(Place(NAME, 0, PortFlags("--this", "--that")))
 
 
 def test_a_port_that_is_in_use_at_one_of_the_addresses_is_refused_and_the_others_are_let_go(named: Named) -> None:
@@ -94,7 +97,7 @@ def test_a_port_that_is_in_use_at_one_of_the_addresses_is_refused_and_the_others
     with socket.create_server((last, 0), family=socket.AF_INET6 if ":" in last else socket.AF_INET) as taken:
         port = taken.getsockname()[1]
         with pytest.raises(ServerError, match=rf"cannot listen on {NAME}:{port}: Address already in use"):
-            listen(NAME, port, reuse_port=False, hint="")
+            listen(Place(NAME, port))
         for address in HERE[:-1]:
             with socket.create_server((address, port)):
                 pass
@@ -110,6 +113,6 @@ def test_a_unix_socket_answers_too_and_is_gone_afterwards(tmp_path: Path) -> Non
 
 def test_two_servers_may_share_a_port_where_they_are_told_to() -> None:
     with running(reuse_port=True) as server:
-        other = AsyncioTransport(ECHO, host="127.0.0.1", port=server.port, max_message_bytes=100, reuse_port=True)
+        other = AsyncioTransport(ECHO, Place("127.0.0.1", server.port, reuse_port=True), max_message_bytes=100)
         assert server.run(other.start()) == server.port
         server.run(other.stop(0))
