@@ -7,7 +7,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 PYTEST := $(BIN)/python -m pytest --numprocesses=auto --dist=loadscope --no-loadscope-reorder
 
 # What is most about the wire: run over the second transport too.
-OVER_BOTH := tests/serving/test_server.py tests/serving/test_tls.py tests/serving/test_client.py tests/serving/inference/test_infer_stream.py
+OVER_BOTH := tests/serving/test_server.py tests/serving/test_hostile_requests.py tests/serving/test_reflection.py tests/serving/test_tls.py tests/serving/test_client.py tests/serving/inference/test_infer_stream.py
 
 .DEFAULT_GOAL := help
 .PHONY: help quickstart data test test-ci test-all test-exhaustive test-gpu test-node fuzz mixed-calls lint format bench bench-serving bench-peers load-generator release smoke protos lock clean

@@ -12,19 +12,15 @@ import asyncio
 import http.client
 import json
 import statistics
-import subprocess
-import sys
-import tempfile
 import time
 from collections.abc import Callable, Sequence
-from pathlib import Path
 
 import grpc
-import numpy as np
 import prometheus_client
 from environment import RESULTS, describe
+from served_mlp import mlp_row, served_mlp
+from zoo_serve import Served
 
-import zoo
 from serving.call_log import log_call
 from serving.call_record import CallRecord
 from serving.codec import encode
@@ -35,6 +31,7 @@ from serving.protos import prediction_pb2 as pb
 from serving.recorder import Recorder
 from serving.status import Code
 from serving.transports.grpcio import GrpcioTransport
+from serving.transports.place import Place
 from serving.transports.transport import Call, Unary, UnaryHandler
 from serving.wire import CONTENT_KEY, PREDICT
 
@@ -123,7 +120,7 @@ async def over_the_wire(rounds: int, calls: int = 500) -> dict[str, float]:
     methods = {"bare": [Unary(PREDICT, nothing)], "all": intercepted([Unary(PREDICT, nothing)], interceptors)}
     transports, channels = {}, {}
     for name, found in methods.items():
-        transports[name] = GrpcioTransport(found, host="127.0.0.1", port=0, max_message_bytes=1 << 20)
+        transports[name] = GrpcioTransport(found, Place("127.0.0.1", 0), max_message_bytes=1 << 20)
         channels[name] = grpc.aio.insecure_channel(f"127.0.0.1:{await transports[name].start()}")
     took: dict[str, list[float]] = {name: [] for name in methods}
     for _ in range(rounds):
@@ -142,21 +139,12 @@ async def over_the_wire(rounds: int, calls: int = 500) -> dict[str, float]:
 
 def protocols(rounds: int, calls: int = 1000) -> dict[str, float]:
     """Return the median milliseconds of one request, by protocol."""
-    with tempfile.TemporaryDirectory() as folder:
-        model = zoo.build("mlp", input_shape=(784,), units=[16, 16], head={"kind": "softmax", "units": 10})
-        zoo.export(model, Path(folder) / "m", variants=())
-        command = [sys.executable, "-m", "zoo", "serve", folder, "--host=127.0.0.1", "--port=0", "--rest_api_port=-1"]
-        with subprocess.Popen([*command, "--log_level=error"], stdout=subprocess.PIPE, text=True) as process:
-            try:
-                assert process.stdout is not None
-                rest, port = (int(process.stdout.readline().split(" on port ")[1].split(";")[0]) for _ in range(2))
-                return _protocols(port, rest, rounds, calls)
-            finally:
-                process.terminate()
+    with served_mlp("--rest_api_port=-1") as server:
+        return _protocols(server, rounds, calls)
 
 
-def _protocols(port: int, rest: int, rounds: int, calls: int) -> dict[str, float]:
-    row = np.random.default_rng(0).random((1, 784), np.float32)
+def _protocols(server: Served, rounds: int, calls: int) -> dict[str, float]:
+    row = mlp_row()
     request = pb.PredictRequest(model_spec=pb.ModelSpec(name="m"))
     request.inputs["inputs"].CopyFrom(encode(row))
     message = request.SerializeToString()
@@ -166,7 +154,7 @@ def _protocols(port: int, rest: int, rounds: int, calls: int) -> dict[str, float
          "parameters": {"binary_data_output": True}}
     ).encode()  # fmt: skip
     binary = {"Inference-Header-Content-Length": str(len(header))}
-    connection = http.client.HTTPConnection("127.0.0.1", rest)
+    connection = http.client.HTTPConnection("127.0.0.1", server.rest_port)
 
     def post(path: str, body: bytes, headers: dict[str, str]) -> None:
         connection.request("POST", path, body, headers)
@@ -174,7 +162,7 @@ def _protocols(port: int, rest: int, rounds: int, calls: int) -> dict[str, float
         assert response.read()
         assert response.status == 200
 
-    with grpc.insecure_channel(f"127.0.0.1:{port}") as channel:
+    with grpc.insecure_channel(server.target) as channel:
         call = channel.unary_unary(PREDICT)
         asked: dict[str, Callable[[], object]] = {
             "gRPC Predict": lambda: call(message, metadata=((CONTENT_KEY, "1"),)),

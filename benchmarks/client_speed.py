@@ -12,18 +12,15 @@ import json
 import statistics
 import subprocess
 import sys
-import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from pathlib import Path
+from collections.abc import Callable, Sequence
 
 import grpc
 import numpy as np
 from environment import RESULTS, describe
+from served_mlp import mlp_row, served_mlp
 
-import zoo
 from serving.client import Client
 from serving.codec import decode
 from serving.payloads import read_tensors
@@ -93,24 +90,9 @@ def _seconds(task: Callable[[], object], times: int) -> float:
     return statistics.median(took)
 
 
-@contextmanager
-def serving_mlp() -> Iterator[str]:
-    """Serve a small MLP as `m`; gives its address."""
-    with tempfile.TemporaryDirectory() as folder:
-        model = zoo.build("mlp", input_shape=(784,), units=[16, 16], head={"kind": "softmax", "units": 10})
-        zoo.export(model, Path(folder) / "m", variants=())
-        command = [sys.executable, "-m", "zoo", "serve", folder, "--host=127.0.0.1", "--port=0", "--log_level=error"]
-        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
-            try:
-                assert process.stdout is not None
-                yield f"127.0.0.1:{process.stdout.readline().split(' on port ')[1].split(';')[0].split()[0]}"
-            finally:
-                process.terminate()
-
-
 def overhead(target: str, rounds: int) -> dict[str, dict[str, float]]:
     """Return milliseconds of a call of one row by the client and the bare stub, and their ratio."""
-    row = np.random.default_rng(0).random((1, 784), np.float32)
+    row = mlp_row()
     start = pb.PredictRequest(model_spec=pb.ModelSpec(name="m"), output_filter=["probabilities"]).SerializeToString()
     message = write_tensors(start, pb.PredictRequest.INPUTS_FIELD_NUMBER, {"inputs": row})
     with Client(target) as client, grpc.insecure_channel(target) as channel:
@@ -193,9 +175,9 @@ def main() -> None:
     args = parser.parse_args()
     facts = describe(["grpcio", "protobuf", "numpy"])
     imported, codec = imports(args.rounds), codec_ms(args.rounds)
-    with serving_mlp() as target:
-        call = overhead(target, args.rounds)
-        shared = sharing(target, max(args.rounds // 3, 1), args.seconds)
+    with served_mlp() as server:
+        call = overhead(server.target, args.rounds)
+        shared = sharing(server.target, max(args.rounds // 3, 1), args.seconds)
     lines = ["# What the client costs", "", *(f"- {key}: {value}" for key, value in facts.items())]
     lines += ["", "Importing, in a fresh process; the least of the rounds:", "", "| import | s | processor s | MiB |"]
     lines += ["|---|---|---|---|"]

@@ -13,19 +13,17 @@ import argparse
 import contextlib
 import json
 import os
-import re
 import statistics
-import subprocess
-import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from environment import RESULTS, describe
+from zoo_serve import Served, served
 
 from serving.client import Client
 from serving.remote_control import RemoteControl
@@ -59,21 +57,9 @@ def write_models(root: Path) -> None:
         tf.saved_model.save(module, str(root / name / "1"), signatures=answer)
 
 
-@contextlib.contextmanager
-def serve(root: Path, flags: Sequence[str]) -> Iterator[str]:
-    """Run a server. Gives its address."""
-    command = [sys.executable, "-m", "zoo", "serve", str(root), "--host=127.0.0.1", "--port=0", *flags]
-    process = subprocess.Popen(
-        [*command, "--file_system_poll_wait_seconds=0"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
-    )
-    try:
-        assert process.stdout is not None
-        found = re.search(r"on port (\d+)", process.stdout.readline())
-        assert found is not None
-        yield f"127.0.0.1:{found[1]}"
-    finally:
-        process.terminate()
-        process.wait(60)
+def serve(root: Path, side: str) -> contextlib.AbstractContextManager[Served]:
+    """Run the server of a side, which looks for no new versions by itself."""
+    return served(root, *SIDES[side], "--file_system_poll_wait_seconds=0")
 
 
 def ask(client: Client, model: str, rows: int) -> float:
@@ -98,7 +84,7 @@ class Measured:
 
 def measure(side: str, root: Path, seconds: float) -> Measured:
     """Ask the small model while the large one is loaded and unloaded."""
-    with serve(root, SIDES[side]) as target, Client(target) as client, Client(target) as second:
+    with serve(root, side) as server, Client(server.target) as client, Client(server.target) as second:
         for _ in range(200):
             ask(client, "small", 1)
         loads: list[tuple[float, float]] = []
@@ -135,7 +121,8 @@ def measure_calls(root: Path, rounds: int) -> dict[int, list[dict[str, float]]]:
     sides = ("auto", "one process")
     found: dict[int, list[dict[str, float]]] = {rows: [] for rows in BATCHES}
     with contextlib.ExitStack() as stack:
-        clients = {side: stack.enter_context(Client(stack.enter_context(serve(root, SIDES[side])))) for side in sides}
+        servers = {side: stack.enter_context(serve(root, side)) for side in sides}
+        clients = {side: stack.enter_context(Client(server.target)) for side, server in servers.items()}
         for number in range(rounds + 1):
             for rows in BATCHES:
                 spent: dict[str, list[float]] = {side: [] for side in sides}

@@ -1,4 +1,4 @@
-"""`zoo serve` and `zoo predict`."""
+"""`zoo serve`, `zoo predict` and `zoo models`."""
 
 import argparse
 import json
@@ -12,15 +12,13 @@ from typing import TYPE_CHECKING, Any
 from serving.arguments import seconds, version, version_or_label
 from serving.connecting import TOKEN_HINT, add_connection_arguments, connect
 from serving.flags import add_flags
-from serving.tensorflow_flags import Group
+from serving.own_flags import add_own_flags, own_fields
 
 if TYPE_CHECKING:
     import numpy as np
 
     from serving.config import ServerConfig
     from serving.signature import Signature
-
-MOST_WORKERS = 256
 
 
 def serve_command(parser: argparse.ArgumentParser) -> None:
@@ -54,166 +52,8 @@ def serve_command(parser: argparse.ArgumentParser) -> None:
         "--grace", type=seconds, default=30.0, metavar="SECONDS",
         help="how long running requests may take to finish at the end (default: %(default)s)",
     )  # fmt: skip
-    groups = add_flags(parser)
-    models, network, loading, computing = (
-        groups[group] for group in (Group.MODELS, Group.NETWORK, Group.LOADING, Group.COMPUTING)
-    )
-    models.add_argument(
-        "--versions", help="latest, latest:N, all, or numbers such as 3,5, of a repository's models (default: latest)"
-    )
-    models.add_argument(
-        "--disable_control_rpcs", action="store_true", default=None, help="callers may not say what is served"
-    )
-    network.add_argument(
-        "--host",
-        default="0.0.0.0",  # noqa: S104 - as TensorFlow Serving does
-        help="address to listen on (default: %(default)s, every network; 127.0.0.1 for this machine only)",
-    )
-    network.add_argument(
-        "--admin_port",
-        type=int,
-        metavar="PORT",
-        help="answer calls that say what is served, and reflection, on this port alone",
-    )
-    network.add_argument(
-        "--transport", choices=("asyncio", "grpcio"), help="what speaks gRPC: docs/transport.md (default: asyncio)"
-    )
-    network.add_argument("--admin_host", metavar="HOST", help="address of that port (default: 127.0.0.1)")
-    network.add_argument(
-        "--disable_reflection", action="store_true", default=None, help="callers may not ask which methods there are"
-    )
-    network.add_argument("--access_file", type=Path, metavar="FILE", help="who may use which models: docs/security.md")
-    models.add_argument(
-        "--request_log_dir", type=Path, metavar="DIR", help="keep samples of requests and answers there"
-    )
-    models.add_argument(
-        "--request_log_rate", type=float, metavar="SHARE", help="the share of calls that is kept (default: 0.01)"
-    )
-    models.add_argument(
-        "--request_log_max_bytes",
-        type=int,
-        metavar="BYTES",
-        help="of a file; then the next one begins (default: 64 MiB)",
-    )
-    models.add_argument("--request_log_keep", type=int, metavar="COUNT", help="files that stay (default: 8)")
-    models.add_argument(
-        "--request_log_redact", metavar="NAMES", help="inputs and outputs never to write, separated by commas"
-    )
-    computing.add_argument(
-        "--workers",
-        type=_workers,
-        metavar="N",
-        help="processes that serve on one port, each on its part of the cores; auto: one a core (docs/workers.md)",
-    )
-    network.add_argument(
-        "--opentelemetry", action="store_true", default=None, help="a span for every call: docs/serving.md"
-    )
-    loading.add_argument(
-        "--gate_requests", type=int, metavar="COUNT",
-        help="recent requests of a model that a new version answers before it goes live; 0 for none (default: 32)",
-    )  # fmt: skip
-    loading.add_argument("--gate_max_bytes", type=int, metavar="BYTES", help="of all that are kept (default: 64 MiB)")
-    loading.add_argument(
-        "--gate_max_difference", type=float, metavar="NUMBER",
-        help="refuse a version one of whose numbers lies further from the one before (default: any distance)",
-    )  # fmt: skip
-    loading.add_argument(
-        "--gate_max_flips", type=float, metavar="SHARE",
-        help="refuse a version that gives a larger share of rows another class (default: any share)",
-    )  # fmt: skip
-    loading.add_argument(
-        "--load_on_first_use", action="store_true", default=None, help="load a model when it is first asked for"
-    )
-    loading.add_argument(
-        "--memory_budget_mb", type=int, metavar="MIB",
-        help="memory that loaded models may take in all; each is loaded on first use, and those that were not used for "
-             "longest go where there is no room (default: no bound)",
-    )  # fmt: skip
-    loading.add_argument(
-        "--isolate_models_over_mb", type=int, default=16, metavar="MIB",
-        help="size of a version from which a process of its own runs it, so that its load holds up no other model; 0 for "
-             "all, -1 for none (default: %(default)s)",
-    )  # fmt: skip
-    computing.add_argument("--threads", type=int, help="requests computed at once (default: the cores, at least 4)")
-    computing.add_argument("--max_pending", type=int, help="requests that are computed or wait (default: 1000)")
-    computing.add_argument(
-        "--max_pending_per_model", type=int, help="of them for one model (default: three quarters of --max_pending)"
-    )
-    groups[Group.BATCHING].add_argument(
-        "--latency_target_ms", type=float, metavar="MS",
-        help="within which requests are to be computed: batches are as large as that allows, and what would be answered "
-             "later is refused at once, with the time to try again (default: none)",
-    )  # fmt: skip
-    groups[Group.BATCHING].add_argument(
-        "--disable_adaptive_batching", dest="adaptive_batching", action="store_const", const=False,
-        help="compute every request alone, where --enable_batching does not say otherwise",
-    )  # fmt: skip
-    computing.add_argument("--max_batch_rows", type=int, help="largest batch of one request (default: 4096)")
-    computing.add_argument("--max_message_bytes", type=int, help="largest request (default: 256 MiB)")
-    computing.add_argument(
-        "--max_held_bytes", type=int,
-        help="of all requests that were received and not answered (default: 1 GiB, at least twice --max_message_bytes)",
-    )  # fmt: skip
-    computing.add_argument(
-        "--allow_unknown_rank", action="store_true", default=None,
-        help="serve models that do not tell the rank of an input, though wrong requests may then end the process",
-    )  # fmt: skip
-    groups[Group.LOADING].add_argument(
-        "--engine", default="auto", choices=["auto", "saved_model", "frozen", "litert", "xla"],
-        help="what runs SavedModels: the fastest of what answers alike (default), or one engine alone: docs/engines.md",
-    )  # fmt: skip
-    computing.add_argument(
-        "--nan_inputs", choices=["accept", "refuse"], help="requests with NaN in an input (default: accept)"
-    )
+    add_own_flags(add_flags(parser))
     parser.set_defaults(run=_serve)
-
-
-_OWN_FIELDS = (
-    "access_file",
-    "admin_host",
-    "admin_port",
-    "disable_reflection",
-    "engine",
-    "gate_max_bytes",
-    "gate_max_difference",
-    "gate_max_flips",
-    "gate_requests",
-    "opentelemetry",
-    "request_log_dir",
-    "request_log_keep",
-    "request_log_max_bytes",
-    "request_log_rate",
-    "request_log_redact",
-    "host",
-    "isolate_models_over_mb",
-    "load_on_first_use",
-    "memory_budget_mb",
-    "versions",
-    "disable_control_rpcs",
-    "threads",
-    "max_pending",
-    "max_pending_per_model",
-    "transport",
-    "adaptive_batching",
-    "latency_target_ms",
-    "max_batch_rows",
-    "max_message_bytes",
-    "max_held_bytes",
-    "workers",
-    "nan_inputs",
-    "allow_unknown_rank",
-)
-"""Fields of ServerConfig that flags of this server's own set."""
-
-
-def _workers(text: str) -> int:
-    if text == "auto":
-        from serving.cores import affordable_cores
-
-        return affordable_cores()
-    if not text.isdecimal() or not 1 <= int(text) <= MOST_WORKERS:
-        raise argparse.ArgumentTypeError(f"expected auto, or a number from 1 to {MOST_WORKERS}, got {text!r}")
-    return int(text)
 
 
 def _serve(args: argparse.Namespace) -> int:
@@ -275,7 +115,7 @@ def server_config(args: argparse.Namespace) -> "ServerConfig":
         if "repository" in fields:
             raise ServerError("give a repository, or --model_name and --model_base_path, not both")
         fields["repository"] = args.repository
-    fields |= {name: value for name in _OWN_FIELDS if (value := getattr(args, name)) is not None}
+    fields |= own_fields(args)
     for name in fields:
         if name.startswith("request_log_") and "request_log_dir" not in fields:
             raise ServerError(f"--{name} goes with --request_log_dir, without which no request is kept")

@@ -10,9 +10,8 @@ from serving.batching_parameters import BatchingParameters
 from serving.batching_rules import BatchingRules
 from serving.codec import DEFAULT_MAX_BYTES
 from serving.cores import available_cores
-from serving.engines.chooser import ENGINES
 from serving.engines.engine import EngineLoader
-from serving.engines.findings import SAVED_MODEL
+from serving.engines.findings import ENGINES, SAVED_MODEL
 from serving.engines.options import EngineOptions
 from serving.gate_rules import GateRules
 from serving.held_requests import HeldRequests

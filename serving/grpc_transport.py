@@ -1,71 +1,52 @@
 """Makes the transport of gRPC that a config asks for."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from serving.config import ServerConfig
 from serving.held_requests import HeldRequests
 from serving.status import ServerError
 from serving.tls import Tls
-from serving.transports.port_flags import EVERYBODYS, PortFlags
+from serving.transports.place import Place
 from serving.transports.transport import Stream, Transport, Unary
 
 
 def grpc_transport(
     config: ServerConfig,
     methods: Sequence[Unary | Stream],
+    place: Place,
     *,
-    host: str,
-    port: int,
     socket_path: str | None,
     held: HeldRequests,
-    reuse_port: bool = False,
-    flags: PortFlags = EVERYBODYS,
 ) -> Transport:
-    """Return a transport that answers the methods; with `reuse_port` other processes may listen on the port too.
-
-    Errors name the flags, which chose host and port. `held` counts what requests take, of this transport and others.
+    """Return a transport that answers the methods; `held` counts what requests take, of this transport and others.
 
     Raises:
         ServerError: the config's credentials are not for its transport.
     """
     if config.transport == "asyncio":
-        return _asyncio_transport(
-            config,
-            methods,
-            host=host,
-            port=port,
-            socket_path=socket_path,
-            held=held,
-            reuse_port=reuse_port,
-            flags=flags,
-        )
+        return _asyncio_transport(config, methods, place, socket_path=socket_path, held=held)
     from serving.transports.grpcio import GrpcioTransport
 
     credentials = config.credentials
     return GrpcioTransport(
         methods,
-        host=host,
-        port=port,
+        place,
         socket_path=socket_path,
         arguments=config.grpc_channel_arguments,
         max_message_bytes=config.max_message_bytes,
         credentials=credentials.grpc_credentials() if isinstance(credentials, Tls) else credentials,
         held=held,
-        reuse_port=reuse_port,
-        flags=flags,
     )
 
 
 def _asyncio_transport(
     config: ServerConfig,
     methods: Sequence[Unary | Stream],
+    place: Place,
     *,
-    host: str,
-    port: int,
     socket_path: str | None,
     held: HeldRequests,
-    reuse_port: bool,
-    flags: PortFlags,
 ) -> Transport:
     from serving.transports.http2.channel_arguments import ChannelArguments
     from serving.transports.http2.transport import AsyncioTransport
@@ -79,13 +60,10 @@ def _asyncio_transport(
     arguments = ChannelArguments.read(config.grpc_channel_arguments, max_message_bytes=config.max_message_bytes)
     return AsyncioTransport(
         methods,
-        host=host,
-        port=port,
+        replace(place, reuse_port=place.reuse_port or arguments.reuse_port),
         socket_path=socket_path,
         max_message_bytes=arguments.max_message_bytes,
         held=held,
-        reuse_port=reuse_port or arguments.reuse_port,
         limits=arguments.limits,
         tls=None if credentials is None else credentials.contexts(),
-        flags=flags,
     )

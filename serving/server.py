@@ -34,7 +34,8 @@ from serving.scheduler import Scheduler
 from serving.services.health_service import HealthService
 from serving.statistics import Statistics
 from serving.status import ServerError
-from serving.transports.port_flags import EVERYBODYS, OPERATORS, PortFlags
+from serving.transports.place import Place
+from serving.transports.port_flags import OPERATORS
 from serving.transports.transport import Stream, Transport, Unary
 from serving.watcher import ConfigFile, Watcher
 from serving.wire import HEALTH_CHECK, HEALTH_WATCH, HTTP_LIVE, HTTP_READY, METRICS
@@ -136,12 +137,13 @@ class Server:
         public = every if self.config.admin_port is None else without_control(every, ELSEWHERE)
         if self.config.disable_reflection or self.config.admin_port is not None:
             public = without_reflection(public)
-        self._transport = self._grpc_transport(
-            public, self.config.host, self.config.port, socket_path=self.config.grpc_socket_path
-        )
+        shared = self._peers is not None
+        everybodys = Place(self.config.host, self.config.port, reuse_port=shared)
+        self._transport = self._grpc_transport(public, everybodys, socket_path=self.config.grpc_socket_path)
         self._admin: Transport | None = None
         if self.config.admin_port is not None:
-            self._admin = self._grpc_transport(every, self.config.admin_host, self.config.admin_port, flags=OPERATORS)
+            operators = Place(self.config.admin_host, self.config.admin_port, OPERATORS, reuse_port=shared)
+            self._admin = self._grpc_transport(every, operators)
         self._http = self._http_transport(public) if self.config.rest_api_port else None
 
     def _stand_around_calls(self, interceptors: Sequence[Interceptor]) -> None:
@@ -315,23 +317,14 @@ class Server:
         return [] if self._request_log is None else [self._request_log]
 
     def _grpc_transport(
-        self,
-        methods: list[Unary | Stream],
-        host: str,
-        port: int,
-        *,
-        socket_path: str | None = None,
-        flags: PortFlags = EVERYBODYS,
+        self, methods: list[Unary | Stream], place: Place, *, socket_path: str | None = None
     ) -> Transport:
         return grpc_transport(
             self.config,
             intercepted(methods, self._interceptors),
-            host=host,
-            port=port,
+            place,
             socket_path=socket_path,
             held=self._held,
-            reuse_port=self._peers is not None,
-            flags=flags,
         )
 
     def _http_transport(self, methods: list[Unary | Stream]) -> Transport:

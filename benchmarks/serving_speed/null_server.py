@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 from serving.transports.http2.transport import AsyncioTransport
+from serving.transports.place import Place
 from serving.transports.transport import Call, Unary
 from serving.wire import PREDICT
 
@@ -22,7 +23,7 @@ async def serve(answers: dict[bytes, bytes], port: int) -> None:
         return answers[message]
 
     transport = AsyncioTransport(
-        [Unary(PREDICT, look_up, _LARGEST)], host="127.0.0.1", port=port, max_message_bytes=_LARGEST
+        [Unary(PREDICT, look_up, _LARGEST)], Place("127.0.0.1", port), max_message_bytes=_LARGEST
     )
     await transport.start()
     await asyncio.Event().wait()

@@ -9,10 +9,9 @@ from serving.engines.by_files import EngineByFiles
 from serving.engines.discovery import Discovery, Subject
 from serving.engines.engine import Engine
 from serving.engines.findings import (
-    FROZEN,
+    AUTO,
     LITERT,
     SAVED_MODEL,
-    XLA,
     Findings,
     Route,
     SignatureFindings,
@@ -28,8 +27,6 @@ from serving.stored_passport import StoredPassport
 
 logger = logging.getLogger(__name__)
 
-AUTO = "auto"
-ENGINES = (AUTO, SAVED_MODEL, FROZEN, LITERT, XLA)
 _NOTHING = SignatureFindings()
 
 

@@ -10,6 +10,10 @@ PARITY_SIZES = (1, 2, 7, 32)
 LITERT, FROZEN, SAVED_MODEL = "litert", "frozen", "saved_model"
 XLA = "xla"
 """For who asks for it alone."""
+AUTO = "auto"
+"""The fastest of those that answer alike."""
+ENGINES = (AUTO, SAVED_MODEL, FROZEN, LITERT, XLA)
+"""What a person may ask for."""
 _CLEARLY = 0.8
 """What share of another's time something has to take to be preferred to it: less is noise."""
 _CLEARLY_TENSORFLOW = 0.6

@@ -21,6 +21,8 @@ from serving.offload import Offload
 from serving.predictor import Predictor
 from serving.recorder import Recorder
 from serving.tls import Tls
+from serving.transports.place import Place
+from serving.transports.port_flags import HTTP
 from serving.transports.transport import Unary, UnaryHandler
 from serving.wire import CLASSIFY, GET_MODEL_METADATA, GET_MODEL_STATUS, INFERENCE_SERVICE, REGRESS
 from serving.workers.peers import Peers
@@ -57,9 +59,8 @@ def assemble(config: ServerConfig, parts: Parts, interceptors: Sequence[Intercep
     )
     port = 0 if config.rest_api_port == ANY_PORT else config.rest_api_port
     contexts = config.credentials.contexts("http/1.1") if isinstance(config.credentials, Tls) else None
-    return HttpTransport(
-        application, host=config.host, port=port, contexts=contexts, reuse_port=parts.peers is not None
-    )
+    place = Place(config.host, port, HTTP, reuse_port=parts.peers is not None)
+    return HttpTransport(application, place, contexts=contexts)
 
 
 def _routes(config: ServerConfig, parts: Parts) -> Sequence[Route]:

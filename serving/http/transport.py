@@ -12,9 +12,10 @@ from serving.http.application import Application
 from serving.http.connection import HEAD_SECONDS, Connection, heads_in_time
 from serving.status import ServerError
 from serving.transports.arrivals import Arrivals
+from serving.transports.listener import listen
+from serving.transports.place import Place
 
 _KEEP_ALIVE = 60  # seconds that a connection may be idle between two requests
-_BACKLOG = 2048
 _LAST_SECONDS = 1
 """For what is left to come to its end once its connection is gone."""
 MAX_CONNECTIONS = 1000
@@ -27,24 +28,19 @@ class HttpTransport:
     def __init__(
         self,
         application: Application,
+        place: Place,
         *,
-        host: str,
-        port: int,
         contexts: Callable[[], ssl.SSLContext] | None = None,
-        reuse_port: bool = False,
     ) -> None:
         """Prepare; nothing happens before `start`.
 
         Args:
             application: what answers.
-            host: the address.
-            port: 0 for any free one.
+            place: where it listens.
             contexts: TLS, asked for every connection, so that certificates can change; None for plain text.
-            reuse_port: whether other processes of this user may listen on the port too.
         """
-        self._listener: socket.socket | None = None
-        self._address = (host, port)
-        self._reuse_port = reuse_port
+        self._listeners: list[socket.socket] = []
+        self._place = place
         self._server = uvicorn.Server(
             uvicorn.Config(
                 heads_in_time(application),
@@ -72,23 +68,23 @@ class HttpTransport:
 
     async def start(self) -> int:
         """See Transport."""
-        self._listener = listener = _listen(*self._address, reuse_port=self._reuse_port)
+        self._listeners = listen(self._place)
         self._serving = asyncio.create_task(self._server.serve(sockets=[]))  # it would give a handshake a minute
         while not self._server.started and not self._serving.done():
             await asyncio.sleep(0)
         if self._serving.done():
             await self._serving
             raise ServerError("the HTTP server ended before it began; the log tells more")
-        self._arrivals.begin([listener])
-        return int(listener.getsockname()[1])
+        self._arrivals.begin(self._listeners)
+        return int(self._listeners[0].getsockname()[1])
 
     async def stop(self, grace: float) -> None:
         """See Transport."""
         if self._serving is None:
             return
         await self._arrivals.stop()
-        if self._listener is not None:
-            self._listener.close()
+        for listener in self._listeners:
+            listener.close()
         self._server.config.timeout_graceful_shutdown = round(grace) + _LAST_SECONDS
         self._server.should_exit = True
         await asyncio.wait([self._serving], timeout=grace)
@@ -109,32 +105,3 @@ class HttpTransport:
         connections.discard(longest)
         longest.transport.abort()
         return True
-
-
-def _listen(host: str, port: int, *, reuse_port: bool) -> socket.socket:
-    try:
-        family, kind, protocol, _, address = socket.getaddrinfo(
-            host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-        )[0]
-        # asyncio turns Nagle's algorithm off only where a socket says that it is TCP: else an answer waits for 40 ms.
-        listener = socket.socket(family, kind, protocol)
-    except OSError as error:
-        raise _cannot_listen(host, port, error) from error
-    try:
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # those of the last server may linger
-        if reuse_port:
-            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-        listener.bind(address)
-        listener.listen(_BACKLOG)
-        listener.setblocking(False)  # noqa: FBT003
-    except OSError as error:
-        listener.close()
-        raise _cannot_listen(host, port, error) from error
-    return listener
-
-
-def _cannot_listen(host: str, port: int, error: OSError) -> ServerError:
-    return ServerError(
-        f"cannot listen on {host}:{port}: {error.strerror or error}: is the port in use (choose another with "
-        "--rest_api_port), or the host not this machine's (--host)?"
-    )

@@ -15,7 +15,8 @@ from serving.held_requests import HeldRequests
 from serving.status import Code, ServerError, StatusError
 from serving.transports.endings import short_text, shutting_down, status_of, too_large_for_method
 from serving.transports.http2.limits import Limits
-from serving.transports.port_flags import EVERYBODYS, PortFlags
+from serving.transports.listener import PATH_HINT
+from serving.transports.place import Place
 from serving.transports.transport import Call, Stream, Unary
 
 logger = logging.getLogger(__name__)
@@ -33,35 +34,28 @@ class GrpcioTransport:
     def __init__(
         self,
         methods: Sequence[Unary | Stream],
+        place: Place,
         *,
-        host: str,
-        port: int,
         max_message_bytes: int,
         credentials: grpc.ServerCredentials | None = None,
         socket_path: str | None = None,
-        reuse_port: bool = False,
         arguments: Mapping[str, int | str] | None = None,
-        flags: PortFlags = EVERYBODYS,
         held: HeldRequests | None = None,
     ) -> None:
         """Prepare; nothing happens before `start`.
 
         Args:
             methods: what it answers.
-            host: the address.
-            port: 0 for any free one.
+            place: where it listens.
             max_message_bytes: largest request.
             credentials: TLS; None for plain text.
             socket_path: a UNIX socket to listen on too.
-            reuse_port: whether other processes of this user may listen on the port too.
             arguments: further options of the library's, which win over those set here.
-            flags: that chose host and port.
             held: counts what requests take once the library has handed them over; None for a count of this transport's own.
         """
         self._methods = methods
-        self._host, self._port, self._flags = host, port, flags
+        self._place = place
         self._socket_path = socket_path
-        self._reuse_port = reuse_port
         self._arguments = dict(arguments or {})
         self._max_message_bytes = max_message_bytes
         self._credentials = credentials
@@ -73,7 +67,7 @@ class GrpcioTransport:
         """See Transport."""
         options: dict[str, int | str] = {
             # The library has it on: a second server on the port would silently take half of the calls.
-            "grpc.so_reuseport": int(self._reuse_port),
+            "grpc.so_reuseport": int(self._place.reuse_port),
             "grpc.max_receive_message_length": self._max_message_bytes,
             "grpc.max_send_message_length": -1,
             # The library unpacks before anyone is asked, and as many requests at once as come, whatever is held already.
@@ -88,13 +82,11 @@ class GrpcioTransport:
         }
         server = grpc.aio.server(options=list({**options, **self._arguments}.items()))
         server.add_generic_rpc_handlers((_Router(self._methods, self._draining, self._held),))
-        host = f"[{self._host}]" if ":" in self._host else self._host
-        port = self._listen(server, f"{host}:{self._port}", self._flags.hint)
+        place = self._place
+        host = f"[{place.host}]" if ":" in place.host else place.host
+        port = self._listen(server, f"{host}:{place.port}", place.flags.hint)
         if self._socket_path:
-            hint = (
-                "can its folder be written to (--grpc_socket_path), and is the path shorter than about 100 characters?"
-            )
-            self._listen(server, f"unix:{self._socket_path}", hint)
+            self._listen(server, f"unix:{self._socket_path}", PATH_HINT)
         await server.start()
         self._server = server
         return port

@@ -16,4 +16,5 @@ class PortFlags(NamedTuple):
 
 
 EVERYBODYS = PortFlags("--port", "--host")
+HTTP = PortFlags("--rest_api_port", "--host")
 OPERATORS = PortFlags("--admin_port", "--admin_host")

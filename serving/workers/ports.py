@@ -1,18 +1,19 @@
 """Ports that are kept for workers: nobody else can listen there, though the supervisor itself never does."""
 
 import contextlib
-import errno
 import socket
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 from serving.config import ServerConfig
 from serving.status import ServerError
+from serving.transports.listener import at_every_address
+from serving.transports.place import Place
+from serving.transports.port_flags import HTTP, OPERATORS
 
 _ANY_REST_PORT = -1
-_TRIES = 10
-"""For a port that is free on every address of a host."""
 
 
 @dataclass(frozen=True)
@@ -34,13 +35,13 @@ def held_ports(config: ServerConfig) -> Iterator[Ports]:
     """
     check_system()
     with contextlib.ExitStack() as held:
-        port = _hold(held, config.host, config.port, "--port")
+        port = _hold(held, Place(config.host, config.port))
         rest = admin = None
         if config.rest_api_port:
             wanted = 0 if config.rest_api_port == _ANY_REST_PORT else config.rest_api_port
-            rest = _hold(held, config.host, wanted, "--rest_api_port")
+            rest = _hold(held, Place(config.host, wanted, HTTP))
         if config.admin_port is not None:
-            admin = _hold(held, config.admin_host, config.admin_port, "--admin_port")
+            admin = _hold(held, Place(config.admin_host, config.admin_port, OPERATORS))
         yield Ports(port, rest or 0, admin)
 
 
@@ -53,54 +54,16 @@ def check_system() -> None:
         )
 
 
-def _hold(held: contextlib.ExitStack, host: str, port: int, flag: str) -> int:
+def _hold(held: contextlib.ExitStack, place: Place) -> int:
     """Hold a port on every address of a host until the stack is left. Returns it."""
-    for _ in range(1 if port else _TRIES):
-        sockets: list[socket.socket] = []
-        try:
-            found = _bound(host, port, sockets)
-        except OSError as error:
-            for each in sockets:
-                each.close()
-            reason = error
-        else:
-            for each in sockets:
-                held.enter_context(each)
-            return found
-    raise ServerError(
-        f"cannot listen on {host}:{port}: {reason.strerror or reason}: is the port in use (choose another with {flag}), "
-        "or the host not this machine's (--host)?"
-    ) from reason
+    sockets = at_every_address(place, _bind)
+    for each in sockets:
+        held.enter_context(each)
+    return int(sockets[0].getsockname()[1])
 
 
-def _bound(host: str, port: int, sockets: list[socket.socket]) -> int:
-    addresses = socket.getaddrinfo(host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
-    refusal: OSError | None = None
-    for family, kind, protocol, _, address in addresses:
-        try:
-            sockets.append(_bound_socket(family, kind, protocol, (address[0], port, *address[2:])))
-        except OSError as error:
-            if error.errno == errno.EADDRINUSE:
-                raise
-            refusal = error  # such as no IPv6, though the name of the host has an address of it
-        else:
-            port = sockets[0].getsockname()[1]
-    if not sockets:
-        raise refusal or OSError(errno.EADDRNOTAVAIL, "it has no address")
-    return port
-
-
-def _bound_socket(family: int, kind: int, protocol: int, address: tuple[object, ...]) -> socket.socket:
-    """Return a socket that shares its port from the moment it is bound, and not before: so another server is noticed."""
-    bound = socket.socket(family, kind, protocol)
-    try:
-        if family == socket.AF_INET6:
-            bound.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # connections of the last server may linger
-        bound.bind(address)
-        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 0)
-        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-    except OSError:
-        bound.close()
-        raise
-    return bound
+def _bind(bound: socket.socket, address: tuple[Any, ...]) -> None:
+    """Have a socket share its port from the moment it is bound, and not before: so another server is noticed."""
+    bound.bind(address)
+    bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 0)
+    bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)

@@ -11,6 +11,7 @@ import tensorflow as tf
 
 import serving
 from serving.known_requests import KnownRequests
+from tests.serving.fleet import Fleet
 from tests.spinning import spin_function
 
 TRANSPORT_OPTION = "--transport"
@@ -138,3 +139,8 @@ def found(monkeypatch: pytest.MonkeyPatch) -> list[bool]:
 
     monkeypatch.setattr(KnownRequests, "find", watched)
     return seen
+
+
+@pytest.fixture
+def fleet() -> Fleet:
+    return Fleet()

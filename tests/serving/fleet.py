@@ -8,14 +8,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from serving.lease import DormantError, Lease
-from serving.manager import Loading, Manager
+from serving.manager import Loading, Manager, State
 from serving.model_ref import ModelRef
 from serving.protos import prediction_pb2 as pb
 from serving.repository import Repository, VersionPolicy
 from serving.signature import DEFAULT_SIGNATURE
-from serving.status import ServerError
+from serving.status import ServerError, StatusError
 
 MIB = 1 << 20
 PATIENCE = 30
@@ -144,3 +145,13 @@ def use(manager: Manager, model: str, version: int | None = None) -> int:
     """Ask a model something, and return which version answered."""
     with ask(manager, model, version).result(PATIENCE) as servable:
         return servable.version
+
+
+def states(manager: Manager, model: str) -> dict[int, State]:
+    return {status.version: status.state for status in manager.statuses(model)}
+
+
+def refusal(manager: Manager, model: str, version: int | None = None) -> StatusError:
+    with pytest.raises(StatusError) as caught:
+        use(manager, model, version)
+    return caught.value

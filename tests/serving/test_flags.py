@@ -8,11 +8,12 @@ from pathlib import Path
 import pytest
 
 from serving.batching_parameters import BatchingParameters
-from serving.cli import serve_command
+from serving.cli import serve_command, server_config
 from serving.config import ServerConfig
 from serving.flag_fields import config_fields
 from serving.flags import add_flags
 from serving.monitoring_config import MonitoringConfig
+from serving.own_flags import own_fields
 from serving.status import ServerError, StatusError
 from serving.tensorflow_flags import FLAGS, Group, Kind
 from zoo.cli import main
@@ -63,6 +64,13 @@ def test_every_flag_of_upstreams_is_accepted_with_a_value(parser: argparse.Argum
     namespace = parser.parse_args(arguments)
     for flag in FLAGS:
         assert getattr(namespace, flag.name) in {True, 3, 0.5, "a", "b"}
+
+
+def test_flags_of_this_servers_own_set_the_fields_that_they_are_named_for(parser: argparse.ArgumentParser) -> None:
+    of_the_command = {"help", "version", "repository", "log_level", "log_format", "grace"}
+    upstreams = {flag.name for flag in FLAGS}
+    own = {action.dest for action in parser._actions} - upstreams - of_the_command  # noqa: SLF001 - as above
+    assert set(own_fields(argparse.Namespace(**dict.fromkeys(own, 1)))) == own
 
 
 def test_fields_are_those_of_the_config() -> None:
@@ -209,14 +217,7 @@ def test_a_memory_budget_has_models_loaded_on_first_use(parser: argparse.Argumen
         (["--memory_budget_mb=3"], True, 3 << 20),
         (["--memory_budget_mb=0"], False, None),
     ):
-        given = parser.parse_args(arguments)
-        config = ServerConfig(
-            **{
-                name: value
-                for name in ("load_on_first_use", "memory_budget_mb")
-                if (value := getattr(given, name)) is not None
-            }
-        )
+        config = server_config(parser.parse_args(arguments))
         assert (config.loading().on_first_use, config.loading().memory_bytes) == (on_first_use, memory)
     with pytest.raises(ServerError, match="memory_budget_mb -1: expected 0 or more"):
         ServerConfig(memory_budget_mb=-1)

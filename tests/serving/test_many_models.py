@@ -72,11 +72,6 @@ def test_twenty_models_are_served_in_the_memory_of_three(install: Install, tmp_p
 
 
 @pytest.fixture
-def fleet() -> Fleet:
-    return Fleet()
-
-
-@pytest.fixture
 def server(tmp_path: Path, fleet: Fleet) -> Iterator[serving.Server]:
     """Models `a` and `b`, which answer `x + 1`, in the memory of one."""
     for model in ("a", "b"):

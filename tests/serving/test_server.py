@@ -1,7 +1,6 @@
-"""The server as a whole: its life, what it offers, and what strangers may send."""
+"""The server as a whole: its life, and what it does under load."""
 
 import logging
-import random
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -12,21 +11,13 @@ import numpy as np
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
-from grpc_reflection.v1alpha.proto_reflection_descriptor_database import ProtoReflectionDescriptorDatabase
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 import serving
 from serving.protos import prediction_pb2 as pb
 from serving.protos import tensor_pb2
+from serving.wire import PREDICT
 
 Install = Callable[[str, str, int], Path]
-METHODS = [
-    "/tensorflow.serving.PredictionService/Predict",
-    "/tensorflow.serving.PredictionService/GetModelMetadata",
-    "/tensorflow.serving.ModelService/GetModelStatus",
-    "/grpc.health.v1.Health/Check",
-]
 
 
 class GateEngine:
@@ -184,7 +175,7 @@ def test_a_burst_is_answered_or_refused_as_too_much(install: Install, tmp_path: 
         serving.Server(tmp_path / "models", port=0, poll_seconds=0, max_pending=200) as server,
         grpc.insecure_channel(f"localhost:{server.port}") as channel,
     ):
-        call = channel.unary_unary(METHODS[0])
+        call = channel.unary_unary(PREDICT)
         futures = [call.future(request.SerializeToString(), timeout=60) for _ in range(2500)]
         codes = {future.code() for future in futures}
     assert grpc.StatusCode.OK in codes
@@ -333,23 +324,6 @@ def test_health_of_an_unknown_service_is_watched_until_it_is_known(install: Inst
         assert statuses[-1] == health_pb2.HealthCheckResponse.SERVING
 
 
-def test_reflection_describes_the_services_under_their_true_names(channel: grpc.Channel) -> None:
-    database = ProtoReflectionDescriptorDatabase(channel)
-    assert set(database.get_services()) == {
-        "tensorflow.serving.PredictionService",
-        "tensorflow.serving.ModelService",
-        "inference.GRPCInferenceService",
-        "grpc.health.v1.Health",
-        "grpc.reflection.v1alpha.ServerReflection",
-    }
-    file = database.FindFileContainingSymbol("tensorflow.serving.PredictionService")
-    assert file.package == "tensorflow.serving"
-    predict = next(m for s in file.service for m in s.method if m.name == "Predict")
-    assert predict.input_type == ".tensorflow.serving.PredictRequest"
-    tensor = database.FindFileContainingSymbol("tensorflow.TensorProto")
-    assert "zoo_wire" not in str(file) + str(tensor)
-
-
 def test_a_stream_that_a_client_holds_open_does_not_hold_up_the_end(
     gated: Callable[..., serving.Server], pool: ThreadPoolExecutor
 ) -> None:
@@ -368,86 +342,6 @@ def test_a_stream_that_a_client_holds_open_does_not_hold_up_the_end(
             next(answers)
         assert caught.value.code() is grpc.StatusCode.UNAVAILABLE
         silence.set()
-
-
-def test_reflection_answers_nonsense_with_an_error(channel: grpc.Channel) -> None:
-    stub = reflection_pb2_grpc.ServerReflectionStub(channel)
-    questions = [
-        reflection_pb2.ServerReflectionRequest(),
-        reflection_pb2.ServerReflectionRequest(file_containing_symbol="no.such.Symbol"),
-        reflection_pb2.ServerReflectionRequest(list_services=""),
-    ]
-    answers = list(stub.ServerReflectionInfo(iter(questions), timeout=30))
-    assert [answer.WhichOneof("message_response") for answer in answers] == [
-        "error_response",
-        "error_response",
-        "list_services_response",
-    ]
-
-
-def valid_request() -> pb.PredictRequest:
-    request = pb.PredictRequest(model_spec=pb.ModelSpec(name="affine"))
-    request.inputs["x"].dtype = tensor_pb2.DT_FLOAT
-    request.inputs["x"].tensor_shape.dim.add(size=2)
-    request.inputs["x"].float_val.extend([1, 2])
-    return request
-
-
-ALLOWED = {grpc.StatusCode.INVALID_ARGUMENT, grpc.StatusCode.NOT_FOUND}
-
-
-def send(channel: grpc.Channel, method: str, message: bytes) -> None:
-    """Any bytes are answered, or refused as the caller's fault."""
-    try:
-        channel.unary_unary(method)(message, timeout=30)
-    except grpc.RpcError as error:
-        assert error.code() in ALLOWED, (error.code(), error.details())  # noqa: PT017 - an answer is as good
-
-
-@settings(max_examples=150, deadline=None)
-@given(method=st.sampled_from(METHODS), message=st.binary(max_size=300))
-def test_random_bytes_never_hurt(server: serving.Server, method: str, message: bytes) -> None:
-    with grpc.insecure_channel(f"localhost:{server.port}") as channel:
-        send(channel, method, message)
-
-
-def test_mutated_requests_never_hurt(channel: grpc.Channel, client: serving.Client) -> None:
-    source = random.Random(0)  # noqa: S311 - to be repeatable
-    valid = valid_request().SerializeToString()
-    for _ in range(500):
-        message = bytearray(valid)
-        for _ in range(source.randint(1, 4)):
-            message[source.randrange(len(message))] = source.randrange(256)
-        send(channel, METHODS[0], bytes(message))
-    assert client.predict("affine", np.ones(1, np.float32), timeout=20)["y"] == [3.5]
-
-
-@settings(max_examples=100, deadline=None)
-@given(
-    shape=st.lists(st.integers(-2, 5) | st.sampled_from([1 << 31, 1 << 62]), max_size=5),
-    code=st.integers(0, 30),
-    values=st.integers(0, 6),
-)
-def test_wrong_shapes_and_dtypes_never_hurt(server: serving.Server, shape: list[int], code: int, values: int) -> None:
-    request = valid_request()
-    tensor = request.inputs["x"]
-    tensor.Clear()
-    tensor.dtype = code  # type: ignore[assignment]
-    tensor.tensor_shape.dim.extend(tensor_pb2.TensorShapeProto.Dim(size=size) for size in shape)
-    tensor.float_val.extend([1.0] * values)
-    with grpc.insecure_channel(f"localhost:{server.port}") as channel:
-        send(channel, METHODS[0], request.SerializeToString())
-
-
-def test_a_message_over_the_limit_is_refused(install: Install, tmp_path: Path) -> None:
-    install("affine2", "m", 1)
-    with (
-        serving.Server(tmp_path / "models", port=0, poll_seconds=0, max_message_bytes=1000) as server,
-        serving.Client(f"localhost:{server.port}") as client,
-    ):
-        with pytest.raises(serving.CallError, match="RESOURCE_EXHAUSTED"):
-            client.predict("m", {"x": np.zeros(1000, np.float32)}, timeout=20)
-        assert client.predict("m", {"x": np.zeros(1, np.float32)}, timeout=20)["y"] == [2.0]
 
 
 def test_an_engine_that_fails_is_an_internal_error_without_a_traceback(

@@ -12,9 +12,9 @@ from serving.transports.arrivals import Arrivals
 from serving.transports.endings import shutting_down
 from serving.transports.http2.connection import Connection
 from serving.transports.http2.limits import Limits
-from serving.transports.http2.listener import listen, listen_on_path
 from serving.transports.http2.switchboard import Switchboard
-from serving.transports.port_flags import EVERYBODYS, PortFlags
+from serving.transports.listener import listen, listen_on_path
+from serving.transports.place import Place
 from serving.transports.transport import Stream, Unary
 
 _SCRATCH_BYTES = 256 << 10
@@ -28,35 +28,28 @@ class AsyncioTransport:
     def __init__(
         self,
         methods: Sequence[Unary | Stream],
+        place: Place,
         *,
-        host: str,
-        port: int,
         max_message_bytes: int,
         tls: Callable[[], ssl.SSLContext] | None = None,
         socket_path: str | None = None,
-        reuse_port: bool = False,
         limits: Limits | None = None,
-        flags: PortFlags = EVERYBODYS,
         held: HeldRequests | None = None,
     ) -> None:
         """Prepare; nothing happens before `start`.
 
         Args:
             methods: what it answers.
-            host: the address.
-            port: 0 for any free one.
+            place: where it listens.
             max_message_bytes: largest request.
             tls: asked for every connection, so that certificates can change; None for plain text.
             socket_path: a UNIX socket to listen on too.
-            reuse_port: whether other processes may share the port.
             limits: what one peer may take.
-            flags: that chose host and port.
             held: counts what requests take; None for a count of this transport's own.
         """
         self._methods = methods
-        self._host, self._port, self._flags = host, port, flags
+        self._place = place
         self._socket_path = socket_path
-        self._reuse_port = reuse_port
         self._max_message_bytes = max_message_bytes
         self._limits = limits or Limits()
         self._held = held
@@ -76,7 +69,7 @@ class AsyncioTransport:
 
     async def start(self) -> int:
         """See Transport."""
-        self._listeners = listen(self._host, self._port, reuse_port=self._reuse_port, hint=self._flags.hint)
+        self._listeners = listen(self._place)
         port = int(self._listeners[0].getsockname()[1])
         try:
             if self._socket_path:

@@ -1,15 +1,10 @@
 """Calls of gRPC's own clients, and of curl, over the transport asyncio."""
 
-import asyncio
 import json
-import shutil
-import subprocess
 import threading
-from collections.abc import AsyncIterator, Iterator
-from pathlib import Path
+from collections.abc import Iterator
 
 import grpc
-import hpack
 import hyperframe.frame as hf
 import pytest
 from google.rpc import error_details_pb2, status_pb2
@@ -18,30 +13,20 @@ from serving.status import Code, StatusError
 from serving.transports.transport import Call, Stream, Unary
 from tests.serving.transports.wire import (
     ECHO,
-    OPENING,
     RawClient,
     Running,
-    Wire,
+    Waiting,
     call_bytes,
     data_frame,
     echo,
     grpc_message,
     headers_frame,
-    read_frames,
     request_block,
     running,
 )
 
 UNARY, STREAM = "/zoo.Echo/Unary", "/zoo.Echo/Stream"
 LARGE = [("grpc.max_receive_message_length", -1), ("grpc.max_send_message_length", -1)]
-
-
-@pytest.fixture
-def wire() -> Iterator[Wire]:
-    made = Wire()
-    made.send(OPENING)
-    yield made
-    made.close()
 
 
 async def fail(message: bytes, call: Call) -> bytes:
@@ -61,27 +46,6 @@ async def tell(message: bytes, call: Call) -> bytes:
 
 async def crash(message: bytes, call: Call) -> bytes:
     raise RuntimeError("secret")
-
-
-class Waiting:
-    """A method that waits until its call is ended, and tells how."""
-
-    def __init__(self) -> None:
-        self.began = threading.Event()
-        self.ended = threading.Event()
-
-    async def unary(self, message: bytes, call: Call) -> bytes:
-        self.began.set()
-        try:
-            await asyncio.get_running_loop().create_future()
-        except asyncio.CancelledError:
-            self.ended.set()
-            raise
-        return b""
-
-    async def stream(self, messages: AsyncIterator[bytes], call: Call) -> AsyncIterator[bytes]:
-        yield b"first"
-        await self.unary(b"", call)
 
 
 WAITING = Waiting()
@@ -330,113 +294,6 @@ def test_a_large_answer_does_not_hold_up_a_small_one(server: Running) -> None:
             for _ in range(2)
         ]
         assert ended == [3, 1]
-
-
-@pytest.mark.parametrize(
-    ("arguments", "status"),
-    [
-        ([], "405"),
-        (["--data", "x"], "415"),
-        (["--data", "x", "-H", "content-type: application/grpc-web"], "415"),
-        (["--data-binary", "\\0", "-H", "content-type: application/grpc+proto"], "200"),
-    ],
-)
-def test_curl_is_answered_in_http_s_own_terms(server: Running, arguments: list[str], status: str) -> None:
-    curl = shutil.which("curl")
-    assert curl is not None
-    command = [curl, "--silent", "--http2-prior-knowledge", "--output", "/dev/null", "--write-out", "%{http_code}"]
-    url = f"http://127.0.0.1:{server.port}{UNARY}"
-    done = subprocess.run([*command, *arguments, url], capture_output=True, text=True, check=False, timeout=30)
-    assert done.stdout == status
-
-
-HTTP_POST = headers_frame(1, request_block(("content-type", "text/plain")))
-
-
-def http_answer(frames: list[hf.Frame]) -> list[tuple[str, str]]:
-    (head,) = [each for each in frames if isinstance(each, hf.HeadersFrame)]
-    assert "END_STREAM" in head.flags
-    return hpack.Decoder().decode(head.data)
-
-
-def test_who_speaks_http_is_refused_once_the_request_has_come_and_not_reset(wire: Wire) -> None:
-    assert read_frames(wire.send(HTTP_POST + data_frame(1, b"x"))) == []
-    answer = read_frames(wire.send(data_frame(1, b"y", "END_STREAM")))
-    assert (":status", "415") in http_answer(answer)
-    assert len(answer) == 1
-    assert not wire.board.calls
-
-
-def test_who_speaks_http_without_end_is_refused_and_reset(wire: Wire) -> None:
-    answer = read_frames(wire.send(HTTP_POST + 5 * data_frame(1, bytes(16 << 10))))
-    assert (":status", "415") in http_answer(answer)
-    assert [each.error_code for each in answer if isinstance(each, hf.RstStreamFrame)] == [0]
-    assert wire.send(data_frame(1, b"more", "END_STREAM")) == b""
-    assert not wire.board.calls
-
-
-def test_a_unix_socket_answers_too_and_is_gone_afterwards(tmp_path: Path) -> None:
-    path = tmp_path / "socket"
-    with running(socket_path=str(path)) as server, grpc.insecure_channel(f"unix:{path}") as channel:
-        assert channel.unary_unary(UNARY)(b"hi", timeout=30) == b"hi"
-        assert server.port
-    assert not path.exists()
-
-
-def test_two_servers_may_share_a_port_where_they_are_told_to() -> None:
-    from serving.transports.http2.transport import AsyncioTransport
-
-    with running(reuse_port=True) as server:
-        other = AsyncioTransport(ECHO, host="127.0.0.1", port=server.port, max_message_bytes=100, reuse_port=True)
-        assert server.run(other.start()) == server.port
-        server.run(other.stop(0))
-
-
-def test_the_end_lets_calls_finish_and_takes_no_new_connection() -> None:
-    release = threading.Event()
-
-    async def slow(message: bytes, call: Call) -> bytes:
-        await asyncio.to_thread(release.wait, 30)
-        return message
-
-    with running([Unary(UNARY, slow)]) as server, RawClient(server.port) as client:
-        client.send(call_bytes(1))
-        client.send(hf.PingFrame(0, b"has come").serialize())
-        client.until(lambda frame: isinstance(frame, hf.PingFrame))
-        stopping = threading.Thread(target=server.stop, args=(30,))
-        stopping.start()
-        first = client.until(lambda frame: isinstance(frame, hf.GoAwayFrame))
-        assert (first.last_stream_id, first.error_code) == ((1 << 31) - 1, 0)
-        ping = client.until(lambda frame: isinstance(frame, hf.PingFrame))
-        client.send(call_bytes(3))  # sent before the client knew
-        client.send(hf.PingFrame(0, ping.opaque_data, flags=("ACK",)).serialize())
-        second = client.until(lambda frame: isinstance(frame, hf.GoAwayFrame))
-        assert (second.last_stream_id, second.error_code) == (3, 0)
-        with pytest.raises(OSError, match="refused"):
-            RawClient(server.port)
-        release.set()
-        ended = [
-            client.until(lambda f: isinstance(f, hf.HeadersFrame) and "END_STREAM" in f.flags).stream_id
-            for _ in range(2)
-        ]
-        assert sorted(ended) == [1, 3]
-        client.socket.close()
-        stopping.join(30)
-
-
-def test_the_end_ends_streams_at_once_and_calls_after_the_grace() -> None:
-    waiting = Waiting()
-    methods = [Unary("/zoo.Echo/Wait", waiting.unary), Stream("/zoo.Echo/WaitStream", waiting.stream)]
-    with running(methods) as server, RawClient(server.port) as client:
-        client.send(headers_frame(1, request_block((":path", "/zoo.Echo/WaitStream"))))
-        client.until(lambda frame: isinstance(frame, hf.DataFrame))
-        client.send(call_bytes(3, b"", (":path", "/zoo.Echo/Wait")))
-        stopping = threading.Thread(target=server.stop, args=(1.5,))
-        stopping.start()
-        assert [client.status(1)["grpc-status"], client.status(3)["grpc-status"]] == ["14", "14"]
-        assert client.is_closed()
-        client.socket.close()
-        stopping.join(30)
 
 
 def test_pings_are_answered(server: Running) -> None:

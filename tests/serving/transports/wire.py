@@ -17,6 +17,7 @@ from serving.transports.http2.receiver import Receiver
 from serving.transports.http2.session import Session
 from serving.transports.http2.switchboard import Switchboard
 from serving.transports.http2.transport import AsyncioTransport
+from serving.transports.place import Place
 from serving.transports.transport import Call, Stream, Unary
 
 Methods = Sequence[Unary | Stream]
@@ -40,6 +41,27 @@ async def echo_stream(messages: AsyncIterator[bytes], call: Call) -> AsyncIterat
 
 
 ECHO = (Unary("/zoo.Echo/Unary", echo, 1 << 30), Stream("/zoo.Echo/Stream", echo_stream, 1 << 30))
+
+
+class Waiting:
+    """A method that waits until its call is ended, and tells how."""
+
+    def __init__(self) -> None:
+        self.began = threading.Event()
+        self.ended = threading.Event()
+
+    async def unary(self, message: bytes, call: Call) -> bytes:
+        self.began.set()
+        try:
+            await asyncio.get_running_loop().create_future()
+        except asyncio.CancelledError:
+            self.ended.set()
+            raise
+        return b""
+
+    async def stream(self, messages: AsyncIterator[bytes], call: Call) -> AsyncIterator[bytes]:
+        yield b"first"
+        await self.unary(b"", call)
 
 
 def grpc_message(message: bytes, *, flag: int = 0) -> bytes:
@@ -136,7 +158,9 @@ class Running:
 
 
 @contextlib.contextmanager
-def running(methods: Methods = ECHO, *, max_message_bytes: int = 1 << 30, **fields: object) -> Iterator[Running]:
+def running(
+    methods: Methods = ECHO, *, max_message_bytes: int = 1 << 30, reuse_port: bool = False, **fields: object
+) -> Iterator[Running]:
     """A transport that answers `methods`; `fields` are its own, or those of Limits."""
     names = Limits.__dataclass_fields__
     limits = Limits(**{name: value for name, value in fields.items() if name in names})  # type: ignore[arg-type]
@@ -145,8 +169,12 @@ def running(methods: Methods = ECHO, *, max_message_bytes: int = 1 << 30, **fiel
     thread = threading.Thread(target=loop.run_forever)
     thread.start()
     transport = AsyncioTransport(
-        methods, host="127.0.0.1", port=0, max_message_bytes=max_message_bytes, limits=limits, **own
-    )  # type: ignore[arg-type]
+        methods,
+        Place("127.0.0.1", 0, reuse_port=reuse_port),
+        max_message_bytes=max_message_bytes,
+        limits=limits,
+        **own,  # type: ignore[arg-type]
+    )
     served = Running(transport, loop, 0)
     try:
         served.port = served.run(transport.start())  # type: ignore[assignment]

@@ -1,0 +1,1 @@
+"""A million mixed calls to a server of ours, every answer checked."""
