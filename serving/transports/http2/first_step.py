@@ -49,7 +49,7 @@ class FirstStep:
     def rest(self) -> Generator[Any, Any, Any]:
         """Go on with the coroutine, as `await` would have. For the first thing that the task does."""
         self.has_begun = True
-        waited = self._waited
+        waited, self._waited = self._waited, None  # it holds what it brings, for as long as anybody holds this
         try:
             while True:
                 try:

@@ -144,8 +144,9 @@ class Session:
         """Forget a stream that was reset."""
         stream.remote_ended = True  # nothing is to be told
         self._forget(stream)
-        if stream.exchange is not None:
-            stream.exchange.cancel()
+        exchange, stream.exchange = stream.exchange, None
+        if exchange is not None:
+            exchange.cancel()
 
     def was_closed_here(self, stream_id: int) -> bool:
         """Tell whether this end closed a stream before the client did."""
@@ -256,6 +257,7 @@ class Session:
     def _remove(self, stream: Stream) -> None:
         """Close a stream whose answer is sent."""
         self._forget(stream)
+        stream.exchange = None  # they know each other: what was asked and answered would wait for the garbage collector
         if not stream.remote_ended:  # the client is to send no more of what nobody reads
             self.outbox.put(rst_stream(stream.id, ErrorCode.NO_ERROR))
             self._remember(stream.id)
