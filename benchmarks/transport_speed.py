@@ -22,6 +22,7 @@ from benchmarks.environment import RESULTS, describe
 from benchmarks.load import Load, describe_generator, put_load
 from serving.transports.grpcio import GrpcioTransport
 from serving.transports.http2.transport import AsyncioTransport
+from serving.transports.place import Place
 from serving.transports.transport import Call, Transport, Unary
 
 TRANSPORTS = {"grpcio": GrpcioTransport, "asyncio": AsyncioTransport}
@@ -39,7 +40,7 @@ async def answer_little(message: bytes, call: Call) -> bytes:  # noqa: ARG001 - 
 async def serve(name: str) -> None:
     """Be a server until standard input ends; prints the port."""
     methods = [Unary(METHOD, answer_little, 1 << 30)]
-    transport: Transport = TRANSPORTS[name](methods, host="127.0.0.1", port=0, max_message_bytes=1 << 30)
+    transport: Transport = TRANSPORTS[name](methods, Place("127.0.0.1", 0), max_message_bytes=1 << 30)
     print(await transport.start(), flush=True)
     await asyncio.to_thread(sys.stdin.read)
     await transport.stop(0)

@@ -22,6 +22,7 @@ import serving
 from serving.held_requests import HeldRequests
 from serving.transports.grpcio import GrpcioTransport
 from serving.transports.http2.transport import AsyncioTransport
+from serving.transports.place import Place
 from serving.transports.transport import Call, Unary
 from serving.wire import PREDICT
 from tests.serving.http.asking import ask
@@ -175,7 +176,7 @@ def test_requests_that_are_answered_count_by_what_they_were_unpacked_to(
             return await size_of(message, call)
 
         transport = kind(
-            [Unary("/zoo.Keep/Unary", keep, 10 << 20)], host="127.0.0.1", port=0, max_message_bytes=10 << 20, held=held
+            [Unary("/zoo.Keep/Unary", keep, 10 << 20)], Place("127.0.0.1", 0), max_message_bytes=10 << 20, held=held
         )
         port = await transport.start()
         try:
