@@ -52,9 +52,8 @@ class Connection:
         """
         self._socket = end
         self._while_silent = while_silent
-        if (
-            while_silent is not None
-        ):  # by the system, which costs nothing where there is something: settimeout polls first
+        if while_silent is not None:
+            # By the system, which costs nothing where there is something: settimeout polls first.
             pause = _SECONDS.pack(int(every), int(every % 1 * 1e6))
             end.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, pause)
             end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, pause)
