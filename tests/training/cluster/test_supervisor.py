@@ -128,13 +128,12 @@ def stopped(of: Job, signals: Sequence[int], folder: Path) -> tuple[int, list[st
 
 
 SAVES = """\
-def save(number, frame):
-    print("saved", flush=True)
-    sys.exit(128 + number)
-signal.signal(signal.SIGTERM, save)
-signal.signal(signal.SIGINT, save)
+stops = {signal.SIGTERM, signal.SIGINT}
+signal.pthread_sigmask(signal.SIG_BLOCK, stops)  # one that comes before anyone waits for it is kept
 open(os.path.join(folder, name), 'w').close()
-while True: signal.pause()
+number = signal.sigwait(stops)
+print("saved", flush=True)
+sys.exit(128 + number)
 """
 
 
