@@ -2,11 +2,11 @@
 
     python benchmarks/load_latency.py [--rounds 5] [--seconds 6]
 
-Four servers in processes of their own, in turns in every round: `idle` loads nothing; `auto` loads as `zoo serve` does, what
+Five servers in processes of their own, in turns in every round: `idle` loads nothing; `auto` loads as `zoo serve` does, what
 runs the models having been found out before, the large one in a process of its own; `saved_model` so too, by TensorFlow
-alone; `one process` as `auto`, but all in the server itself. One client asks the small model without pause; another has the
-large one loaded and unloaded, also without a pause. Then two servers that load nothing are asked the large model in turns:
-what a process of its own costs a call.
+alone, and `saved_model, idle` as that without a load; `one process` as `auto`, but all in the server itself. One client asks
+the small model without pause; another has the large one loaded and unloaded, also without a pause. Then two servers that
+load nothing are asked the large model in turns: what a process of its own costs a call.
 """
 
 import argparse
@@ -28,13 +28,17 @@ from zoo_serve import Served, served
 from serving.client import Client
 from serving.remote_control import RemoteControl
 
+_TENSORFLOW = ("--engine=saved_model",)
 SIDES: Mapping[str, Sequence[str]] = {
     "idle": (),
     "auto": (),
-    "saved_model": ("--engine=saved_model",),
+    "saved_model, idle": _TENSORFLOW,
+    "saved_model": _TENSORFLOW,
     "one process": ("--isolate_models_over_mb=-1",),
 }
 """With the flags of their servers."""
+IDLE = {"saved_model, idle": "saved_model, idle", "saved_model": "saved_model, idle"}
+"""What a side is held against: what runs the small model the same way and loads nothing; the others against `idle`."""
 WIDTH = {"small": 32, "large": 790}
 BATCHES = (1, 32)
 CALLS = 300
@@ -99,13 +103,13 @@ def measure(side: str, root: Path, seconds: float) -> Measured:
                 loads.append((begun, time.perf_counter()))
 
         thread = threading.Thread(target=load)
-        if side != "idle":
+        if not side.endswith("idle"):
             thread.start()
         calls, end = [], time.perf_counter() + seconds
         while (begun := time.perf_counter()) < end:
             calls.append((begun, ask(client, "small", 1)))
         over.set()
-        if side != "idle":
+        if not side.endswith("idle"):
             thread.join()
     every = [spent for _, spent in calls]
     return Measured(
@@ -175,12 +179,12 @@ def table(found: dict[str, list[dict[str, float]]], seconds: float) -> str:
     lines = [
         (
             "Milliseconds of a call to a network of 2,048 weights, one call in flight, while a model of 50 MB is loaded and "
-            f"unloaded without a pause: {len(found['idle'])} rounds of {seconds:g} s, the four sides in every round. "
+            f"unloaded without a pause: {len(found['idle'])} rounds of {seconds:g} s, all sides in every round. "
             "The figures are of calls at the time of a load; the last column is of all, those at the time of an unload too. "
             "Median [lowest to highest]."
         ),
         "",
-        "| the server | median | 99th percentile | longest | loads | 99th percentile / idle | the same, unloads too |",
+        "| the server | median | 99th percentile | longest | loads | 99th percentile / the same idle | with unloads |",
         "|---|---|---|---|---|---|---|",
     ]
     for side in SIDES:
@@ -188,7 +192,7 @@ def table(found: dict[str, list[dict[str, float]]], seconds: float) -> str:
         cells = [spread([each[key] for each in rounds]) for key in ("median", "p99", "max")]
         loads = statistics.median(each["loads"] for each in rounds)
         ratio, with_unloads = (
-            spread([each[key] / idle["p99"] for each, idle in zip(rounds, found["idle"], strict=True)])
+            spread([each[key] / idle["p99"] for each, idle in zip(rounds, found[IDLE.get(side, "idle")], strict=True)])
             for key in ("p99", "p99 of all")
         )
         lines.append(f"| {side} | {' | '.join(cells)} | {loads:g} | **{ratio}** | {with_unloads} |")

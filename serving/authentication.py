@@ -1,13 +1,14 @@
 """The interceptor that finds out who calls, before anything else is done for a call."""
 
 from collections.abc import AsyncIterator
+from contextvars import Token
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from serving.caller import ANYONE, NOBODY, Caller, current_caller
 from serving.interceptors import Interceptor
 from serving.status import StatusError
-from serving.transports.transport import Call, StreamHandler, UnaryHandler
+from serving.transports.transport import AtOnce, Call, StreamHandler, UnaryHandler
 from serving.watched_file import WatchedFile
 from serving.wire import (
     HEALTH_CHECK,
@@ -49,6 +50,18 @@ class Authentication(Interceptor):
 
         return answer
 
+    def at_once(self, path: str, answer: AtOnce) -> AtOnce:
+        """See Interceptor."""
+
+        def answer_caller(message: bytes, call: Call) -> bytes | None:
+            before = self._identify(path, call)
+            try:
+                return answer(message, call)
+            finally:
+                current_caller.reset(before)
+
+        return answer_caller
+
     def stream(self, path: str, handler: StreamHandler) -> StreamHandler:
         """See Interceptor."""
 
@@ -66,8 +79,8 @@ class Authentication(Interceptor):
         except StatusError:
             return False
 
-    def _identify(self, path: str, call: Call) -> None:
-        current_caller.set(ANYONE if path in OPEN else self._caller(path, call))
+    def _identify(self, path: str, call: Call) -> Token[Caller]:
+        return current_caller.set(ANYONE if path in OPEN else self._caller(path, call))
 
     def _caller(self, path: str, call: Call) -> Caller:
         authorization = call.metadata.get(AUTHORIZATION, "")

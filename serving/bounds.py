@@ -15,7 +15,10 @@ class Bounds:
     width: int
     """Batches of one lane that are computed at once under adaptive rules: the more, the smaller they are.
 
+    Those that take long, and a core each, are computed on all cores.
+
     Lanes whose requests are computed alone have all threads.
     """
+    cores: int = 1
     latency: LatencyTarget | None = None
     """Within which requests are to be answered; None for whenever it is their turn."""

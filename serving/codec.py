@@ -5,6 +5,7 @@ their bits in `half_val`; complex numbers as pairs. One value in a `*_val` field
 """
 
 import math
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache, lru_cache
@@ -21,6 +22,8 @@ DEFAULT_MAX_BYTES = 256 << 20
 STRING = "string"
 _MAX_RANK = 32  # what every NumPy takes; no model comes near it
 _MOST_DTYPES = 256
+_FEW_BYTES = 4096
+"""Of an array that is copied in less time than a view of it is made."""
 
 
 class CodecError(ValueError):
@@ -77,11 +80,12 @@ def dtype_name(code: int) -> str:
 
 def array_dtype_name(array: np.ndarray) -> str:
     """Return the dtype of an array as `dtype_name` does: any array of text or bytes is `string`."""
-    return _name_of(array.dtype)
+    return np_dtype_name(array.dtype)
 
 
 @lru_cache(_MOST_DTYPES)
-def _name_of(dtype: np.dtype) -> str:
+def np_dtype_name(dtype: np.dtype) -> str:
+    """Return the same of a dtype of NumPy's."""
     return STRING if dtype.kind in "OSU" else dtype.name  # NumPy makes it anew each time
 
 
@@ -134,8 +138,10 @@ def payload_field(dtype: np.dtype, *, as_content: bool) -> int | None:
     return _FIELDS[wire.field].number if is_packed_as_stored(np.dtype(wire.bits or dtype)) else None
 
 
-def payload_of(array: np.ndarray) -> memoryview:
-    """Return the bytes of an array of numbers as they travel: not copied where they are so already."""
+def payload_of(array: np.ndarray) -> bytes | memoryview:
+    """Return the bytes of an array of numbers as they travel: not copied where they are so already and many."""
+    if array.nbytes <= _FEW_BYTES and sys.byteorder == "little" and array.dtype.isnative:
+        return array.tobytes()
     little = np.ascontiguousarray(array, dtype=array.dtype.newbyteorder("<"))
     return little.reshape(-1).view(np.uint8).data
 
@@ -208,7 +214,7 @@ def _wire_of(dtype: np.dtype) -> _Wire:
     wire = _WIRE.get(dtype.newbyteorder("="))
     if wire is not None:
         return wire
-    if _name_of(dtype) == "bfloat16":
+    if np_dtype_name(dtype) == "bfloat16":
         return _BFLOAT16
     raise CodecError(f"arrays of {dtype} cannot be sent; convert to one of {_KNOWN}")
 

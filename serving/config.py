@@ -125,6 +125,8 @@ class ServerConfig:
     """Processes that serve, of `zoo serve` (docs/workers.md); None for the one that this config is given to."""
     threads: int = field(default_factory=_threads)
     """How many requests are computed at once."""
+    busy_poll_us: int = 250
+    """While calls follow each other that fast, in microseconds, the event loop does not sleep between them; 0 lets it."""
     tensorflow_intra_op_parallelism: int = 0
     """Threads of one operation of TensorFlow's; 0 for the cores."""
     tensorflow_inter_op_parallelism: int = 0
@@ -310,6 +312,7 @@ class ServerConfig:
 _SMALLEST = {
     "workers": 1,
     "threads": 1,
+    "busy_poll_us": 0,
     "max_pending": 1,
     "max_pending_per_model": 1,
     "max_message_bytes": 1,

@@ -55,8 +55,9 @@ class Gathering:
         Raises what Scheduler.compute_at_once does.
         """
         alone = not self._held and self._company < _WORTH and self._at_once < _PROBE
-        self._at_once += alone
-        return self._scheduler.compute_at_once(job, seconds=_SHORT_ALONE if alone else _SHORT)
+        outputs = self._scheduler.compute_at_once(job, seconds=_SHORT_ALONE if alone else _SHORT)
+        self._at_once += alone and outputs is not None
+        return outputs
 
     def submit(self, job: Job) -> Future[dict[str, np.ndarray]]:
         """Return the answer to a job, which is queued soon; the future tells if it was refused. See Scheduler.submit.

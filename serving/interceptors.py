@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Collection, Iterable, Sequence
 from dataclasses import replace
 
 from serving.status import Code, StatusError
-from serving.transports.transport import Call, Stream, StreamHandler, Unary, UnaryHandler
+from serving.transports.transport import AtOnce, Call, Stream, StreamHandler, Unary, UnaryHandler
 
 
 class Interceptor:
@@ -14,6 +14,10 @@ class Interceptor:
     def unary(self, path: str, handler: UnaryHandler) -> UnaryHandler:  # noqa: ARG002 - for subclasses
         """Return what is called in a handler's place."""
         return handler
+
+    def at_once(self, path: str, answer: AtOnce) -> AtOnce | None:  # noqa: ARG002 - for subclasses
+        """Return what is called in the place of what answers at once; None where every call has to go to its handler."""
+        return answer if type(self).unary is Interceptor.unary else None
 
     def stream(self, path: str, handler: StreamHandler) -> StreamHandler:  # noqa: ARG002 - for subclasses
         """Return what is called in a handler's place."""
@@ -36,12 +40,19 @@ def around(path: str, handler: UnaryHandler, interceptors: Sequence[Interceptor]
     return handler
 
 
+def _around_at_once(path: str, answer: AtOnce | None, interceptors: Sequence[Interceptor]) -> AtOnce | None:
+    for interceptor in reversed(interceptors):
+        answer = None if answer is None else interceptor.at_once(path, answer)
+    return answer
+
+
 def _around(method: Unary | Stream, interceptors: Sequence[Interceptor]) -> Unary | Stream:
     if isinstance(method, Unary):
         asked = [each for each in interceptors if type(each).admits is not Interceptor.admits]
         return replace(
             method,
             handler=around(method.path, method.handler, interceptors),
+            at_once=_around_at_once(method.path, method.at_once, interceptors),
             admits=(lambda call: all(each.admits(method.path, call) for each in asked)) if asked else method.admits,
         )
     for interceptor in reversed(interceptors):
@@ -80,6 +91,12 @@ class Drain(Interceptor):
                     self._idle.set()
 
         return answer
+
+    def at_once(self, path: str, answer: AtOnce) -> AtOnce:
+        """See Interceptor. The drain does not come in between."""
+        if path in self._exempt:
+            return answer
+        return lambda message, call: None if self._draining else answer(message, call)
 
     def stream(self, path: str, handler: StreamHandler) -> StreamHandler:
         """See Interceptor."""

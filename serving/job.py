@@ -36,6 +36,8 @@ class Job:
     """Knows whether jobs of this lane may be computed together; None where they may not."""
     rules: BatchingRules | None = None
     """What a batch of this lane is; None for the scheduler's rules."""
+    takes_one_core: bool = False
+    """Whether batches of this lane that are computed at the same time take a core each, rather than all of them."""
     may_be_waited_for: bool = True
     """Whether an event loop may compute it where it takes little time."""
 

@@ -23,6 +23,8 @@ _LONGEST_LOOK = 512
 """Jobs that are looked at for one batch, where few fit."""
 _MOST_BYTES = 1 << 24
 """Of the inputs that are joined: copying more costs more than one call for all of it saves."""
+_LONG = 500e-6
+"""Seconds of compute from which a job is worth a core of its own: threads of shorter ones would wait for each other."""
 _IDLE_LANES = 256
 """Lanes without a job whose times are remembered."""
 
@@ -81,6 +83,7 @@ class JobQueue:
         job = ticket.job
         self._check_bounds(job.model, now)
         lane = self._lane(job.lane, job.rules or self._rules)
+        lane.takes_one_core = job.takes_one_core
         if _may_be_joined(job, lane):
             self._check_rules(lane, job.rows, now)
             ticket.size = size_of(job.inputs)
@@ -235,7 +238,7 @@ class JobQueue:
         """Return how many batches of a lane are computed at once, while other lanes want their share of the threads."""
         batched = lane.rules.adaptive and joinable and lane.most_rows() > 1
         busy = sum(1 for each in self._lanes.values() if each is lane or each.jobs or each.running)
-        return max(1, min(self._bounds.width if batched else self._bounds.threads, self._bounds.threads // busy))
+        return max(1, min(self._width(lane) if batched else self._bounds.threads, self._bounds.threads // busy))
 
     def derived(self) -> Mapping[Hashable, Derived]:
         """Return what follows for each lane from the times that were measured."""
@@ -311,10 +314,16 @@ class JobQueue:
         ripe = lane.ripe_at()
         if ripe is None or ripe > now:
             return False
-        if not lane.rules.adaptive or lane.running < self._bounds.width:
+        if not lane.rules.adaptive or lane.running < self._width(lane):
             return True
         oldest = lane.oldest()
         return oldest is None or not oldest.joinable or lane.most_rows() == 1
+
+    def _width(self, lane: Lane) -> int:
+        """Return how many batches of a lane are computed at once."""
+        if lane.takes_one_core and lane.times.estimate(1) >= _LONG:
+            return max(self._bounds.width, self._bounds.cores)
+        return self._bounds.width
 
     def _is_short(self, lane: Lane, short: Short, now: float) -> bool:
         """Tell whether a lane's next batch may start, whatever else of it is computed, and is known to take that little."""

@@ -9,8 +9,9 @@ from typing import Generic, Self, TypeVar
 import numpy as np
 
 from serving.codec import CodecError, dtype_name, payload_field, read_spec
+from serving.offload import SMALL
 from serving.payloads import Place, find_payloads
-from serving.predictor import Checked
+from serving.predictor import Answer, Checked
 from serving.protos import prediction_pb2 as pb
 from serving.protos.tensor_pb2 import TensorProto
 from serving.templates import Known, Template
@@ -45,6 +46,11 @@ class Numbers:
             return None
         return cls(place.name, dtype, shape, payload.start, count)
 
+    @property
+    def nbytes(self) -> int:
+        """What they take."""
+        return self.count * self.dtype.itemsize
+
     def read(self, message: bytes) -> np.ndarray:
         """Return them, a view of a message."""
         return np.frombuffer(message, self.dtype, self.count, self.start).reshape(self.shape)
@@ -58,18 +64,21 @@ class KnownRequest:
     numbers: tuple[Numbers, ...]
     defaults: Mapping[str, np.ndarray]
     """Inputs that it leaves out."""
+    is_small: bool
+    """Whether its inputs and its answer are read and written in no time."""
 
     @classmethod
-    def of(cls, checked: Checked, numbers: tuple[Numbers, ...]) -> Self:
-        """Return what is known of a request that has these inputs, and was found to ask this."""
-        given = {each.name for each in numbers}
-        return cls(
-            checked, numbers, {name: array for name, array in checked.signature.defaults.items() if name not in given}
-        )
+    def of(cls, answer: Answer, numbers: tuple[Numbers, ...]) -> Self:
+        """Return what is known of a request that has these inputs, and was answered so."""
+        checked, given = answer.checked, {each.name for each in numbers}
+        defaults = {name: array for name, array in checked.signature.defaults.items() if name not in given}
+        nbytes = (*(each.nbytes for each in numbers), *(array.nbytes for array in answer.outputs.values()))
+        return cls(checked, numbers, defaults, max(nbytes) <= SMALL)
 
     def inputs(self, message: bytes) -> dict[str, np.ndarray]:
         """Return the inputs of another request that differs from it in numbers alone."""
-        return {**self.defaults, **{each.name: each.read(message) for each in self.numbers}}
+        given = {each.name: each.read(message) for each in self.numbers}
+        return {**self.defaults, **given} if self.defaults else given
 
 
 class KnownRequests(Generic[T]):
@@ -103,7 +112,7 @@ class KnownRequests(Generic[T]):
 
 
 def learn_predict(
-    known: KnownRequests[KnownRequest], message: bytes, inputs: Mapping[str, TensorProto], checked: Checked
+    known: KnownRequests[KnownRequest], message: bytes, inputs: Mapping[str, TensorProto], answer: Answer
 ) -> None:
     """Remember a PredictRequest that was answered, where others may come that differ in numbers alone.
 
@@ -111,7 +120,7 @@ def learn_predict(
         known: where.
         message: it, serialized.
         inputs: its inputs; large payloads may have been left out.
-        checked: what it was found to ask.
+        answer: what it was answered.
     """
     if not known.is_worth(message):
         return
@@ -122,4 +131,4 @@ def learn_predict(
     numbers = tuple(each for each in found if each is not None)
     if len(numbers) == len(found):
         holes = [(place.payload.start, place.payload.end) for place in places]
-        known.learn(message, holes, KnownRequest.of(checked, numbers))
+        known.learn(message, holes, KnownRequest.of(answer, numbers))

@@ -44,6 +44,8 @@ class Lane:
         """Of what waits."""
         self.running = 0
         """Batches that are being computed."""
+        self.takes_one_core = False
+        """Whether a batch leaves the other cores to others."""
         self.times = ServiceTimes(batch_seconds)
 
     def add(self, ticket: Ticket, level: int) -> None:

@@ -19,6 +19,13 @@ class Leases:
         self._manager = manager
         self._mailbox = Mailbox()
 
+    def at_once(self, model: ModelRef) -> Lease | None:
+        """Lease a version; it is the caller's to close. None where `get` would wait, or say why there is none."""
+        try:
+            return self._manager.lease(model)
+        except StatusError:
+            return None
+
     async def get(self, model: ModelRef, call: Call, turn_by: float | None = None) -> Lease:
         """Lease a version; it is the caller's to close.
 
@@ -57,8 +64,10 @@ class Leases:
 def deadline_of(call: Call, turn_by: float | None) -> float | None:
     """Return when a call has to have had its turn, in seconds of `time.monotonic`; None where it has time."""
     remaining = call.time_remaining()
-    gives_up = None if remaining is None else monotonic() + remaining
-    return min((moment for moment in (gives_up, turn_by) if moment is not None), default=None)
+    if remaining is None:
+        return turn_by
+    gives_up = monotonic() + remaining
+    return gives_up if turn_by is None else min(gives_up, turn_by)
 
 
 def _close(coming: "Future[Lease]") -> None:

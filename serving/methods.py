@@ -55,7 +55,7 @@ def all_methods(config: ServerConfig, on: Foundation) -> list[Unary | Stream]:
     examples = ExampleService(runner, on.offload, max_bytes=config.max_message_bytes)
     models = ModelService(on.models)
     return [
-        Unary(PREDICT, predict.predict, config.max_message_bytes),
+        Unary(PREDICT, predict.predict, config.max_message_bytes, at_once=predict.predict_at_once),
         Unary(CLASSIFY, examples.classify, config.max_message_bytes),
         Unary(REGRESS, examples.regress, config.max_message_bytes),
         Unary(MULTI_INFERENCE, examples.multi_inference, config.max_message_bytes),

@@ -122,6 +122,11 @@ def _add_computing(group: Any) -> None:
         help="processes that serve on one port, each on its part of the cores; auto: one a core (docs/workers.md)",
     )
     group.add_argument("--threads", type=int, help="requests computed at once (default: the cores, at least 4)")
+    group.add_argument(
+        "--busy_poll_us", type=int, metavar="US",
+        help="microseconds between calls up to which the server stays awake for the next, on several cores; 0 for never "
+             "(default: 250)",
+    )  # fmt: skip
     group.add_argument("--max_pending", type=int, help="requests that are computed or wait (default: 1000)")
     group.add_argument(
         "--max_pending_per_model", type=int, help="of them for one model (default: three quarters of --max_pending)"

@@ -13,6 +13,7 @@ import numpy as np
 
 from serving.asking import answer
 from serving.batching import size_of
+from serving.call_record import CallRecord
 from serving.codec import CodecError
 from serving.exchange import Exchange
 from serving.gathering import Gathering
@@ -185,6 +186,26 @@ class Predictor:
             call.record.seconds["decode"] = 0.0
             return await self._compute(checked, servable, inputs, call, stack)
 
+    def answer_at_once(self, checked: Checked, inputs: Mapping[str, np.ndarray], call: Call) -> Answer | None:
+        """Do the same where nothing has to be waited for. Returns None where `answer_again` has to be asked.
+
+        The inputs have to be small.
+        """
+        lease = self._leases.at_once(checked.model)
+        if lease is None:
+            return None
+        with lease as servable:
+            if checked.servable() is not servable:
+                return None
+            record = call.record
+            record.model, record.version, record.signature = servable.name, servable.version, checked.signature.name
+            record.seconds["decode"] = 0.0
+            if self._limits.refuse_nan:
+                with record.timed("decode"):
+                    refuse_nan(inputs)
+            outputs = self._gathering.at_once(self._job(checked, servable, inputs, call))
+            return None if outputs is None else self._answered(checked, servable, inputs, outputs, record)
+
     async def _lease(
         self, model: ModelRef, call: Call, stack: contextlib.ExitStack, turn_by: float | None = None
     ) -> Servable:
@@ -203,12 +224,32 @@ class Predictor:
         turn_by: float | None = None,
     ) -> Answer:
         """Have the engine answer; `stack` holds the lease."""
-        signature, record = checked.signature, call.record
+        record = call.record
         if self._limits.refuse_nan:
             with record.timed("decode"):
                 await self._offload.run(size_of(inputs), lambda: refuse_nan(inputs))
+        job = self._job(checked, servable, inputs, call, priority, turn_by)
+        outputs = self._gathering.at_once(job)
+        if outputs is None:
+            future = self._gathering.submit(job)
+            # A call that is cancelled leaves at once; the version stays until the engine is done with it.
+            held = stack.pop_all()
+            future.add_done_callback(lambda _: held.close())
+            outputs = await self._mailbox.wait(future)
+        return self._answered(checked, servable, inputs, outputs, record)
+
+    def _job(
+        self,
+        checked: Checked,
+        servable: Servable,
+        inputs: Mapping[str, np.ndarray],
+        call: Call,
+        priority: int = 0,
+        turn_by: float | None = None,
+    ) -> Job:
+        signature, record = checked.signature, call.record
         record.rows = checked.rows
-        job = Job(
+        return Job(
             lane=(servable.name, servable.version, signature.name),
             run=partial(self._run, servable, signature),
             inputs=inputs,
@@ -219,15 +260,19 @@ class Predictor:
             model=servable.name,
             independence=servable.independence.get(signature.name),
             rules=servable.batching,
+            takes_one_core=signature.name in servable.on_one_core,
             may_be_waited_for=servable.computes_here,
         )
-        outputs = self._gathering.at_once(job)
-        if outputs is None:
-            future = self._gathering.submit(job)
-            # A call that is cancelled leaves at once; the version stays until the engine is done with it.
-            held = stack.pop_all()
-            future.add_done_callback(lambda _: held.close())
-            outputs = await self._mailbox.wait(future)
+
+    def _answered(
+        self,
+        checked: Checked,
+        servable: Servable,
+        inputs: Mapping[str, np.ndarray],
+        outputs: Mapping[str, np.ndarray],
+        record: CallRecord,
+    ) -> Answer:
+        signature = checked.signature
         outputs = {name: outputs[name] for name in checked.outputs}
         self._check_size(outputs)
         if record.wants_exchange:
@@ -270,7 +315,7 @@ class Predictor:
         return arrays
 
     def _check_size(self, outputs: Mapping[str, np.ndarray]) -> None:
-        size, limit = sum(array.nbytes for array in outputs.values()), self._limits.max_message_bytes
+        size, limit = sum([array.nbytes for array in outputs.values()]), self._limits.max_message_bytes
         if size > limit:
             raise StatusError(
                 Code.RESOURCE_EXHAUSTED,

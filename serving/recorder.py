@@ -11,7 +11,7 @@ from random import getrandbits
 from serving.call_record import CallRecord
 from serving.interceptors import Interceptor
 from serving.status import Code, StatusError
-from serving.transports.transport import Call, StreamHandler, UnaryHandler
+from serving.transports.transport import AtOnce, Call, StreamHandler, UnaryHandler
 
 REQUEST_ID_KEY = "x-request-id"
 """Metadata, or a header: what the client calls a request, and what it is called in answers and logs."""
@@ -62,6 +62,30 @@ class Recorder(Interceptor):
 
         return answer
 
+    def at_once(self, path: str, answer: AtOnce) -> AtOnce:  # noqa: ARG002
+        """See Interceptor. A call that its handler has to answer is recorded there."""
+
+        def answer_recorded(message: bytes, call: Call) -> bytes | None:
+            started = time.perf_counter()
+            record = self._name(call)
+            before = request_id.set(record.request_id)
+            try:
+                response = answer(message, call)
+            except BaseException as error:
+                _note(error, call)
+                response = b""
+                raise
+            finally:
+                request_id.reset(before)
+                if response is not None:
+                    record.bytes_in, record.bytes_out = len(message), len(response)
+                    record.seconds["total"] = time.perf_counter() - started
+                    call.trailing[TIMING_KEY] = server_timing(record)
+                    self._tell(record)
+            return response
+
+        return answer_recorded
+
     def stream(self, path: str, handler: StreamHandler) -> StreamHandler:  # noqa: ARG002
         """See Interceptor."""
 
@@ -82,17 +106,25 @@ class Recorder(Interceptor):
         return answer
 
     def _begin(self, call: Call) -> CallRecord:
+        record = self._name(call)
+        request_id.set(record.request_id)
+        self.running += 1
+        return record
+
+    def _name(self, call: Call) -> CallRecord:
+        """Give a call its name, and tell the client."""
         record = call.record
         record.request_id = _safe_id(call.metadata.get(REQUEST_ID_KEY))
         call.trailing[REQUEST_ID_KEY] = record.request_id
         if self._worker is not None:
             call.trailing[WORKER_KEY] = self._worker
-        request_id.set(record.request_id)
-        self.running += 1
         return record
 
     def _end(self, record: CallRecord) -> None:
         self.running -= 1
+        self._tell(record)
+
+    def _tell(self, record: CallRecord) -> None:
         for listener in self._listeners:
             listener(record)
 

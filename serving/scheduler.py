@@ -59,6 +59,7 @@ class Scheduler:
             max_pending_per_model=max_pending_per_model or max(1, -(-3 * max_pending // 4)),
             threads=threads,
             width=max(1, min(threads, available_cores() // 2)),
+            cores=min(threads, available_cores()),
             latency=latency,
         )
         self._queue = JobQueue(bounds, rules or BatchingRules())
@@ -71,6 +72,8 @@ class Scheduler:
         """For the timekeeper: something is due earlier than it knew."""
         self._ended = threading.Condition(lock)
         """For `drain`: nothing is left."""
+        self._drains = 0
+        """Threads that wait for that."""
         self._workers = 0
         self._idle = 0
         self._telling = 0
@@ -128,19 +131,21 @@ class Scheduler:
                 return None
             self._telling += 1
         started = monotonic()
-        record = job.record
+        record, outputs = job.record, None
         try:
             if job.deadline is not None and started >= job.deadline:
                 raise overdue()
             record.batch_rows = job.rows
-            return job.run(job.inputs)
+            outputs = job.run(job.inputs)
         finally:
             took = monotonic() - started
             record.seconds["queue"], record.seconds["compute"] = 0.0, took
             with self._lock:
                 self._telling -= 1
-                self._queue.went_first(job, took)
+                if outputs is not None:  # what was refused says nothing of what others take
+                    self._queue.went_first(job, took)
                 self._tell_drain()
+        return outputs
 
     def refuse(self, job: Job) -> None:
         """Refuse a job for what is pending, where it would be; that costs less than to submit it.
@@ -216,7 +221,11 @@ class Scheduler:
     def drain(self, timeout: float) -> bool:
         """Wait for the jobs there are. Returns whether all of them ended in time."""
         with self._lock:
-            return self._ended.wait_for(self._is_done, timeout)
+            self._drains += 1
+            try:
+                return self._ended.wait_for(self._is_done, timeout)
+            finally:
+                self._drains -= 1
 
     def close(self) -> None:
         """Drop what waits; what runs is left to itself."""
@@ -313,7 +322,7 @@ class Scheduler:
         return not self._queue.pending and not self._telling
 
     def _tell_drain(self) -> None:
-        if self._is_done():
+        if self._drains and self._is_done():
             self._ended.notify_all()
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from serving.answer_gate import check_golden_answers
 from serving.batching_parameters import BatchingParameters
 from serving.batching_rules import BatchingRules
-from serving.engines.engine import ElsewhereEngine, Engine, EngineLoader, SignatureReader
+from serving.engines.engine import ElsewhereEngine, Engine, EngineLoader, SignatureReader, takes_one_core
 from serving.file_sizes import check_sizes
 from serving.joint_signature import JointSignature
 from serving.protos import prediction_pb2
@@ -45,6 +45,11 @@ class Servable:
     def computes_here(self) -> bool:
         """Whether its calls are computed by this process, rather than by another, for which no event loop may wait."""
         return not isinstance(self.engine, ElsewhereEngine)
+
+    @cached_property
+    def on_one_core(self) -> frozenset[str]:
+        """The signatures whose calls, where several run, take a core each."""
+        return frozenset(name for name in self.signatures if takes_one_core(self.engine, name))
 
     def signature(self, name: str | tuple[str, ...]) -> Signature:
         """Return a signature, the default one for the empty name; or several joined into one.

@@ -11,6 +11,7 @@ from types import TracebackType
 from typing import Any, Self, TypeVar
 
 from serving.authentication import Authentication, watch_access
+from serving.busy_polling import new_event_loop
 from serving.call_log import log_call
 from serving.config import ServerConfig
 from serving.control import DISABLED, ELSEWHERE, without_control, without_reflection
@@ -173,7 +174,7 @@ class Server:
         Raises:
             ServerError: the address cannot be had, or TensorFlow's threads cannot be set any more.
         """
-        self._loop = asyncio.new_event_loop()
+        self._loop = new_event_loop(self.config.busy_poll_us / 1e6)
         self._start_thread("zoo-loop", self._loop.run_forever)
         try:
             set_parallelism(self.config.tensorflow_intra_op_parallelism, self.config.tensorflow_inter_op_parallelism)

@@ -103,10 +103,11 @@ class ServiceTimes:
 
     def add_at_once(self, rows: int, seconds: float) -> None:
         """Learn what a job took in the thread that brought it."""
-        size = self._sizes.get(_exponent(rows))
+        exponent = _exponent(rows)
+        size = self._sizes.get(exponent)
         if size is not None:
             size.add_at_once(seconds / rows)
-            self._watch(_exponent(rows), seconds)
+            self._watch(exponent, seconds)
 
     def at_once(self, rows: int) -> float | None:
         """Return the seconds that a job would take in the thread that brings it; None where too few were seen to tell.

@@ -3,7 +3,7 @@
 import threading
 import time
 from collections.abc import Mapping
-from copy import deepcopy
+from copy import copy
 from dataclasses import dataclass, field
 
 from serving.call_record import CallRecord
@@ -63,51 +63,110 @@ class VersionStatistics:
     """By rows of the batch."""
 
 
+@dataclass(slots=True)
+class _Tally:
+    """Plain sums over the inferences of one version whose batches had as many rows: they are added to for every call."""
+
+    calls: int = 0
+    rows: int = 0
+    executions: int = 0
+    total: float = 0.0
+    queue: float = 0.0
+    decode: float = 0.0
+    compute: float = 0.0
+    compute_of_batches: float = 0.0
+    """Each batch once, rather than for each inference in it."""
+    encode: float = 0.0
+    last: float = 0.0
+
+
+@dataclass
+class _Counts:
+    """Of one version."""
+
+    tallies: dict[int, _Tally] = field(default_factory=dict)
+    """By rows of the batch; what succeeded."""
+    fail: Duration = field(default_factory=Duration)
+
+    def add(self, record: CallRecord) -> None:
+        seconds = record.seconds
+        total = seconds.get("total", 0.0)
+        if record.code is not Code.OK:
+            self.fail.add(total)
+            return
+        compute = seconds.get("compute")
+        if compute is None:  # it asked for something else than an inference
+            return
+        executions = record.executions
+        rows = (record.batch_rows or record.rows) // max(executions, 1)  # of one that was taken apart: of a piece
+        tally = self.tallies.get(rows)
+        if tally is None:
+            tally = self.tallies[rows] = _Tally()
+        tally.calls += 1
+        tally.rows += record.rows
+        tally.executions += executions
+        tally.total += total
+        tally.queue += seconds.get("queue", 0.0)
+        tally.decode += seconds.get("decode", 0.0)
+        tally.compute += compute
+        if executions:
+            tally.compute_of_batches += compute
+        tally.encode += seconds.get("encode", 0.0)
+        tally.last = time.time()
+
+    def summed(self) -> VersionStatistics:
+        tallies = self.tallies.values()
+        calls = sum(each.calls for each in tallies)
+
+        def duration(phase: str) -> Duration:
+            return Duration(calls, sum(getattr(each, phase) for each in tallies))
+
+        return VersionStatistics(
+            success=duration("total"),
+            fail=copy(self.fail),
+            queue=duration("queue"),
+            compute_input=duration("decode"),
+            compute_infer=duration("compute"),
+            compute_output=duration("encode"),
+            rows=sum(each.rows for each in tallies),
+            executions=sum(each.executions for each in tallies),
+            last=max((each.last for each in tallies), default=0.0),
+            batches={
+                rows: BatchStatistics(
+                    compute_input=Duration(each.executions, each.decode),
+                    compute_infer=Duration(each.executions, each.compute_of_batches),
+                    compute_output=Duration(each.executions, each.encode),
+                )
+                for rows, each in self.tallies.items()
+            },
+        )
+
+
 class Statistics:
     """Counts inferences by version, from the records of their calls. Any thread may use it."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._versions: dict[Version, VersionStatistics] = {}
+        self._versions: dict[Version, _Counts] = {}
 
     def count(self, record: CallRecord) -> None:
         """Count a call that has ended, where it was an inference that got as far as a version."""
         if not record.model or record.version is None:
             return
+        version = (record.model, record.version)
         with self._lock:
-            statistics = self._versions.setdefault((record.model, record.version), VersionStatistics())
-            _count(statistics, record)
+            counts = self._versions.get(version)
+            if counts is None:
+                counts = self._versions[version] = _Counts()
+            counts.add(record)
 
     def of(self, model: str, version: int) -> VersionStatistics:
-        """Return a copy of what was counted of a version: nothing, of one that was not asked yet."""
+        """Return what was counted of a version: nothing, of one that was not asked yet."""
         with self._lock:
-            return deepcopy(self._versions.get((model, version), VersionStatistics()))
+            counts = self._versions.get((model, version))
+            return VersionStatistics() if counts is None else counts.summed()
 
     def all(self) -> Mapping[Version, VersionStatistics]:
-        """Return a copy of what was counted of every version that was asked."""
+        """Return what was counted of every version that was asked."""
         with self._lock:
-            return deepcopy(self._versions)
-
-
-def _count(statistics: VersionStatistics, record: CallRecord) -> None:
-    seconds = record.seconds
-    total = seconds.get("total", 0.0)
-    if record.code is not Code.OK:
-        statistics.fail.add(total)
-        return
-    if "compute" not in seconds:  # it asked for something else than an inference
-        return
-    decode, compute, encode = seconds.get("decode", 0.0), seconds["compute"], seconds.get("encode", 0.0)
-    statistics.success.add(total)
-    statistics.queue.add(seconds.get("queue", 0.0))
-    statistics.compute_input.add(decode)
-    statistics.compute_infer.add(compute)
-    statistics.compute_output.add(encode)
-    statistics.rows += record.rows
-    statistics.executions += record.executions
-    statistics.last = time.time()
-    rows = (record.batch_rows or record.rows) // max(record.executions, 1)  # of one that was taken apart: of a piece
-    batch = statistics.batches.setdefault(rows, BatchStatistics())
-    batch.compute_input.add(decode, record.executions)
-    batch.compute_infer.add(compute if record.executions else 0.0, record.executions)
-    batch.compute_output.add(encode, record.executions)
+            return {version: counts.summed() for version, counts in self._versions.items()}

@@ -51,9 +51,14 @@ class Template:
 
     def fits(self, message: bytes) -> bool:
         """Tell whether a message is this, whatever its holes hold."""
-        if len(message) != self.size or not message.startswith(self.start):
-            return False
-        return all(message.startswith(part, at) for at, part in self.rest)
+        return len(message) == self.size and message.startswith(self.start) and self.goes_on_as(message)
+
+    def goes_on_as(self, message: bytes) -> bool:
+        """Tell the same of a message that is as long and starts so."""
+        for at, part in self.rest:  # noqa: SIM110 - for every request, where `all` takes twice as long
+            if not message.startswith(part, at):
+                return False
+        return True
 
 
 class Known(Generic[T]):
@@ -74,7 +79,7 @@ class Known(Generic[T]):
         for start in self._starts.get(size, ()):
             key = (size, message[:start])
             found = self._found.get(key)
-            if found is not None and found[0].fits(message):
+            if found is not None and found[0].goes_on_as(message):
                 self._found.move_to_end(key)
                 return found
         return None

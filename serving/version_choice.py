@@ -47,17 +47,18 @@ def find_live(
         DormantError: it has to be loaded first.
         StatusError: NOT_FOUND; no such model or version answers.
     """
-    found = answering(models.get(model.name, {}))
-    wanted = max(found, default=None) if model.version is None else model.version
-    if wanted not in found:
-        if found:
-            why = _why_not_it(model, models[model.name], there.get(model.name, ()))
-        else:
-            why = _why_none(model.name, models, reasons)
-        raise StatusError(Code.NOT_FOUND, f"Servable not found for request: {model}; {why}")
-    if found[wanted].state is not State.AVAILABLE:
-        raise DormantError(found[wanted])
-    return found[wanted]
+    versions = models.get(model.name, {})
+    wanted = max(answering(versions), default=None) if model.version is None else model.version
+    record = None if wanted is None else versions.get(wanted)
+    if record is not None and record.state is State.AVAILABLE:
+        return record
+    if record is not None and record.answers:
+        raise DormantError(record)
+    if answering(versions):
+        why = _why_not_it(model, versions, there.get(model.name, ()))
+    else:
+        why = _why_none(model.name, models, reasons)
+    raise StatusError(Code.NOT_FOUND, f"Servable not found for request: {model}; {why}")
 
 
 def _why_not_it(model: ModelRef, versions: Versions, there: Collection[int]) -> str:

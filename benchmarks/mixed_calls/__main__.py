@@ -15,6 +15,7 @@ from multiprocessing.queues import Queue
 
 from benchmarks.mixed_calls.affine import served_affine
 from benchmarks.mixed_calls.asking import ask
+from benchmarks.mixed_calls.cases import Cases
 from benchmarks.mixed_calls.report import Report
 from benchmarks.mixed_calls.tally import Tally
 
@@ -36,7 +37,15 @@ def main() -> int:
         report = Report(arguments.calls, server.pid)
         processes = [
             context.Process(
-                target=ask, args=(kind, server.target, 2 * arguments.seed + number, each, results), daemon=True
+                target=ask,
+                args=(
+                    kind,
+                    server.target,
+                    Cases(2 * arguments.seed + number, takes_compression=arguments.transport != "grpcio"),
+                    each,
+                    results,
+                ),
+                daemon=True,
             )
             for number, kind in enumerate(kinds)
         ]

@@ -16,9 +16,9 @@ _AT_ONCE = 16
 _OPTIONS = [("grpc.max_receive_message_length", -1), ("grpc.use_local_subchannel_pool", 1)]
 
 
-def ask(kind: str, target: str, seed: int, calls: int, results: "Queue[Tally | str]") -> None:
+def ask(kind: str, target: str, cases: Cases, calls: int, results: "Queue[Tally | str]") -> None:
     """Be a process that asks; what became of it goes into a queue, at last a word: empty, or what was wrong."""
-    source = Source(iter(Cases(seed)), calls, results.put)
+    source = Source(iter(cases), calls, results.put)
     try:
         if kind == "threads":
             _ask_with_threads(target, source)

@@ -11,7 +11,7 @@ from tritonclient.grpc import service_pb2 as oip
 
 from benchmarks.mixed_calls.affine import WIDTH
 from benchmarks.mixed_calls.answer import WrongAnswerError, check_infer, check_predict, only
-from benchmarks.mixed_calls.case import UNIMPORTANT, Case
+from benchmarks.mixed_calls.case import OK, UNIMPORTANT, Case
 from serving.protos import prediction_pb2 as pb
 
 PREDICT = "/tensorflow.serving.PredictionService/Predict"
@@ -24,7 +24,9 @@ _FLOAT, _INT64 = 1, 9
 class Cases:
     """Makes calls that nobody else makes."""
 
-    def __init__(self, seed: int) -> None:
+    def __init__(self, seed: int, *, takes_compression: bool = True) -> None:
+        """Make other calls for each seed, to a server that takes compressed requests or refuses them."""
+        self._takes_compression = takes_compression
         self._random = random.Random(seed)  # noqa: S311 - nothing secret
         self._next = seed << 16  # whole numbers below 2^23 are exact, doubled and one more too
         self._makers: dict[Callable[[], Case], int] = {
@@ -88,7 +90,8 @@ class Cases:
     def compressed(self) -> Case:
         """Predict, compressed."""
         algorithm = self._random.choice([grpc.Compression.Gzip, grpc.Compression.Deflate])
-        return self.predict(self._random.choice([1, 30]), kind="compressed", compression=algorithm)
+        code = OK if self._takes_compression else "UNIMPLEMENTED"
+        return self.predict(self._random.choice([1, 30]), kind="compressed", compression=algorithm, code=code)
 
     def large(self) -> Case:
         """Predict of up to 128 kB."""

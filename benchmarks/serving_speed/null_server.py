@@ -8,6 +8,8 @@ import pickle
 import sys
 from pathlib import Path
 
+from serving.busy_polling import new_event_loop
+from serving.config import ServerConfig
 from serving.transports.http2.transport import AsyncioTransport
 from serving.transports.place import Place
 from serving.transports.transport import Call, Unary
@@ -30,4 +32,5 @@ async def serve(answers: dict[bytes, bytes], port: int) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(serve(pickle.loads(Path(sys.argv[1]).read_bytes()), int(sys.argv[2])))  # noqa: S301 - our own file
+    with asyncio.Runner(loop_factory=lambda: new_event_loop(ServerConfig.busy_poll_us / 1e6)) as runner:
+        runner.run(serve(pickle.loads(Path(sys.argv[1]).read_bytes()), int(sys.argv[2])))  # noqa: S301 - our own file

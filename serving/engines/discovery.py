@@ -6,7 +6,7 @@ import logging
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
@@ -17,6 +17,7 @@ from serving.engines.findings_cache import FindingsCache, checksums, key_of
 from serving.engines.own_file import try_own_file
 from serving.engines.work_order import RESULT, STEP, WorkOrder
 from serving.gentle import plainly
+from serving.processor import Processor
 from serving.signature import Signature
 from zoo.artifact import hash_files
 from zoo.passport import Passport
@@ -26,6 +27,10 @@ logger = logging.getLogger(__name__)
 
 _MOST_THREADS = 4
 _CHILD_SECONDS = 300.0
+_AGAIN = "again"
+"""Locks what is timed again: versions that one start loads at once would only disturb each other once more."""
+
+_Known = tuple[Findings, Path]
 
 Make = Callable[[WorkOrder], None]
 """Does a work order. Raises ChildError."""
@@ -55,12 +60,14 @@ class Discovery:
 
     cache: FindingsCache = field(default_factory=FindingsCache)
     make: Make = in_child
+    processor: Processor = field(default_factory=Processor)
 
     @contextlib.contextmanager
-    def find(self, subject: Subject) -> Iterator[tuple[Findings, Path]]:
+    def find(self, subject: Subject) -> Iterator[_Known]:
         """Give what is known of a version, and the folder of its files, which may be gone after the block.
 
         An artifact whose own model.tflite answers as its passport says is not looked at further: that needs no TensorFlow.
+        What was timed while the machine was busy is timed again, unless it is busy once more.
         """
         passport, tags = subject.passport, sorted(subject.tags)
         files = hash_files(subject.version) if passport is None else passport.files
@@ -70,33 +77,60 @@ class Discovery:
         what = "every engine" if may_do or not has_own else "every engine, though it has its own file"
         if subject.only == XLA:
             what = XLA
-        every, own = (key_of(files, tags=tags, what=each) for each in (what, "own file"))
-        keys = (every, own) if may_do else (every,)
-        if (known := self._remembered(keys)) is not None:
+        every = key_of(files, tags=tags, what=what)
+        own = key_of(files, tags=tags, what="own file") if may_do else None
+        keys = (every,) if own is None else (every, own)
+        known = self._remembered(keys)
+        if known is not None and not self._is_time_again(subject, known[0]):
             yield known
             return
         with self.cache.staging() as staging:
-            with self.cache.alone(every):  # several workers load the same versions
+            with self.cache.alone(every if known is None else _AGAIN):  # several workers load the same versions
                 found = self._remembered(keys)
-                if found is None and may_do:
-                    found = self._try_own_file(subject, own, staging)
-                if found is None:
-                    findings = plainly(partial(self._find_out, subject, staging))
-                    found = findings, self.cache.keep(every, findings, staging)
+                if found is None or found == known:  # nobody was faster
+                    found = self._find_anew(subject, every, own, staging=staging, known=known)
             yield found
 
-    def _remembered(self, keys: Sequence[str]) -> tuple[Findings, Path] | None:
+    def _remembered(self, keys: Sequence[str]) -> _Known | None:
         return next((known for key in keys if (known := self.cache.find(key)) is not None), None)
 
-    def _try_own_file(self, subject: Subject, key: str, staging: Path) -> tuple[Findings, Path] | None:
+    def _is_time_again(self, subject: Subject, known: Findings) -> bool:
+        """Tell whether to find out anew what was timed while the machine was busy."""
+        if not known.was_disturbed or not self.cache.can_keep():
+            return False
+        if self.processor.is_busy():
+            logger.info("%s was timed while the machine was busy, as it is now: that serves for now", subject.version)
+            return False
+        logger.info("%s was timed while the machine was busy, and is timed again", subject.version)
+        return True
+
+    def _find_anew(
+        self, subject: Subject, every: str, own: str | None, *, staging: Path, known: _Known | None
+    ) -> _Known:
+        """Try out what may run a version, and remember it where it is better than what is known."""
+        key, findings = own, None if own is None else self._try_own_file(subject)
+        if key is None or findings is None:
+            key, findings = every, plainly(partial(self._find_out, subject, staging, known))
+        if findings.was_disturbed:
+            logger.info("%s was timed while the machine was busy: its next load times it again", subject.version)
+            if known is not None:
+                return known
+        return findings, self.cache.keep(key, findings, staging)
+
+    def _try_own_file(self, subject: Subject) -> Findings | None:
         if subject.passport is None:
             return None
-        attempt = partial(try_own_file, subject.version, subject.passport, subject.signatures, threads=_threads())
-        tried = plainly(attempt)  # what is timed is not to yield
-        return None if tried is None else (tried, self.cache.keep(key, tried, staging))
+        version, passport, signatures = subject.version, subject.passport, subject.signatures
+        # What is timed is not to yield.
+        return plainly(
+            partial(try_own_file, version, passport, signatures, threads=_threads(), processor=self.processor)
+        )
 
-    def _find_out(self, subject: Subject, staging: Path) -> Findings:
-        """Have every engine tried; one that ends the child is left out the next time."""
+    def _find_out(self, subject: Subject, staging: Path, known: _Known | None) -> Findings:
+        """Have every engine tried; one that ends the child is left out the next time.
+
+        Where it gets nowhere, what is known stays; without that, the SavedModel is left.
+        """
         without: tuple[str, ...] = ()
         while True:
             engines = (XLA,) if subject.only == XLA else (LITERT, FROZEN)
@@ -111,12 +145,13 @@ class Discovery:
                 logger.warning("trying out what can run %s failed (%s): %s", subject.version, step or "start", error)
                 _empty(staging)
                 if step not in engines or step in without:
-                    return _saved_model_alone(subject, engines, f"trying it out failed: {error}"[:300])
+                    reason = f"trying it out failed: {error}"[:300]
+                    return _saved_model_alone(subject, engines, reason) if known is None else known[0]
                 without = (*without, step)
             else:
                 for name in (RESULT, STEP):
                     (staging / name).unlink()
-                return Findings(found.signatures, checksums(staging))
+                return replace(found, files=checksums(staging))
 
 
 def _saved_model_alone(subject: Subject, engines: Sequence[str], reason: str) -> Findings:

@@ -78,6 +78,20 @@ class ChoosingEngine(Engine, Protocol):
 
 
 @runtime_checkable
+class OneCoreEngine(Engine, Protocol):
+    """An engine some of whose calls leave all cores but one to others."""
+
+    def takes_one_core(self, signature: str) -> bool:
+        """Tell whether calls of a signature that run at the same time take a core each."""
+        ...
+
+
+def takes_one_core(engine: Engine, signature: str) -> bool:
+    """Tell the same of any engine: those that do not say so take all cores."""
+    return isinstance(engine, OneCoreEngine) and engine.takes_one_core(signature)
+
+
+@runtime_checkable
 class ElsewhereEngine(Engine, Protocol):
     """An engine whose calls wait for another process, which may end: no event loop may wait for them."""
 

@@ -19,6 +19,9 @@ _CLEARLY = 0.8
 _CLEARLY_TENSORFLOW = 0.6
 """The same, where TensorFlow would take the place of LiteRT: it takes 500 MB of memory, and 2 s at the start."""
 
+_WORTH_THREADS = 100.0
+"""Microseconds of a call that further threads have to save: they take them from the cores of whoever serves it."""
+
 
 @dataclass(frozen=True)
 class Contender:
@@ -56,6 +59,8 @@ class Findings:
     signatures: Mapping[str, SignatureFindings]
     files: Mapping[str, int] = field(default_factory=dict)
     """CRC-32C of the files that were made, by their paths."""
+    was_disturbed: bool = False
+    """Whether others wanted the processor while this was timed: it serves until it can be found out anew."""
 
 
 @dataclass(frozen=True)
@@ -79,7 +84,7 @@ def choose(found: SignatureFindings, engine: str | None = None) -> tuple[Route, 
     for rows in SIZES:
         best = routes[-1].contender if routes else None
         for each in candidates:
-            if best is None or _spent(each, rows) < _needed(each, best) * _spent(best, rows):
+            if best is None or _is_preferred(each, best, rows):
                 best = each
         if best is not None and (not routes or best is not routes[-1].contender):
             # A size stands for those up to halfway, as ratios go, to its neighbours.
@@ -87,8 +92,10 @@ def choose(found: SignatureFindings, engine: str | None = None) -> tuple[Route, 
     return tuple(routes)
 
 
-def _needed(challenger: Contender, best: Contender) -> float:
-    return _CLEARLY_TENSORFLOW if best.engine == LITERT != challenger.engine else _CLEARLY
+def _is_preferred(challenger: Contender, best: Contender, rows: int) -> bool:
+    share = _CLEARLY_TENSORFLOW if best.engine == LITERT != challenger.engine else _CLEARLY
+    takes, took = _spent(challenger, rows), _spent(best, rows)
+    return takes < share * took and (challenger.threads <= best.threads or took - takes > _WORTH_THREADS)
 
 
 def _spent(contender: Contender, rows: int) -> float:

@@ -22,10 +22,14 @@ from zoo.typed_json import read
 
 logger = logging.getLogger(__name__)
 
-FORMAT = 1
+FORMAT = 2
 _FILE = "findings.json"
 _STAGING = ".making-"
 _LOCK = ".lock-"
+_DISTURBED = "-disturbed"
+"""Ends the name of what was found while the machine was busy. What is found anew gets a folder beside it, so that nothing
+changes for whoever loads from it just now; nobody does later, and it goes as what was used longest ago.
+"""
 MOST_BYTES = 4 << 30
 _CHUNK = 1 << 20
 _LIBRARIES = ("keras-zoo", "tensorflow", "ai-edge-litert", "numpy")
@@ -83,23 +87,12 @@ class FindingsCache:
         self._most_bytes = most_bytes
 
     def find(self, key: str) -> tuple[Findings, Path] | None:
-        """Return what is remembered, and the folder of its files."""
-        folder = self._place() / key
-        try:
-            data = json.loads((folder / _FILE).read_bytes())
-            findings: Findings = read(Findings, data)
-            made = checksums(folder)
-        except FileNotFoundError:
-            return None
-        except (OSError, ValueError, TypeError, KeyError, RecursionError) as error:
-            _remove_damaged(folder, str(error))
-            return None
-        if made != findings.files:
-            _remove_damaged(folder, "its files were changed")
-            return None
-        with contextlib.suppress(OSError):
-            os.utime(folder)  # used now: see `_clear`
-        return findings, folder
+        """Return what is remembered, and the folder of its files; what was found while the machine was busy comes last."""
+        return _find(self._place() / key) or _find(self._place() / f"{key}{_DISTURBED}")
+
+    def can_keep(self) -> bool:
+        """Tell whether anything more can be remembered."""
+        return os.access(self._place(), os.W_OK)
 
     @contextlib.contextmanager
     def staging(self) -> Iterator[Path]:
@@ -134,7 +127,7 @@ class FindingsCache:
 
     def keep(self, key: str, findings: Findings, staging: Path) -> Path:
         """Remember findings, whose files are in a staging folder. Returns where they are now."""
-        target = self._place() / key
+        target = self._place() / f"{key}{_DISTURBED if findings.was_disturbed else ''}"
         (staging / _FILE).write_text(json.dumps(asdict(findings), indent=1, sort_keys=True), encoding="utf-8")
         if staging.parent != target.parent:
             return staging
@@ -160,6 +153,24 @@ class FindingsCache:
 
     def _place(self) -> Path:
         return self._folder or cache_folder()
+
+
+def _find(folder: Path) -> tuple[Findings, Path] | None:
+    try:
+        data = json.loads((folder / _FILE).read_bytes())
+        findings: Findings = read(Findings, data)
+        made = checksums(folder)
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, TypeError, KeyError, RecursionError) as error:
+        _remove_damaged(folder, str(error))
+        return None
+    if made != findings.files:
+        _remove_damaged(folder, "its files were changed")
+        return None
+    with contextlib.suppress(OSError):
+        os.utime(folder)  # used now: see `_clear`
+    return findings, folder
 
 
 def checksums(folder: Path) -> dict[str, int]:

@@ -6,7 +6,7 @@ from typing import Self
 
 import numpy as np
 
-from serving.engines.engine import Engine
+from serving.engines.engine import Engine, takes_one_core
 from serving.signature import Signature
 from serving.status import Code, StatusError
 from zoo.passport import Passport
@@ -48,6 +48,10 @@ class LabelledEngine:
             return answer | {name: each.names[answer[each.class_id]] for name, each in self._labels.items()}
         except IndexError as error:
             raise StatusError(Code.INTERNAL, f"the model answered a class that has no name: {error}") from None
+
+    def takes_one_core(self, signature: str) -> bool:
+        """See OneCoreEngine."""
+        return takes_one_core(self._engine, signature)
 
     def close(self) -> None:
         """See Engine."""

@@ -50,10 +50,16 @@ class LiteRTEngine:
         self._changed = threading.Condition()
         self._idle = [self._interpreter()]
         self._unmade = interpreters - 1
+        self._waiting = 0
+        """Threads that wait for one."""
 
     def outputs(self, signature: str) -> Tensors:
         """Return the outputs of a signature, by name."""
         return self._outputs[self._stored(signature)]
+
+    def takes_one_core(self, signature: str) -> bool:  # noqa: ARG002 - all do alike
+        """See OneCoreEngine."""
+        return self._threads == 1
 
     def run(self, signature: str, inputs: Mapping[str, np.ndarray]) -> Arrays:
         """See Engine."""
@@ -69,7 +75,8 @@ class LiteRTEngine:
             raise
         with self._changed:
             self._idle.append(interpreter)
-            self._changed.notify()
+            if self._waiting:
+                self._changed.notify()
         return answer
 
     def close(self) -> None:
@@ -94,7 +101,9 @@ class LiteRTEngine:
         """Return one for this thread alone."""
         with self._changed:
             while not self._idle and not self._unmade:
+                self._waiting += 1
                 self._changed.wait()
+                self._waiting -= 1
             if self._idle:
                 # One that had the same shapes last has its memory laid out for them.
                 if self._idle[-1].shapes.get(signature) == shapes:
@@ -130,23 +139,24 @@ class _Interpreter:
     def __init__(self, made: Any) -> None:
         signatures = tensors_by_signature(made)
         only = next(iter(signatures))
-        self._runners: dict[str, Callable[..., Arrays]] = (
+        self._runners: dict[str, Callable[[Mapping[str, np.ndarray], Shapes], Arrays]] = (
             {only: _WholeFile(made, *signatures[only])}
             if len(signatures) == 1 and is_whole_file(made, *signatures[only])
-            else {name: made.get_signature_runner(name) for name in signatures}
+            else {name: _Runner(made, name) for name in signatures}
         )
         self.shapes: dict[str, Shapes] = {}
         """By signature, those of the last call."""
 
     def run(self, signature: str, inputs: Mapping[str, np.ndarray], shapes: Shapes) -> Arrays:
         """See Engine."""
+        runner = self._runners[signature]
         try:
             with _remarks_dropped():
-                outputs = self._runners[signature](**inputs)
+                outputs = runner(inputs, shapes)
         except (RuntimeError, ValueError) as error:
             raise invalid(f"the model refuses these values: {first_line(error)}") from error
         self.shapes[signature] = shapes
-        return {name: np.asarray(array) for name, array in outputs.items()}  # a scalar is none
+        return outputs
 
 
 class _WholeFile:
@@ -158,9 +168,8 @@ class _WholeFile:
         self._outputs = {name: details["index"] for name, details in outputs.items()}
         self._shapes: Shapes = {}
 
-    def __call__(self, **arrays: np.ndarray) -> Arrays:
+    def __call__(self, arrays: Mapping[str, np.ndarray], shapes: Shapes) -> Arrays:
         interpreter = self._interpreter
-        shapes = {name: array.shape for name, array in arrays.items()}
         if shapes != self._shapes:
             self._shapes = {}  # until they are laid out
             for name, shape in shapes.items():
@@ -170,7 +179,22 @@ class _WholeFile:
         for name, array in arrays.items():
             interpreter.set_tensor(self._inputs[name], array)
         interpreter.invoke()
-        return {name: interpreter.get_tensor(index) for name, index in self._outputs.items()}
+        return {name: _array(interpreter.get_tensor(index)) for name, index in self._outputs.items()}
+
+
+class _Runner:
+    """Runs one of several graphs of a file."""
+
+    def __init__(self, interpreter: Any, signature: str) -> None:
+        self._run: Callable[..., Arrays] = interpreter.get_signature_runner(signature)
+
+    def __call__(self, arrays: Mapping[str, np.ndarray], shapes: Shapes) -> Arrays:  # noqa: ARG002 - see _WholeFile
+        return {name: _array(array) for name, array in self._run(**arrays).items()}
+
+
+def _array(tensor: Any) -> np.ndarray:
+    """Return a tensor of LiteRT's as an array, which a scalar is not."""
+    return tensor if type(tensor) is np.ndarray else np.asarray(tensor)
 
 
 _REMARKED = threading.Event()

@@ -12,6 +12,7 @@ from serving.engines.findings import LITERT, SIZES, Contender, Findings, Signatu
 from serving.engines.labels import LabelledEngine, missing_labels
 from serving.engines.litert import LiteRTEngine
 from serving.engines.trial import Case, Cases, fault, time_all
+from serving.processor import Processor
 from serving.signature import Signature
 from serving.status import ServerError
 from serving.tflite_file import TFLITE_FILE
@@ -22,7 +23,7 @@ logger = logging.getLogger(__name__)
 
 
 def try_own_file(
-    version: Path, passport: Passport, signatures: Mapping[str, Signature], *, threads: int
+    version: Path, passport: Passport, signatures: Mapping[str, Signature], *, threads: int, processor: Processor
 ) -> Findings | None:
     """Return what was found about the signature that the file has; None where it cannot be tried, or answers otherwise.
 
@@ -31,6 +32,7 @@ def try_own_file(
         passport: of it.
         signatures: of its SavedModel.
         threads: of LiteRT, for one call, at most.
+        processor: that others may want at the same time, this process's other threads among them.
     """
     variant = passport.variants[LITERT]
     signature, golden = signatures.get(variant.signature), passport.golden.get(variant.signature)
@@ -39,6 +41,7 @@ def try_own_file(
     labels = missing_labels(signature, variant.outputs, passport)
     if labels is None:
         return None
+    watch = processor.watch()  # before LiteRT starts threads, which are none of the others
     try:
         cases = _cases(signature, golden)
         engines: list[tuple[Contender, Engine]] = []
@@ -58,7 +61,7 @@ def try_own_file(
         Contender(each.engine, each.threads, microseconds=spent)
         for (each, _), spent in zip(engines, times, strict=True)
     )
-    return Findings({signature.name: SignatureFindings(contenders)})
+    return Findings({signature.name: SignatureFindings(contenders)}, was_disturbed=watch.was_disturbed())
 
 
 def _cases(signature: Signature, golden: Golden) -> Cases:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from serving.engines.deferred import DeferredEngine
-from serving.engines.engine import Engine, JointEngine
+from serving.engines.engine import Engine, JointEngine, takes_one_core
 from serving.signature import Signature
 from serving.status import Code, StatusError
 
@@ -59,6 +59,10 @@ class RoutedEngine:
     def variant_of(self, signature: str) -> str:
         """See ChoosingEngine."""
         return self._choices[signature].variant
+
+    def takes_one_core(self, signature: str) -> bool:
+        """See OneCoreEngine."""
+        return all(takes_one_core(engine, signature) for _, engine in self._choices[signature].engines)
 
     def run(self, signature: str, inputs: Mapping[str, np.ndarray]) -> Arrays:
         """See Engine."""

@@ -1,6 +1,7 @@
 """The engines of one version, each loaded once."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from serving.engines.frozen_graph import FrozenGraphEngine
 from serving.engines.labels import LabelledEngine, missing_labels
 from serving.engines.litert import LiteRTEngine
 from serving.engines.saved_model import SavedModelEngine
+from serving.engines.solo import SoloEngine
 from serving.engines.xla import XlaEngine
 from serving.signature import Signature
 
@@ -73,8 +75,12 @@ class VersionEngines:
             compiled.prepare(signature)
             return self._labelled(compiled, subject.signatures[signature], compiled.outputs(signature))
         only = signature if contender.folder else None
-        engine = LiteRTEngine(place, interpreters=self._files.interpreters, threads=contender.threads, only=only)
-        return self._labelled(engine, subject.signatures[signature], engine.outputs(signature))
+        interpreters = self._files.interpreters if contender.threads == 1 else 1
+        engine = LiteRTEngine(place, interpreters=interpreters, threads=contender.threads, only=only)
+        labelled = self._labelled(engine, subject.signatures[signature], engine.outputs(signature))
+        if contender.threads == 1:
+            return labelled
+        return SoloEngine(labelled, self.load(signature, replace(contender, threads=1)))
 
     def _labelled(self, engine: Engine, signature: Signature, outputs: Mapping[str, object]) -> Engine:
         labels = missing_labels(signature, outputs, self._subject.passport)

@@ -25,6 +25,7 @@ from serving.engines.saved_model import SavedModelEngine
 from serving.engines.trial import Cases, fault, make_cases, time_all
 from serving.engines.work_order import RESULT, STEP, WorkOrder
 from serving.engines.xla import XlaEngine
+from serving.processor import Processor
 from serving.saved_model import read_signature_defs
 from serving.signature import Signature, to_signatures
 from serving.status import ServerError
@@ -52,8 +53,8 @@ class _Signature:
 class Workshop:
     """Does one work order, once."""
 
-    def __init__(self, order: WorkOrder) -> None:
-        self._order = order
+    def __init__(self, order: WorkOrder, processor: Processor) -> None:
+        self._order, self._processor = order, processor
         self._version, self._folder = Path(order.version), Path(order.folder)
         stored = StoredPassport.of(self._version)
         self._passport = None if stored is None else stored.facts
@@ -74,7 +75,9 @@ class Workshop:
                 self._step(name)
                 ways[name]()
         self._step("time")
-        return Findings({name: self._timed(name, each) for name, each in self._signatures.items()})
+        watch = self._processor.watch(whole_process=True)
+        timed = {name: self._timed(name, each) for name, each in self._signatures.items()}
+        return Findings(timed, was_disturbed=watch.was_disturbed())
 
     def _try_litert(self) -> None:
         own = self._own_outputs()
@@ -185,7 +188,7 @@ def main(arguments: list[str]) -> None:
     order: WorkOrder = read(WorkOrder, json.loads(arguments[0]))
     size = sum(path.stat().st_size for path in Path(order.version).rglob("*") if path.is_file())
     settle(max(_LEAST_MEMORY, _TIMES_MODEL * size))
-    findings = Workshop(order).findings()
+    findings = Workshop(order, Processor()).findings()
     (Path(order.folder) / RESULT).write_text(json.dumps(asdict(findings)), encoding="utf-8")
 
 

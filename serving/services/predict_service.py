@@ -94,10 +94,25 @@ class PredictService:
             answer = await self._predictor.answer_again(known.checked, known.inputs(message), call)
         if answer is None:
             answer = await self._answer(message, call)
-        as_content = self._always_as_content or CONTENT_KEY in call.metadata
         with call.record.timed("encode"):
             size = sum(array.nbytes for array in answer.outputs.values())
-            return await self._offload.run(size, lambda: _response(answer, as_content=as_content))
+            return await self._offload.run(size, lambda: self._response(answer, call))
+
+    def predict_at_once(self, message: bytes, call: Call) -> bytes | None:
+        """Do the same for a small request that was asked before. Returns None where `predict` has to be asked."""
+        known = self._known.find(message)
+        if known is None or not known.is_small:
+            return None
+        answer = self._predictor.answer_at_once(known.checked, known.inputs(message), call)
+        if answer is None:
+            return None
+        with call.record.timed("encode"):
+            return self._response(answer, call)
+
+    def _response(self, answer: Answer, call: Call) -> bytes:
+        as_content = self._always_as_content or CONTENT_KEY in call.metadata
+        start = _response_start(answer.model, answer.version, answer.signature.name)
+        return write_tensors(start, _OUTPUTS, answer.outputs, as_content=as_content)
 
     async def _answer(self, message: bytes, call: Call) -> Answer:
         """Answer a request that has to be read whole."""
@@ -107,7 +122,7 @@ class PredictService:
         except UnknownSignatureError as error:
             start = f'Serving signature key "{error.wanted}" not found.'
             raise error.reworded(start, Code.FAILED_PRECONDITION) from None
-        learn_predict(self._known, message, request.inputs, answer.checked)
+        learn_predict(self._known, message, request.inputs, answer)
         return answer
 
     async def get_model_metadata(self, message: bytes, call: Call) -> bytes:  # noqa: ARG002 - every handler takes both
@@ -144,11 +159,6 @@ def _check_distinct(outputs: Sequence[str]) -> None:
     for name, count in Counter(outputs).items():
         if count > 1:
             raise invalid(f"duplicate output tensor alias: {name}; ask for it once", field="output_filter")
-
-
-def _response(answer: Answer, *, as_content: bool) -> bytes:
-    start = _response_start(answer.model, answer.version, answer.signature.name)
-    return write_tensors(start, _OUTPUTS, answer.outputs, as_content=as_content)
 
 
 @lru_cache(1024)

@@ -86,8 +86,10 @@ class Simulation:
         rules: BatchingRules | None = None,
         latency: LatencyTarget | None = None,
         clock: Clock | None = None,
+        width: int | None = None,
+        cores: int = 1,
     ) -> "Simulation":
-        bounds = Bounds(max_pending, max_pending_per_model, threads, width=threads, latency=latency)
+        bounds = Bounds(max_pending, max_pending_per_model, threads, width or threads, cores, latency)
         return cls(clock or Clock(), JobQueue(bounds, rules or BatchingRules()), threads)
 
     def at(self, time: float, event: Callable[[], None]) -> None:

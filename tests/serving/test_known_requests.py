@@ -81,8 +81,9 @@ def test_the_third_request_of_a_kind_is_recognised(ask: Ask, found: list[bool]) 
     for value in range(4):
         x = np.full(91, value, np.float32)
         np.testing.assert_array_equal(ask(request("affine", {"x": x}))["y"], x / 2 + 3)
-    assert found[0] is False
-    assert found[2:] == [True, True]
+    unknown = found.index(True)
+    assert unknown in (2, 4), "it is looked for by what answers at once, and by the handler where that cannot"
+    assert all(found[unknown:])
 
 
 def test_what_is_wanted_of_a_recognised_request_is_answered(ask: Ask, found: list[bool]) -> None:

@@ -83,19 +83,22 @@ class Attention(Composite):
         at = ops.expand_dims(steps, 0) if positions is None else ops.add(ops.expand_dims(positions, 1), steps)
         query = self._turned(self._heads(self.query(inputs)), at)
         if positions is not None:
-            cache = self._write(self._own(inputs, at), cache, positions)
+            cache = self._write(ops.stack(self._own(inputs, at)), cache, positions)
             seen = ops.less_equal(ops.arange(self.max_length), ops.expand_dims(at, -1))
         else:
-            if cache is None:
-                cache = self.keys_and_values(context) if context is not None else self._own(inputs, at)
             seen = self._seen(counts, steps)
-        answers = _attend(query, cache[0], cache[1], seen)
+        if cache is not None:
+            key, value = cache[0], cache[1]
+        else:  # looked at as they are: LiteRT takes an eighth of a transformer's time to put them together and apart
+            key, value = self._of(context) if context is not None else self._own(inputs, at)
+            cache = ops.stack([key, value])
+        answers = _attend(query, key, value, seen)
         answers = ops.reshape(answers, (*_sizes(inputs), self.query.units))
         return self.projection(answers), cache
 
     def keys_and_values(self, context: Any) -> Any:
         """Return those of a context (N, S, D), as a `cache` for every step that will look at it."""
-        return ops.stack([self._heads(self.key(context)), self._heads(self.value(context))])
+        return ops.stack(self._of(context))
 
     def cache_shape(self, rows: int | None, steps: int | None) -> tuple[int | None, ...]:
         """Return the shape of a cache for so many rows and steps: (2, rows, steps, heads, D / heads)."""
@@ -124,9 +127,13 @@ class Attention(Composite):
     def _turned(self, x: Any, at: Any) -> Any:
         return rotate(x, at) if self.rotary else x
 
-    def _own(self, inputs: Any, at: Any) -> Any:
-        key, value = self._heads(self.key(inputs)), self._heads(self.value(inputs))
-        return ops.stack([self._turned(key, at), value])
+    def _of(self, looked_at: Any) -> tuple[Any, Any]:
+        """Return keys and values, (N, S, heads, D / heads) each."""
+        return self._heads(self.key(looked_at)), self._heads(self.value(looked_at))
+
+    def _own(self, inputs: Any, at: Any) -> tuple[Any, Any]:
+        key, value = self._of(inputs)
+        return self._turned(key, at), value
 
     def _write(self, new: Any, cache: Any, positions: Any) -> Any:
         """Put keys and values of T new steps (2, N, T, heads, size) where they belong: (2, N, max_length, heads, size)."""

@@ -1,5 +1,6 @@
 """Strings in TensorFlow, which alone of Keras's backends has them: the one place of the layers that imports it."""
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
@@ -57,8 +58,15 @@ def byte_ids(texts: Any, length: int) -> Any:
 
 
 def make_table(keys: Sequence[str], *, first: int, otherwise: int) -> Any:
-    """Return a table that gives every key its position, counted from `first`, and `otherwise` what is not among them."""
+    """Return a table that gives every key its position, counted from `first`, and `otherwise` what is not among them.
+
+    Raises:
+        ConfigError: a key is there twice.
+    """
     import tensorflow as tf
+
+    if again := next((key for key, count in Counter(keys).items() if count > 1), None):
+        raise ConfigError(f"a vocabulary names {again!r} twice: which of its numbers is it?")
 
     with tf.init_scope():  # it outlives the function that may be being traced
         values = tf.range(first, first + len(keys), dtype=tf.int64)

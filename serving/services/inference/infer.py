@@ -12,14 +12,19 @@ from serving.protos import inference_pb2 as pb
 from serving.services.inference.faults import misfits_told, unknown_models_told
 from serving.services.inference.known_infers import KnownInfer, learn_infer
 from serving.services.inference.request import read_classes, read_query, read_request
-from serving.services.inference.response import Response, is_typed, write_response
+from serving.services.inference.response import is_typed, write_response
 from serving.status import Code, StatusError
 from serving.transports.transport import Call
 from serving.wire_format import start_of
 
 _LONGEST_ID = 128
-_FINAL = "triton_final_response"
+_FINAL = pb.ModelInferResponse(
+    parameters={"triton_final_response": pb.InferParameter(bool_param=True)}
+).SerializeToString()
+"""What is added to each response of a stream: it is the last to its request."""
 _INFER_RESPONSE = pb.ModelStreamInferResponse.INFER_RESPONSE_FIELD_NUMBER
+
+Parts = list[bytes | memoryview]
 
 
 class InferService:
@@ -34,13 +39,32 @@ class InferService:
 
     async def infer(self, message: bytes, call: Call) -> bytes:
         """Run a servable's signature on the inputs of a ModelInferRequest. Raises StatusError."""
-        return await self._infer(message, call, lambda response: joined(response.parts()))
+        return await self._infer(message, call, joined)
 
     async def infer_streamed(self, message: bytes, call: Call) -> bytes:
         """Do the same for a ModelInferRequest of a stream; the answer is a ModelStreamInferResponse."""
         return await self._infer(message, call, _streamed)
 
-    async def _infer(self, message: bytes, call: Call, finish: Callable[[Response], bytes]) -> bytes:
+    def infer_at_once(self, message: bytes, call: Call) -> bytes | None:
+        """Do the same for a small request that was asked before. Returns None where `infer` has to be asked."""
+        known = self._known.find(message)
+        if known is None or not known.request.is_small:
+            return None
+        request_id = _id_of(known, message, call)
+        if request_id is None:
+            return None
+        checked = known.request.checked
+        try:
+            answer = self._predictor.answer_at_once(checked, known.request.inputs(message), call)
+        except StatusError:  # rare, so that only then a context manager is made
+            with unknown_models_told(self._manager, checked.model):
+                raise
+        if answer is None:
+            return None
+        with call.record.timed("encode"):
+            return joined(self._response(answer, request_id, known.classes, typed=False))
+
+    async def _infer(self, message: bytes, call: Call, finish: Callable[[Parts], bytes]) -> bytes:
         known = self._known.find(message)
         if known is not None and (again := await self._answer_again(known, message, call)) is not None:
             answer, request_id = again
@@ -62,7 +86,7 @@ class InferService:
             _waited_too_long(query, call),
         ):
             answer = await self._predictor.answer(query, call)
-        learn_infer(self._known, message, query, classes, answer.checked)
+        learn_infer(self._known, message, query, classes, answer)
         typed = is_typed(request)
         with call.record.timed("encode"):
             return await self._offload.run(
@@ -71,18 +95,15 @@ class InferService:
 
     async def _answer_again(self, known: KnownInfer, message: bytes, call: Call) -> tuple[Answer, str] | None:
         """Answer a request that was recognised, and return its id too; None where it has to be read whole after all."""
-        try:
-            request_id = known.request_id(message)
-        except UnicodeDecodeError:
+        request_id = _id_of(known, message, call)
+        if request_id is None:
             return None
-        if _can_be_told(request_id):
-            call.record.request_id = request_id
         checked = known.request.checked
         with unknown_models_told(self._manager, checked.model):
             answer = await self._predictor.answer_again(checked, known.request.inputs(message), call)
         return None if answer is None else (answer, request_id)
 
-    def _response(self, answer: Answer, request_id: str, classes: Mapping[str, int], *, typed: bool) -> Response:
+    def _response(self, answer: Answer, request_id: str, classes: Mapping[str, int], *, typed: bool) -> Parts:
         return write_response(
             answer, request_id=request_id, typed=typed, classes=classes, max_bytes=self._limits.max_message_bytes
         )
@@ -107,10 +128,19 @@ def _waited_too_long(query: Query, call: Call) -> Iterator[None]:
         ) from None
 
 
-def _streamed(response: Response) -> bytes:
-    response.message.parameters[_FINAL].bool_param = True
-    parts = response.parts()
-    return joined([start_of(_INFER_RESPONSE, sum(map(len, parts))), *parts])
+def _streamed(parts: Parts) -> bytes:
+    return joined([start_of(_INFER_RESPONSE, sum(map(len, parts)) + len(_FINAL)), *parts, _FINAL])
+
+
+def _id_of(known: KnownInfer, message: bytes, call: Call) -> str | None:
+    """Return what a client calls a request, and note it; None where that is no text."""
+    try:
+        request_id = known.request_id(message)
+    except UnicodeDecodeError:
+        return None
+    if _can_be_told(request_id):
+        call.record.request_id = request_id
+    return request_id
 
 
 def _can_be_told(request_id: str) -> bool:

@@ -8,7 +8,7 @@ import numpy as np
 
 from serving.codec import STRING
 from serving.known_requests import KnownRequest, KnownRequests, Numbers
-from serving.predictor import Checked, Query
+from serving.predictor import Answer, Query
 from serving.protos import inference_pb2 as pb
 from serving.services.inference.tensors import InferSource
 from serving.wire_format import LENGTH_DELIMITED, Span, UnreadableError, spans
@@ -34,7 +34,7 @@ class KnownInfer:
 
 
 def learn_infer(
-    known: KnownRequests[KnownInfer], message: bytes, query: Query, classes: Mapping[str, int], checked: Checked
+    known: KnownRequests[KnownInfer], message: bytes, query: Query, classes: Mapping[str, int], answer: Answer
 ) -> None:
     """Remember a request that was answered, where others may come that differ in id and numbers alone.
 
@@ -43,7 +43,7 @@ def learn_infer(
         message: it, serialized.
         query: what it asks.
         classes: how many classes it wants, by output.
-        checked: what it was found to ask.
+        answer: what it was answered.
     """
     if query.priority or query.queue_seconds is not None or not known.is_worth(message):
         return
@@ -59,7 +59,7 @@ def learn_infer(
         return
     holes = sorted((span.start, span.end) for span in (*ids, *raw))
     at = (ids[0].start, ids[0].end) if ids else None
-    known.learn(message, holes, KnownInfer(KnownRequest.of(checked, numbers), classes, at))
+    known.learn(message, holes, KnownInfer(KnownRequest.of(answer, numbers), classes, at))
 
 
 def _fields(message: bytes) -> list[Span]:

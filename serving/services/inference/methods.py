@@ -60,7 +60,7 @@ def inference_methods(
         **{name: _refusal(why) for why, names in _NOT_OFFERED.items() for name in names},
     }
     return [
-        Unary(MODEL_INFER, infer.infer, limits.max_message_bytes),
+        Unary(MODEL_INFER, infer.infer, limits.max_message_bytes, at_once=infer.infer_at_once),
         Stream(MODEL_STREAM_INFER, stream.answer, limits.max_message_bytes),
         *(Unary(f"/{INFERENCE_SERVICE}/{name}", handler) for name, handler in small.items()),
     ]

@@ -1,20 +1,21 @@
 """Answer -> ModelInferResponse."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
+from functools import lru_cache
 
 import numpy as np
 
-from serving.codec import payload_of
+from serving.codec import np_dtype_name, payload_of
 from serving.predictor import Answer
 from serving.protos import inference_pb2 as pb
 from serving.services.inference.classification import classify
 from serving.services.inference.tensors import INVALID, WIRE, datatype_of, put_contents, to_raw
-from serving.signature import TensorSpec
 from serving.status import Code, StatusError
 from serving.wire_format import start_of
 
+_ID = pb.ModelInferResponse.ID_FIELD_NUMBER
 _RAW = pb.ModelInferResponse.RAW_OUTPUT_CONTENTS_FIELD_NUMBER
+_MOST_HEADS = 4096
 
 
 def is_typed(request: pb.ModelInferRequest) -> bool:
@@ -22,24 +23,9 @@ def is_typed(request: pb.ModelInferRequest) -> bool:
     return not request.raw_input_contents and any(tensor.HasField("contents") for tensor in request.inputs)
 
 
-@dataclass(frozen=True)
-class Response:
-    """A response, its raw contents apart: a library would copy them, and hold up others meanwhile."""
-
-    message: pb.ModelInferResponse
-    raw: Sequence[bytes | memoryview]
-
-    def parts(self) -> list[bytes | memoryview]:
-        """Return it serialized, in parts to be put together."""
-        parts: list[bytes | memoryview] = [self.message.SerializeToString()]
-        for content in self.raw:
-            parts += (start_of(_RAW, len(content)), content)
-        return parts
-
-
 def write_response(
     answer: Answer, *, request_id: str, typed: bool, classes: Mapping[str, int], max_bytes: int
-) -> Response:
+) -> list[bytes | memoryview]:
     """Write an answer.
 
     Args:
@@ -49,22 +35,41 @@ def write_response(
         classes: how many of the largest values are wanted, by output, in place of the output itself.
         max_bytes: how much memory the texts of one output's classes may take.
 
+    Returns:
+        A ModelInferResponse serialized, in parts to be put together, since raw contents are large; fields may be added.
+
     Raises:
         StatusError: an output has no datatype in this protocol, or its values have no order.
     """
-    response = pb.ModelInferResponse(model_name=answer.model, model_version=str(answer.version), id=request_id)
-    outputs = {name: _chosen(answer, name, array, classes, max_bytes) for name, array in answer.outputs.items()}
-    datatypes = {name: _datatype(name, array) for name, array in outputs.items()}
-    raw: list[bytes | memoryview] = []
-    typed = typed and all(WIRE[datatype].field for datatype in datatypes.values())
-    for name, array in outputs.items():
-        output = response.outputs.add(name=name, datatype=datatypes[name], shape=array.shape)
-        field = WIRE[datatypes[name]].field
-        if typed and field:
-            put_contents(output.contents, array, field)
-        else:
-            raw.append(to_raw(array) if array.dtype.kind == "O" else payload_of(array))
-    return Response(response, raw)
+    outputs = answer.outputs
+    if classes:
+        outputs = {name: _chosen(answer, name, array, classes, max_bytes) for name, array in outputs.items()}
+    specs = tuple([(name, array.dtype, array.shape) for name, array in outputs.items()])
+    head = _head(answer.model, answer.version, specs)
+    if typed:
+        response = pb.ModelInferResponse.FromString(head)
+        fields = [WIRE[output.datatype].field or "" for output in response.outputs]
+        if all(fields):
+            for output, field in zip(response.outputs, fields, strict=True):
+                put_contents(output.contents, outputs[output.name], field)
+            head, outputs = response.SerializeToString(), {}
+    parts: list[bytes | memoryview] = [head]
+    if request_id:
+        encoded = request_id.encode()
+        parts.append(start_of(_ID, len(encoded)) + encoded)
+    for array in outputs.values():
+        content = to_raw(array) if array.dtype.kind == "O" else payload_of(array)
+        parts += (start_of(_RAW, len(content)), content)
+    return parts
+
+
+@lru_cache(_MOST_HEADS)
+def _head(model: str, version: int, outputs: tuple[tuple[str, np.dtype, tuple[int, ...]], ...]) -> bytes:
+    """Return what comes before the contents: answers to the same request have the same."""
+    response = pb.ModelInferResponse(model_name=model, model_version=str(version))
+    for name, dtype, shape in outputs:
+        response.outputs.add(name=name, datatype=_datatype(name, dtype), shape=shape)
+    return response.SerializeToString()
 
 
 def _chosen(answer: Answer, name: str, array: np.ndarray, classes: Mapping[str, int], max_bytes: int) -> np.ndarray:
@@ -74,8 +79,8 @@ def _chosen(answer: Answer, name: str, array: np.ndarray, classes: Mapping[str, 
     return classify(array, answer.signature.outputs[name], classes[name], labels, max_bytes)
 
 
-def _datatype(name: str, array: np.ndarray) -> str:
-    dtype = TensorSpec.of(array).dtype
+def _datatype(name: str, of: np.dtype) -> str:
+    dtype = np_dtype_name(of)
     datatype = datatype_of(dtype)
     if datatype == INVALID:
         raise StatusError(

@@ -15,6 +15,7 @@ from serving.transports.http2.messages import PREFIX_BYTES, MessageReader, cut_o
 from serving.transports.http2.request_head import RequestHead
 from serving.transports.http2.stream import Stream
 from serving.transports.http2.switchboard import Route
+from serving.transports.transport import AtOnce
 
 if TYPE_CHECKING:
     from serving.transports.http2.session import Session
@@ -25,13 +26,14 @@ _EMPTY: tuple[bool, bytes] = (False, b"")
 class UnaryExchange(Exchange):
     """See Exchange. The handler begins once the request is whole; a task is made only where it waits."""
 
-    __slots__ = ("_handler", "_request", "_route", "_step")
+    __slots__ = ("_at_once", "_handler", "_request", "_route", "_step")
     is_stream = False
 
     def __init__(self, session: "Session", stream: Stream, route: Route, head: RequestHead) -> None:
         super().__init__(session, stream, head)
         self._route = route
         self._handler: Any = route.method.handler
+        self._at_once: AtOnce | None = route.method.at_once  # type: ignore[union-attr]
         self._step: FirstStep | None = None
         self._request: tuple[bool, bytes] | None = None
         admits: Any = route.method.admits  # type: ignore[union-attr]
@@ -52,11 +54,27 @@ class UnaryExchange(Exchange):
         ):
             error = self._take(size) if size > WORTH_COUNTING else None
             if error is None:
-                self._start(self._handler(data[PREFIX_BYTES:], self.call))
+                self._answer_whole(data[PREFIX_BYTES:])
             else:
                 self.end(error)
         else:
             self._gather(data, ended=ended)
+
+    def _answer_whole(self, message: bytes) -> None:
+        """Answer at once, where that is possible; else have the handler do it."""
+        if self._at_once is not None:
+            try:
+                response = self._at_once(message, self.call)
+            except Exception as error:  # noqa: BLE001 - whatever it is, the caller is told something
+                self._fail(status_of(error, self._head.path))
+                return
+            except asyncio.CancelledError:
+                self._fail(_cancelled())
+                return
+            if response is not None:
+                self._answer(response)
+                return
+        self._start(self._handler(message, self.call))
 
     def _start_unread(self) -> None:
         self._start(self._handler(b"", self.call))
@@ -114,7 +132,7 @@ class UnaryExchange(Exchange):
             self._fail(status_of(error, self._head.path))
             return
         except asyncio.CancelledError:
-            self._fail(StatusError(Code.CANCELLED, "the call was cancelled by the server"))
+            self._fail(_cancelled())
             return
         if response is not WAITS:
             self._answer(response)
@@ -127,7 +145,7 @@ class UnaryExchange(Exchange):
         try:
             self._answer(await step.rest())
         except asyncio.CancelledError:
-            self._fail(StatusError(Code.CANCELLED, "the call was cancelled by the server"))
+            self._fail(_cancelled())
         except Exception as error:  # noqa: BLE001
             if not self._is_over:
                 self._fail(status_of(error, self._head.path))
@@ -146,6 +164,10 @@ class UnaryExchange(Exchange):
     def _cancel_task(self) -> None:
         if self._step is not None:
             self._step.cancel()
+
+
+def _cancelled() -> StatusError:
+    return StatusError(Code.CANCELLED, "the call was cancelled by the server")
 
 
 async def _as_coroutine(awaitable: Any) -> bytes:

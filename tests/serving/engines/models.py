@@ -5,6 +5,13 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
+from serving.processor import Processor
+
+QUIET = Processor(lambda: None, lambda: None, lambda _: None)
+"""A processor that nobody else wants, however busy this machine is."""
+BUSY = Processor(lambda: None, lambda: 1.0, lambda _: None)
+"""One that somebody always wants."""
+
 Arrays = dict[str, np.ndarray]
 
 

@@ -26,9 +26,10 @@ from serving.engines.routed import RoutedEngine
 from serving.engines.saved_model import SavedModelEngine
 from serving.engines.work_order import RESULT, STEP, WorkOrder
 from serving.engines.workshop import Workshop
+from serving.processor import Processor
 from serving.servable import load_servable
 from serving.status import Code, ServerError, StatusError
-from tests.serving.engines.models import rows_of_several, save_several
+from tests.serving.engines.models import BUSY, QUIET, rows_of_several, save_several
 from zoo.artifact import read_passport
 from zoo.tensorflow_noise import hushed
 from zoo.tensors import differences, read_tensor
@@ -39,12 +40,13 @@ SHIPPED = Path(__file__).parents[3] / "saved_models"
 class Counted:
     """A workshop in this process: a second instead of ten."""
 
-    def __init__(self) -> None:
+    def __init__(self, processor: Processor = QUIET) -> None:
         self.orders: list[WorkOrder] = []
+        self.processor = processor
 
     def __call__(self, order: WorkOrder) -> None:
         self.orders.append(order)
-        (Path(order.folder) / RESULT).write_text(json.dumps(asdict(Workshop(order).findings())))
+        (Path(order.folder) / RESULT).write_text(json.dumps(asdict(Workshop(order, self.processor).findings())))
 
 
 @pytest.fixture(scope="module")
@@ -63,7 +65,7 @@ def remembered(several: Path, tmp_path_factory: pytest.TempPathFactory) -> Findi
 
 
 def chooser(cache: FindingsCache, make: Callable[[WorkOrder], None], engine: str = "auto") -> EngineChooser:
-    return EngineChooser(EngineByFiles(), engine, Discovery(cache, make))
+    return EngineChooser(EngineByFiles(), engine, Discovery(cache, make, QUIET))
 
 
 def choose(
@@ -140,6 +142,17 @@ def test_several_that_load_a_version_at_once_find_out_once(several: Path, tmp_pa
     first, second = (engine.choices for engine in found)
     assert first == second
     for engine in found:
+        engine.close()
+
+
+def test_what_a_workshop_timed_on_a_busy_machine_is_timed_again_at_the_next_load(several: Path, tmp_path: Path) -> None:
+    cache, disturbed, quiet = FindingsCache(tmp_path), Counted(BUSY), Counted(QUIET)
+    first = choose(several, cache, disturbed)
+    second = choose(several, cache, quiet)
+    third = choose(several, cache, nothing)
+    assert (len(disturbed.orders), len(quiet.orders)) == (1, 1)
+    for engine in (first, second, third):
+        assert engine.run("length", {"text": np.array([b"four"], object)})["length"].tolist() == [4]
         engine.close()
 
 

@@ -21,6 +21,7 @@ from serving.engines.xla import XlaEngine
 from serving.saved_model import read_signature_defs
 from serving.signature import to_signatures
 from serving.status import ServerError, StatusError
+from tests.serving.engines.models import QUIET
 
 WINE = Path(__file__).parents[3] / "saved_models" / "wine_mlp" / "1"
 
@@ -59,7 +60,7 @@ NAMES = ("dense", "mixed", "text", "named", "counted")
 
 
 def made_here(order: WorkOrder) -> None:
-    (Path(order.folder) / RESULT).write_text(json.dumps(asdict(Workshop(order).findings())))
+    (Path(order.folder) / RESULT).write_text(json.dumps(asdict(Workshop(order, QUIET).findings())))
 
 
 @pytest.fixture(scope="module")
@@ -73,7 +74,7 @@ def version(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def findings(version: Path, tmp_path_factory: pytest.TempPathFactory) -> ChoosingEngine:
     cache = FindingsCache(tmp_path_factory.mktemp("cache"))
-    engine = EngineChooser(EngineByFiles(), "xla", Discovery(cache, made_here))(version)
+    engine = EngineChooser(EngineByFiles(), "xla", Discovery(cache, made_here, QUIET))(version)
     assert isinstance(engine, ChoosingEngine)
     return engine
 
@@ -99,7 +100,7 @@ def test_why_a_signature_is_not_compiled_is_told(findings: ChoosingEngine) -> No
 
 
 def test_labels_that_it_lacks_come_from_the_passport(tmp_path: Path) -> None:
-    engine = EngineChooser(EngineByFiles(), "xla", Discovery(FindingsCache(tmp_path), made_here))(WINE)
+    engine = EngineChooser(EngineByFiles(), "xla", Discovery(FindingsCache(tmp_path), made_here, QUIET))(WINE)
     x = np.random.default_rng(0).normal(size=(5, 13)).astype(np.float32)
     got, expected = (
         engine.run("serving_default", {"inputs": x}),
@@ -125,4 +126,6 @@ def test_a_version_of_which_it_can_have_nothing_is_refused(tmp_path: Path) -> No
     module = Several()
     tf.saved_model.save(module, str(tmp_path / "m" / "1"), signatures={"text": module.text})
     with pytest.raises(ServerError, match=r"--engine=xla can run no signature of .*: 'text': .*--engine=auto can"):
-        EngineChooser(EngineByFiles(), "xla", Discovery(FindingsCache(tmp_path / "c"), made_here))(tmp_path / "m" / "1")
+        EngineChooser(EngineByFiles(), "xla", Discovery(FindingsCache(tmp_path / "c"), made_here, QUIET))(
+            tmp_path / "m" / "1"
+        )

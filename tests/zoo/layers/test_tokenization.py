@@ -121,7 +121,7 @@ assigned = st.characters(max_codepoint=0x2FFF, exclude_categories=["Cs", "Cn"]).
 @settings(deadline=None, max_examples=200)
 def test_words_are_those_of_python(texts: list[str]) -> None:
     words = sorted({word for text in texts for word in words_of(text)})
-    layer = Tokenization(30, vocabulary=[*words, "zzz"])
+    layer = Tokenization(30, vocabulary=[*words, "no word, it has blanks"])
 
     expected = [([words.index(word) + 2 for word in words_of(text)] + [0] * 30)[:30] for text in texts]
     assert ids(layer, texts) == expected
@@ -184,3 +184,8 @@ def test_a_function_traced_before_weights_were_loaded_again_goes_on_working(tmp_
     model.load_weights(tmp_path / "model.weights.h5")
 
     np.testing.assert_array_equal(answer(tf.constant(TEXTS)), before)
+
+
+def test_a_vocabulary_that_names_a_token_twice_is_refused() -> None:
+    with pytest.raises(ConfigError, match="names 'b' twice"):
+        Tokenization(5, vocabulary=["a", "b", "b"])

@@ -1,0 +1,241 @@
+"""Two servers of the same models: one answers at once what it can, the other leaves all to its handlers."""
+
+import asyncio
+import logging
+import re
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import grpc
+import numpy as np
+from google.rpc import status_pb2
+from prometheus_client.parser import text_string_to_metric_families
+from tritonclient.grpc import service_pb2 as peer
+
+import serving
+from serving.interceptors import Interceptor
+from serving.protos import prediction_pb2 as pb
+from serving.repository import ModelEntry, ModelTable, VersionPolicy
+from serving.signature import DEFAULT_SIGNATURE
+from serving.status import Code, StatusError, invalid
+from serving.transports.transport import AtOnce, Call
+from tests.serving.access_files import sha256
+from tests.serving.fleet import Engine, Fleet, write_version
+from tests.serving.http.asking import ask
+
+ACCESS = f"""
+clients:
+  - name: some
+    token_sha256: {sha256("some")}
+    models: ["affine"]
+  - name: all
+    token_sha256: {sha256("all")}
+    models: ["*"]
+"""
+FAULT, REFUSED, NOT_FOUND, CANCELLED, BROKEN_PROMISE, NAN_ANSWER, TOO_LARGE, LARGE = range(900, 908)
+"""First values of `x` on which an engine does not answer as always."""
+WHIMS = (FAULT, REFUSED, NOT_FOUND, CANCELLED, BROKEN_PROMISE, NAN_ANSWER, TOO_LARGE, LARGE)
+MOST_BYTES = 100_000
+STATISTICS = "/inference.GRPCInferenceService/ModelStatistics"
+_TIMES = re.compile(r"[0-9.]+")
+
+
+class WhimsicalEngine(Engine):
+    """`y = x + version`, and `text` the same in decimal; but for the values above."""
+
+    def run(self, signature: str, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        x = inputs["x"]
+        first = int(x[0]) if len(x) and np.isfinite(x[0]) else 0
+        is_asked = not np.any(np.isfinite(x) & (x != np.round(x)))  # others are the server's, which tries it out
+        fleet = self.fleet
+        assert isinstance(fleet, WhimsicalFleet)
+        with fleet.lock:
+            fleet.runs.update([(f"{self.path.parent.name}/{self.path.name}", x.tobytes())] if is_asked else [])
+        faults = {
+            FAULT: RuntimeError("a fault"),
+            REFUSED: invalid("not these", field="inputs[x]"),
+            NOT_FOUND: StatusError(Code.NOT_FOUND, "not to be found"),
+            CANCELLED: asyncio.CancelledError(),
+        }
+        if first in faults:
+            raise faults[first]
+        y = super().run(signature, inputs)["y"]
+        if first in {TOO_LARGE, LARGE}:
+            y = np.zeros(MOST_BYTES // 4 + 1 if first == TOO_LARGE else MOST_BYTES // 5, np.float32)
+        y = np.full_like(y, np.nan) if first == NAN_ANSWER else y
+        text = np.array([b"%d" % value if np.isfinite(value) else b"" for value in y[:8]], object)
+        return {"y": y.astype(np.float64) if first == BROKEN_PROMISE else y, "text": text}
+
+
+@dataclass
+class WhimsicalFleet(Fleet):
+    """Loads them, and counts by version and input how often they were asked of whole numbers."""
+
+    runs: Counter[tuple[str, bytes]] = field(default_factory=Counter)
+
+    def read_signature_defs(self, version: Path) -> pb.SignatureDefMap:
+        found = super().read_signature_defs(version)
+        info = found.signature_def[DEFAULT_SIGNATURE].outputs["text"]
+        info.name, info.dtype = "text:0", 7
+        info.tensor_shape.dim.add(size=-1)
+        return found
+
+    def __call__(self, version: Path) -> Engine:
+        loaded = super().__call__(version)
+        loaded.__class__ = WhimsicalEngine
+        return loaded
+
+
+class Counting(Interceptor):
+    """Counts the calls that were answered at once."""
+
+    def __init__(self) -> None:
+        self.count = 0
+
+    def at_once(self, path: str, answer: AtOnce) -> AtOnce:
+        def answer_counted(message: bytes, call: Call) -> bytes | None:
+            try:
+                response = answer(message, call)
+            except BaseException:
+                self.count += 1
+                raise
+            self.count += response is not None
+            return response
+
+        return answer_counted
+
+
+class HandlersAlone(Interceptor):
+    """Has every call go to its handler."""
+
+    def at_once(self, path: str, answer: AtOnce) -> None:
+        return None
+
+
+class Told(logging.Handler):
+    """What the log tells of calls, but for times and names that the server made up."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.calls: list[dict[str, Any]] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        call = dict(record.__dict__["call"])
+        call["milliseconds"] = list(call["milliseconds"])
+        call["request_id"] = "made up" if re.fullmatch("[0-9a-f]{16}", call["request_id"]) else call["request_id"]
+        self.calls.append(call | {"level": record.levelname})
+
+
+@contextmanager
+def call_log() -> Iterator[Told]:
+    logger, told = logging.getLogger("serving.call_log"), Told()
+    level, logger.propagate = logger.level, False
+    logger.addHandler(told)
+    logger.setLevel(logging.DEBUG)
+    try:
+        yield told
+    finally:
+        logger.removeHandler(told)
+        logger.setLevel(level)
+        logger.propagate = True
+
+
+class Side:
+    """One of the two servers, and how it is asked."""
+
+    def __init__(self, folder: Path, interceptor: Interceptor, **fields: Any) -> None:
+        self.fleet = WhimsicalFleet()
+        self.models = folder / "models"
+        for model in ("affine", "other"):
+            for version in (1, 2):
+                write_version(self.models, model, version)
+        self.models.mkdir(parents=True, exist_ok=True)
+        access = folder / "access.yaml"
+        access.write_text(ACCESS)
+        fields = {"gate_requests": 0, "versions": "all", "nan_inputs": "refuse", "access_file": access} | fields
+        self.server = serving.Server(
+            self.models,
+            port=0,
+            transport="asyncio",  # the other one knows handlers alone
+            rest_api_port=-1,
+            poll_seconds=0,
+            load_engine=self.fleet,
+            max_message_bytes=MOST_BYTES,
+            interceptors=[interceptor],
+            **fields,
+        )
+
+    @contextmanager
+    def running(self) -> Iterator["Side"]:
+        with self.server, grpc.insecure_channel(f"localhost:{self.server.port}") as self.channel:
+            yield self
+
+    def serve(self, versions: Sequence[int], label: int | None) -> str:
+        """Serve some versions of `affine`, one of them labelled; and all that there are of `other`."""
+        labels = {} if label is None else {"stable": label}
+        every, some = VersionPolicy.parse("all"), VersionPolicy.parse(",".join(map(str, versions)))
+        entries = (
+            ModelEntry("affine", self.models / "affine", some, labels),
+            ModelEntry("other", self.models / "other", every),
+        )
+        try:
+            self.server.manager.reload(ModelTable(entries))
+        except StatusError as error:
+            return f"{error.code.name}: {error.message}".replace(str(self.models), "")
+        return ""
+
+    def call(self, path: str, message: bytes, metadata: Mapping[str, str]) -> tuple[Any, ...]:
+        """Return all that a client sees of a call, but for times and names that the server made up."""
+        try:
+            response, ended = self.channel.unary_unary(path).with_call(
+                message, timeout=30, metadata=tuple(metadata.items())
+            )
+            seen: tuple[Any, ...] = (response,)
+        except grpc.RpcError as error:
+            ended, seen = error, (error.code(), error.details())
+        trailing = dict(ended.trailing_metadata())
+        trailing["server-timing"] = _TIMES.sub("", trailing["server-timing"])
+        if trailing["x-request-id"] != metadata.get("x-request-id"):
+            assert re.fullmatch("[0-9a-f]{16}", trailing["x-request-id"])
+            del trailing["x-request-id"]
+        if "grpc-status-details-bin" in trailing:
+            trailing["grpc-status-details-bin"] = str(status_pb2.Status.FromString(trailing["grpc-status-details-bin"]))
+        return (*seen, trailing, tuple(ended.initial_metadata()))
+
+    def stream(self, path: str, message: bytes, metadata: Mapping[str, str]) -> tuple[Any, ...]:
+        """Return what a stream of one request is answered; of several it is chance how many are read if one is refused."""
+        call = self.channel.stream_stream(path)(iter([message]), timeout=30, metadata=tuple(metadata.items()))
+        try:
+            return (*call,)
+        except grpc.RpcError as error:
+            return error.code(), error.details()
+
+    def counted(self) -> list[Any]:
+        """Return what the server counted since it began, but for times."""
+        page = ask(self.server.rest_api_port, "GET", "/metrics", headers={"authorization": "Bearer all"})
+        assert page.status == 200, page.body
+        samples = [each for family in text_string_to_metric_families(page.body.decode()) for each in family.samples]
+        metrics = {
+            (each.name, tuple(sorted(each.labels.items()))): each.value
+            for each in samples
+            if each.name.endswith(("_total", "_count"))
+            and not each.name.startswith(("process", "python", "zoo_load"))
+            and each.labels.get("method") not in {"GET /metrics", STATISTICS}  # they hold times, and so have any length
+        }
+        message = self.channel.unary_unary(STATISTICS)(b"", timeout=30, metadata=(("authorization", "Bearer all"),))
+        statistics = [
+            (
+                each.name,
+                each.version,
+                each.inference_count,
+                each.execution_count,
+                [(phase.name, duration.count) for phase, duration in each.inference_stats.ListFields()],
+                [(batch.batch_size, batch.compute_infer.count) for batch in each.batch_stats],
+            )
+            for each in peer.ModelStatisticsResponse.FromString(message).model_stats
+        ]
+        return [metrics, statistics, self.fleet.runs, self.fleet.loads]
