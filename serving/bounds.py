@@ -20,5 +20,6 @@ class Bounds:
     Lanes whose requests are computed alone have all threads.
     """
     cores: int = 1
+    """Of those that this process may use, as many as there are threads at most."""
     latency: LatencyTarget | None = None
     """Within which requests are to be answered; None for whenever it is their turn."""

@@ -53,7 +53,9 @@ class BusyPollingSelector(selectors.DefaultSelector):
             if timeout is not None:
                 timeout = max(0.0, timeout - (self._clock() - begun))
             events = super().select(timeout)
-        self._gap += _WEIGHT * (min(_LONGEST * self._most_seconds, self._clock() - begun) - self._gap)
+        gap = min(_LONGEST * self._most_seconds, self._clock() - begun)
+        if events or gap > self._gap:  # the loop's own timers, however fast, promise no event
+            self._gap += _WEIGHT * (gap - self._gap)
         return events
 
     def _watch(self, begun: float, timeout: float | None) -> Events:

@@ -18,7 +18,7 @@ from serving.batching_parameters import BatchingParameters
 from serving.batching_rules import BatchingRules
 from serving.bounds import Bounds
 from serving.config import ServerConfig
-from serving.cores import available_cores
+from serving.cores import affordable_cores, available_cores
 from serving.job import Arrays, Job, Run, Ticket
 from serving.job_queue import JobQueue, Short
 from serving.lanes import Derived
@@ -59,7 +59,7 @@ class Scheduler:
             max_pending_per_model=max_pending_per_model or max(1, -(-3 * max_pending // 4)),
             threads=threads,
             width=max(1, min(threads, available_cores() // 2)),
-            cores=min(threads, available_cores()),
+            cores=min(threads, affordable_cores()),
             latency=latency,
         )
         self._queue = JobQueue(bounds, rules or BatchingRules())

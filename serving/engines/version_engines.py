@@ -74,13 +74,12 @@ class VersionEngines:
             compiled = self._compiled = self._compiled or XlaEngine(subject.version, subject.signatures, subject.tags)
             compiled.prepare(signature)
             return self._labelled(compiled, subject.signatures[signature], compiled.outputs(signature))
+        one = None if contender.threads == 1 else self.load(signature, replace(contender, threads=1))
         only = signature if contender.folder else None
         interpreters = self._files.interpreters if contender.threads == 1 else 1
         engine = LiteRTEngine(place, interpreters=interpreters, threads=contender.threads, only=only)
         labelled = self._labelled(engine, subject.signatures[signature], engine.outputs(signature))
-        if contender.threads == 1:
-            return labelled
-        return SoloEngine(labelled, self.load(signature, replace(contender, threads=1)))
+        return labelled if one is None else SoloEngine(labelled, one)
 
     def _labelled(self, engine: Engine, signature: Signature, outputs: Mapping[str, object]) -> Engine:
         labels = missing_labels(signature, outputs, self._subject.passport)

@@ -2,7 +2,7 @@
 
 import asyncio
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -18,6 +18,8 @@ from serving.call_record import CallRecord
 from serving.codec import decode, encode
 from serving.engines.engine import Engine
 from serving.engines.saved_model import SavedModelEngine
+from serving.job import Ticket
+from serving.job_queue import Short
 from serving.manager import Manager
 from serving.model_ref import ModelRef
 from serving.offload import Offload
@@ -26,6 +28,7 @@ from serving.protos import prediction_pb2 as pb
 from serving.repository import Repository
 from serving.scheduler import Scheduler
 from serving.services.predict_service import ProtoSource
+from serving.status import StatusError
 from serving.wire import PREDICT
 from zoo.artifact import read_passport
 
@@ -217,3 +220,29 @@ def test_who_is_refused_is_told_when_to_try_again(
 def test_a_bad_bound_is_refused(repository: Path) -> None:
     with pytest.raises(serving.ServerError, match="max_pending_per_model 0"):
         serving.Server(repository, max_pending_per_model=0)
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_the_scheduler_is_told_what_takes_one_core(install: Install, tmp_path: Path, threads: int) -> None:
+    install("affine2", "m", 1)
+    told: list[bool] = []
+
+    class OneCore(Stuck):
+        def takes_one_core(self, signature: str) -> bool:
+            return threads == 1
+
+    class Listening(Scheduler):
+        def submit_all(self, tickets: Sequence[Ticket], short: Short | None = None) -> list[tuple[Ticket, StatusError]]:
+            told.extend(ticket.job.takes_one_core for ticket in tickets)
+            return super().submit_all(tickets, short)
+
+    engine = OneCore()
+    engine.gate.release()
+    manager = Manager(Repository(tmp_path / "models"), lambda _: engine)
+    manager.refresh()
+    scheduler = Listening(threads=1, max_pending=10, rules=BatchingRules.off())
+    predictor = Predictor(manager, scheduler, Offload(), Limits(1 << 20, 10))
+    query = Query(ModelRef("m"), {"x": ProtoSource("x", encode(np.zeros(1, np.float32)))})
+    asyncio.run(asyncio.wait_for(predictor.answer(query, DirectCall()), 30))
+    scheduler.close()
+    assert told == [threads == 1]

@@ -191,6 +191,7 @@ def test_flags_that_contradict_one_another_are_refused(arguments: list[str], mes
         ({"rest_api_port": 70000}, "rest_api_port 70000"),
         ({"max_num_load_retries": -1}, "max_num_load_retries -1: expected 0 or more"),
         ({"poll_seconds": float("nan")}, "poll_seconds nan"),
+        ({"busy_poll_us": -1}, "busy_poll_us -1: expected 0 or more"),
         ({"gate_max_flips": 1.5}, "gate_max_flips 1.5: expected a share of the rows, 0 to 1"),
         ({"gate_max_flips": float("nan")}, "gate_max_flips nan"),
         ({"batching_parameters": BatchingParameters()}, "without setting enable_batching"),

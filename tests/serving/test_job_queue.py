@@ -352,25 +352,3 @@ def test_a_large_request_is_computed_in_pieces_where_the_parameters_say_so() -> 
     gathered(simulation, [ticket])
     assert [rows for _, rows in engine.calls] == [[0, 1, 2, 3], [4, 5, 6, 7], [8, 8]]
     assert simulation.outcomes[ticket]["y"].tolist() == [[2 * value] for value in values]
-
-
-@pytest.mark.parametrize(
-    ("takes_one_core", "seconds", "at_once"),
-    [(True, 1e-3, 4), (True, 1e-4, 1), (False, 1e-3, 1)],
-)
-def test_long_jobs_that_take_one_core_are_computed_on_all(
-    *, takes_one_core: bool, seconds: float, at_once: int
-) -> None:
-    simulation = Simulation.of(threads=8, width=1, cores=4, rules=BatchingRules(max_rows=2))
-    engine = Engine(simulation.clock, seconds_per_call=0.0, seconds_per_row=seconds)
-    independence = engine.independence()
-
-    def submit() -> None:
-        simulation.submit(make_job(engine, [1.0], independence=independence, takes_one_core=takes_one_core))
-
-    for time in (0.0, *[1.0] * 32):  # by the first one it is known what they take
-        simulation.at(time, submit)
-    simulation.run()
-    spans = [(batch.started, batch.started + batch.seconds) for batch in simulation.batches]
-    assert max(sum(begun <= at < ended for begun, ended in spans) for at, _ in spans) == at_once
-    assert len(engine.calls) >= 17

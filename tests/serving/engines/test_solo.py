@@ -1,94 +1,225 @@
-"""Calls that are alone take all cores, others one each."""
+"""Which calls several threads compute, and which engines leave cores to others."""
 
+import queue
 import threading
-from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
-from serving.engines.engine import takes_one_core
+from serving.engines import version_engines
+from serving.engines.by_files import EngineByFiles
+from serving.engines.discovery import Subject
+from serving.engines.engine import Engine, takes_one_core
+from serving.engines.findings import LITERT, Contender
 from serving.engines.labels import LabelledEngine
+from serving.engines.litert import LiteRTEngine
 from serving.engines.routed import Choice, RoutedEngine
 from serving.engines.solo import SoloEngine
+from serving.engines.version_engines import VersionEngines
+from serving.saved_model import SERVE_TAG, read_signature_defs
+from serving.servable import Servable
+from serving.signature import Signature, TensorSpec, to_signatures
+from zoo.artifact import read_passport
+from zoo.tensors import differences, read_tensor
 
-X = {"x": np.zeros((1, 2), np.float32)}
+WINE = Path(__file__).parents[3] / "saved_models" / "wine_mlp" / "1"
+SIGNATURE = Signature("f", {"x": TensorSpec("float32", (None,))}, {"y": TensorSpec("float32", (None,))})
+X = {"x": np.zeros(1, np.float32)}
+TIMEOUT = 60.0
+Answer = dict[str, np.ndarray]
 
 
-class Named:
-    """An engine that answers its name, and waits for a gate where it has one."""
+class Gated:
+    """Answers what its threads are, once it is let; or raises what it is given."""
 
-    def __init__(self, name: str, *, gated: bool = False) -> None:
-        self._name = name
-        self.begun = threading.Event()
-        self.gate = threading.Event()
+    def __init__(self, threads: int) -> None:
+        self.threads = threads
+        self.begun: queue.Queue[queue.Queue[Exception | None]] = queue.Queue()
+        """The gates of the calls that wait: each takes an error, or None for an answer."""
         self.closed = 0
-        if not gated:
-            self.gate.set()
 
-    def run(self, signature: str, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-        self.begun.set()
-        assert self.gate.wait(30)
-        return {"name": np.array([self._name], object)}
+    def takes_one_core(self, signature: str) -> bool:
+        return self.threads == 1 and signature != "all"
+
+    def run(self, signature: str, inputs: Mapping[str, np.ndarray]) -> Answer:
+        gate: queue.Queue[Exception | None] = queue.Queue()
+        self.begun.put(gate)
+        if (error := gate.get(timeout=TIMEOUT)) is not None:
+            raise error
+        return {"threads": np.array(self.threads)}
 
     def close(self) -> None:
         self.closed += 1
 
 
-class Broken(Named):
-    def run(self, signature: str, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-        raise ValueError("it broke")
+class Calls:
+    """Of a SoloEngine, each in a thread of its own until it is let."""
+
+    def __init__(self, pool: ThreadPoolExecutor) -> None:
+        self.several, self.one = Gated(2), Gated(1)
+        self.engine = SoloEngine(self.several, self.one)
+        self._pool = pool
+
+    def begin(self, runs_it: Gated) -> tuple[Future[Answer], "queue.Queue[Exception | None]"]:
+        """Ask; see by which engine it is computed."""
+        future = self._pool.submit(self.engine.run, "f", X)
+        gate = runs_it.begun.get(timeout=TIMEOUT)
+        assert self.several.begun.empty()
+        assert self.one.begun.empty()
+        return future, gate
+
+    def end(self, call: tuple[Future[Answer], "queue.Queue[Exception | None]"]) -> int:
+        future, gate = call
+        gate.put(None)
+        return int(future.result(TIMEOUT)["threads"])
 
 
-class OneCore(Named):
-    def takes_one_core(self, signature: str) -> bool:
-        return signature != "all"
+@pytest.fixture
+def calls() -> Iterator[Calls]:
+    with ThreadPoolExecutor(4) as pool:
+        yield Calls(pool)
 
 
-def answer(engine: SoloEngine) -> str:
-    return str(engine.run("s", X)["name"][0])
+def test_a_call_alone_has_several_threads_and_others_meanwhile_have_one_each(calls: Calls) -> None:
+    first = calls.begin(calls.several)
+    second, third = calls.begin(calls.one), calls.begin(calls.one)
+    assert [calls.end(each) for each in (first, second, third)] == [2, 1, 1]
+    assert calls.end(calls.begin(calls.several)) == 2
 
 
-def test_a_call_beside_another_has_one_core() -> None:
-    several, one = Named("several", gated=True), Named("one")
-    engine = SoloEngine(several, one)
-    with ThreadPoolExecutor(1) as threads:
-        first = threads.submit(answer, engine)
-        assert several.begun.wait(30)
-        assert [answer(engine), answer(engine)] == ["one", "one"]
-        several.gate.set()
-        assert first.result(30) == "several"
-    assert answer(engine) == "several"
+def test_several_threads_compute_one_call_at_a_time_whichever_ends_first(calls: Calls) -> None:
+    first, second = calls.begin(calls.several), calls.begin(calls.one)
+    assert calls.end(first) == 2
+    third = calls.begin(calls.one)  # the second still has its core
+    assert [calls.end(second), calls.end(third)] == [1, 1]
+    first, second = calls.begin(calls.several), calls.begin(calls.one)
+    assert calls.end(second) == 1
+    third = calls.begin(calls.one)
+    assert [calls.end(first), calls.end(third)] == [2, 1]
+    assert calls.end(calls.begin(calls.several)) == 2
 
 
-def test_a_call_that_failed_is_over() -> None:
-    engine = SoloEngine(Broken("several"), Named("one"))
-    for _ in range(3):
-        with pytest.raises(ValueError, match="it broke"):
-            engine.run("s", X)
+def test_a_call_that_fails_is_over_too(calls: Calls) -> None:
+    first, second = calls.begin(calls.several), calls.begin(calls.one)
+    for future, gate in (first, second):
+        gate.put(ValueError("bad"))
+        with pytest.raises(ValueError, match="bad"):
+            future.result(TIMEOUT)
+    assert calls.end(calls.begin(calls.several)) == 2
 
 
-def test_it_closes_what_is_its_own() -> None:
-    several, one = Named("several"), Named("one")
-    SoloEngine(several, one).close()
-    assert (several.closed, one.closed) == (1, 0)
+def test_however_calls_meet_several_threads_compute_but_one() -> None:
+    """After all of them a call is alone again."""
+    busy = threading.Lock()
+
+    class Hasty(Gated):
+        def run(self, signature: str, inputs: Mapping[str, np.ndarray]) -> Answer:
+            if self.threads > 1:
+                assert busy.acquire(blocking=False), "two at once"
+            np.ones(1000).sum()
+            if self.threads > 1:
+                busy.release()
+            return {"threads": np.array(self.threads)}
+
+    engine = SoloEngine(Hasty(2), Hasty(1))
+    with ThreadPoolExecutor(4) as pool:
+        assert {int(each["threads"]) for each in pool.map(lambda _: engine.run("f", X), range(2000))} <= {1, 2}
+    assert engine.run("f", X)["threads"] == 2
 
 
-def test_who_takes_one_core_says_so() -> None:
-    plain, one = Named("plain"), OneCore("one")
-    assert not takes_one_core(plain, "s")
-    assert takes_one_core(one, "s")
-    assert takes_one_core(SoloEngine(plain, one), "s")
-    assert takes_one_core(LabelledEngine(one, {}), "s")
-    assert not takes_one_core(LabelledEngine(plain, {}), "s")
+def test_closing_closes_what_is_its_own(calls: Calls) -> None:
+    """The other one is the version's, which may run signatures by it alone."""
+    calls.engine.close()
+    assert (calls.several.closed, calls.one.closed) == (1, 0)
 
 
-def test_of_several_engines_all_have_to() -> None:
-    plain, one = Named("plain"), OneCore("one")
-    choices = {
-        "s": Choice(((1, one),), ""),
-        "all": Choice(((1, one),), ""),
-        "mixed": Choice(((1, one), (8, plain)), ""),
-    }
-    routed = RoutedEngine({}, choices, [plain, one])
-    assert {name: routed.takes_one_core(name) for name in choices} == {"s": True, "all": False, "mixed": False}
+# Which engines take a core each
+
+
+class Plain:
+    """An engine that says nothing of cores, as TensorFlow's do."""
+
+    def run(self, signature: str, inputs: Mapping[str, np.ndarray]) -> Answer:
+        return {}
+
+    def close(self) -> None:
+        pass
+
+
+def routed(*engines: Engine) -> RoutedEngine:
+    choice = Choice(tuple((1 << at, engine) for at, engine in enumerate(engines)), "some")
+    return RoutedEngine({"f": SIGNATURE}, {"f": choice}, engines)
+
+
+@pytest.mark.parametrize(
+    ("engine", "expected"),
+    [
+        (Gated(1), True),
+        (Gated(2), False),
+        (Plain(), False),
+        (SoloEngine(Gated(2), Gated(1)), True),
+        (LabelledEngine(Gated(1), {}), True),
+        (LabelledEngine(Gated(2), {}), False),
+        (LabelledEngine(Plain(), {}), False),
+        (routed(Gated(1)), True),
+        (routed(Gated(1), SoloEngine(Gated(2), Gated(1))), True),
+        (routed(Gated(1), Plain()), False),
+    ],
+)
+def test_an_engine_says_whether_its_calls_take_a_core_each(engine: Engine, *, expected: bool) -> None:
+    assert takes_one_core(engine, "f") is expected
+    servable = Servable("m", 1, engine, {"f": SIGNATURE}, signature_defs=read_signature_defs(WINE))
+    assert servable.on_one_core == ({"f"} if expected else set())
+
+
+def test_it_is_asked_for_each_signature() -> None:
+    names = ("f", "all")
+    one = Gated(1)
+    choices = {name: Choice(((1, one),), "one") for name in names}
+    for engine in (LabelledEngine(one, {}), RoutedEngine(dict.fromkeys(names, SIGNATURE), choices, [one])):
+        assert [takes_one_core(engine, name) for name in names] == [True, False]
+
+
+@pytest.mark.parametrize(("threads", "expected"), [(1, True), (2, False)])
+def test_litert_says_so_of_one_thread(threads: int, *, expected: bool) -> None:
+    engine = LiteRTEngine(WINE, threads=threads)
+    assert takes_one_core(engine, "serving_default") is expected
+    engine.close()
+
+
+# In a version
+
+
+def test_what_several_threads_run_in_a_version_is_run_by_one_beside_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And answers what the artifact promises either way, label and all. Each is loaded once, whoever asks for it."""
+    made = []
+
+    class Remembered(LiteRTEngine):
+        def __init__(self, version: Path, **options: Any) -> None:
+            super().__init__(version, **options)
+            made.append((options["threads"], options["interpreters"]))
+
+    monkeypatch.setattr(version_engines, "LiteRTEngine", Remembered)
+    passport = read_passport(WINE)
+    subject = Subject(WINE, frozenset({SERVE_TAG}), to_signatures(read_signature_defs(WINE)), passport)
+    engines = VersionEngines(EngineByFiles(interpreters=2), subject, tmp_path)
+    one = engines.load("serving_default", Contender(LITERT))
+    several = engines.load("serving_default", Contender(LITERT, threads=2))
+    assert engines.load("serving_default", Contender(LITERT, threads=2)) is several
+    assert made == [(1, 2), (2, 1)], "one call at a time has several threads"
+    assert len(engines.loaded) == 2
+    assert takes_one_core(several, "serving_default")
+    golden = passport.golden["serving_default"]
+    inputs = {key: read_tensor(each) for key, each in golden.inputs.items()}
+    expected = {key: read_tensor(each) for key, each in golden.outputs.items()}
+    with ThreadPoolExecutor(3) as pool:
+        met = list(pool.map(lambda _: several.run("serving_default", inputs), range(60)))
+    for answers in (one.run("serving_default", inputs), *met):
+        assert differences(answers, expected, passport.variants["litert"].tolerance, same_dtypes=True) == []
+    engines.close()

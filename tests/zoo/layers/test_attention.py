@@ -3,8 +3,11 @@ from typing import Any
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
+from ai_edge_litert.interpreter import Interpreter
 
 from zoo.layers.attention import Attention
+from zoo.tensorflow_noise import hushed
 
 ROWS, STEPS, WIDTH, HEADS = 2, 5, 6, 3
 
@@ -150,3 +153,22 @@ def test_multiply_adds_are_those_of_the_matrix_products() -> None:
     scores_and_values = 2 * STEPS * STEPS * WIDTH
 
     assert make().multiply_adds((None, STEPS, WIDTH)) == linear + scores_and_values  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("options", [{}, {"causal": True}, {"rotary": True}])
+@pytest.mark.parametrize("looks_at", ["itself", "a context"])
+def test_litert_neither_puts_keys_and_values_together_nor_takes_them_apart(
+    options: dict[str, Any], looks_at: str
+) -> None:
+    """As a cache they have five axes; nothing else has more than four."""
+    attention = make(**options)
+    x = tf.TensorSpec([ROWS, STEPS, WIDTH], tf.float32)
+
+    def attend(inputs: tf.Tensor, context: tf.Tensor) -> tf.Tensor:
+        return attention(inputs, context=None if looks_at == "itself" else context)[0]
+
+    function = tf.function(attend).get_concrete_function(x, x)
+    with hushed():
+        content = tf.lite.TFLiteConverter.from_concrete_functions([function], attention).convert()
+    tensors = Interpreter(model_content=content).get_tensor_details()
+    assert max(len(tensor["shape"]) for tensor in tensors) == 4
