@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from training.data.holding_out import hold_out, hold_out_end
@@ -10,6 +10,7 @@ SHARES = {"validation": 0.1, "test": 0.2}
 
 
 @settings(deadline=None)
+@example(counts=[1, 4, 3, 3, 51], seed=3)
 @given(
     counts=st.lists(st.integers(1, 60), min_size=2, max_size=5).filter(lambda counts: sum(counts) >= 20),
     seed=st.integers(0, 2**32 - 1),
@@ -22,7 +23,8 @@ def test_every_class_goes_to_every_split_in_proportion(counts: list[int], seed: 
     assert sorted(np.concatenate(list(found.values()))) == list(range(len(classes)))
     for split, share in {**SHARES, "train": 0.7}.items():
         held = np.bincount(classes[found[split]], minlength=len(counts))
-        assert np.abs(held - share * np.array(counts)).max() <= 2
+        # Each class is rounded by itself, and the largest makes up for what that comes to in all others.
+        assert np.abs(held - share * np.array(counts)).max() <= len(counts)
 
 
 @settings(deadline=None)
