@@ -25,9 +25,9 @@ class Duration:
         """Return it in nanoseconds, as the Open Inference Protocol has it."""
         return round(self.seconds * 1e9)
 
-    def add(self, seconds: float, count: int = 1) -> None:
+    def add(self, seconds: float) -> None:
         """Count something that took so long."""
-        self.count += count
+        self.count += 1
         self.seconds += seconds
 
 

@@ -65,8 +65,9 @@ def make_table(keys: Sequence[str], *, first: int, otherwise: int) -> Any:
     """
     import tensorflow as tf
 
-    if again := next((key for key, count in Counter(keys).items() if count > 1), None):
-        raise ConfigError(f"a vocabulary names {again!r} twice: which of its numbers is it?")
+    again = [key for key, count in Counter(keys).items() if count > 1]
+    if again:
+        raise ConfigError(f"a vocabulary names {again[0]!r} twice: which of its numbers is it?")
 
     with tf.init_scope():  # it outlives the function that may be being traced
         values = tf.range(first, first + len(keys), dtype=tf.int64)

@@ -1,7 +1,7 @@
 """Calls of one request and one response."""
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from contextvars import copy_context
 from types import CoroutineType
 from typing import TYPE_CHECKING, Any
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from serving.transports.http2.session import Session
 
 _EMPTY: tuple[bool, bytes] = (False, b"")
+_FAILED = object()
 
 
 class UnaryExchange(Exchange):
@@ -62,19 +63,11 @@ class UnaryExchange(Exchange):
 
     def _answer_whole(self, message: bytes) -> None:
         """Answer at once, where that is possible; else have the handler do it."""
-        if self._at_once is not None:
-            try:
-                response = self._at_once(message, self.call)
-            except Exception as error:  # noqa: BLE001 - whatever it is, the caller is told something
-                self._fail(status_of(error, self._head.path))
-                return
-            except asyncio.CancelledError:
-                self._fail(_cancelled())
-                return
-            if response is not None:
-                self._answer(response)
-                return
-        self._start(self._handler(message, self.call))
+        response = None if self._at_once is None else self._attempt(self._at_once, message, self.call)
+        if response is None:
+            self._start(self._handler(message, self.call))
+        elif response is not _FAILED:
+            self._answer(response)
 
     def _start_unread(self) -> None:
         self._start(self._handler(b"", self.call))
@@ -126,20 +119,23 @@ class UnaryExchange(Exchange):
             work = _as_coroutine(work)
         context = copy_context()
         step = FirstStep(work, self._board.loop)
+        response = self._attempt(step.run, context)
+        if response is WAITS:
+            self._step = step
+            step.become(self._board.task(self._go_on(step), context))
+            self.arm()
+        elif response is not _FAILED:
+            self._answer(response)
+
+    def _attempt(self, work: Callable[..., Any], *arguments: Any) -> Any:
+        """Return what work returns; _FAILED where it raised something, of which the caller was told."""
         try:
-            response = step.run(context)
+            return work(*arguments)
         except Exception as error:  # noqa: BLE001 - whatever it is, the caller is told something
             self._fail(status_of(error, self._head.path))
-            return
         except asyncio.CancelledError:
             self._fail(_cancelled())
-            return
-        if response is not WAITS:
-            self._answer(response)
-            return
-        self._step = step
-        step.become(self._board.task(self._go_on(step), context))
-        self.arm()
+        return _FAILED
 
     async def _go_on(self, step: FirstStep) -> None:
         try:
