@@ -1,6 +1,6 @@
 """The interceptor that finds out who calls, before anything else is done for a call."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextvars import Token
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from serving.caller import ANYONE, NOBODY, Caller, current_caller
 from serving.interceptors import Interceptor
 from serving.status import StatusError
-from serving.transports.transport import AtOnce, Call, StreamHandler, UnaryHandler
+from serving.transports.transport import Asked, AtOnce, Call, Ended, StreamHandler, UnaryHandler
 from serving.watched_file import WatchedFile
 from serving.wire import (
     HEALTH_CHECK,
@@ -53,14 +53,25 @@ class Authentication(Interceptor):
     def at_once(self, path: str, answer: AtOnce) -> AtOnce:
         """See Interceptor."""
 
-        def answer_caller(message: bytes, call: Call) -> bytes | None:
-            before = self._identify(path, call)
-            try:
-                return answer(message, call)
-            finally:
-                current_caller.reset(before)
+        def answer_callers(asked: Sequence[Asked]) -> Sequence[Ended | None]:
+            answers: list[Ended | None] = [None] * len(asked)
+            callers: dict[Caller, list[int]] = {}
+            for place, (_, call) in enumerate(asked):
+                try:
+                    callers.setdefault(ANYONE if path in OPEN else self._caller(path, call), []).append(place)
+                except StatusError as error:
+                    answers[place] = error
+            for caller, places in callers.items():
+                before = current_caller.set(caller)
+                try:
+                    found = answer([asked[place] for place in places])
+                finally:
+                    current_caller.reset(before)
+                for place, ended in zip(places, found, strict=True):
+                    answers[place] = ended
+            return answers
 
-        return answer_caller
+        return answer_callers
 
     def stream(self, path: str, handler: StreamHandler) -> StreamHandler:
         """See Interceptor."""

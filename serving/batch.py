@@ -76,7 +76,7 @@ class Batch:
             if independence is not None:
                 independence.refuse(str(error))
             return None
-        except Exception:  # noqa: BLE001 - it is raised again for the job whose fault it is
+        except BaseException:  # noqa: BLE001 - it is raised again for the job whose fault it is
             return None
         for ticket in tickets:
             ticket.job.record.batch_rows = computed

@@ -25,6 +25,8 @@ _WORTH = 0.1
 """Further jobs per submission that make holding worth its while."""
 _PROBE = 32
 """So many submissions at once, then holding is tried again."""
+_PROBE_TOGETHER = 64
+"""So many times several are computed at once, then they are submitted."""
 _SHORT = 150e-6
 """Seconds of compute that a loop always has: to hand such a job to a thread, and its answer back, takes as long."""
 _SHORT_TOGETHER = 300e-6
@@ -48,15 +50,40 @@ class Gathering:
         self._company = 0.0
         """Moving average of how many further jobs of a lane come while one is held."""
         self._at_once = 0
+        self._together = 0
+        self._coming = 0
+        """Jobs that are about to be submitted, and held until all are there."""
 
     def at_once(self, job: Job) -> dict[str, np.ndarray] | None:
         """Return the answer to a job that is so short that the loop may wait for it; None where it has to be submitted.
 
         Raises what Scheduler.compute_at_once does.
         """
+        if self._coming:
+            self._coming -= 1
+            return None
         alone = not self._held and self._company < _WORTH and self._at_once < _PROBE
         outputs = self._scheduler.compute_at_once(job, seconds=_SHORT_ALONE if alone else _SHORT)
         self._at_once += alone and outputs is not None
+        return outputs
+
+    def calls_at_once(self, job: Job, calls: int) -> int:
+        """Return how many of so many jobs like this one make one for `together_at_once`; 0 where all have to be submitted.
+
+        Now and then they have to, as it is there that the sizes of batches are tried out.
+        """
+        self._together = (self._together + 1) % _PROBE_TOGETHER
+        most = self._scheduler.most_joined(job) if self._together else 0
+        self._coming += 0 if most else calls
+        return most
+
+    def together_at_once(self, job: Job, calls: int) -> dict[str, np.ndarray] | None:
+        """Do what `at_once` does for a job that is made of several calls' which came together.
+
+        Where it returns None, they have to be submitted, one after the other.
+        """
+        outputs = self._scheduler.compute_at_once(job, seconds=min(calls * _SHORT, _SHORT_TOGETHER))
+        self._coming += 0 if outputs is not None else calls
         return outputs
 
     def submit(self, job: Job) -> Future[dict[str, np.ndarray]]:
@@ -70,7 +97,7 @@ class Gathering:
         self._held.append(ticket)
         if len(self._held) > 1:
             return ticket
-        if self._company < _WORTH and self._at_once < _PROBE:
+        if not self._coming and self._company < _WORTH and self._at_once < _PROBE:
             self._at_once += 1
             self._release()
         else:
@@ -89,7 +116,7 @@ class Gathering:
         self._release()
 
     def _release(self) -> None:
-        held, self._held = self._held, []
+        held, self._held, self._coming = self._held, [], 0
         for ticket, error in self._scheduler.submit_all(held, _SHORT_JOBS):
             if ticket.set_running_or_notify_cancel():
                 ticket.set_exception(error)

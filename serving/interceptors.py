@@ -96,7 +96,7 @@ class Drain(Interceptor):
         """See Interceptor. The drain does not come in between."""
         if path in self._exempt:
             return answer
-        return lambda message, call: None if self._draining else answer(message, call)
+        return lambda asked: [None] * len(asked) if self._draining else answer(asked)
 
     def stream(self, path: str, handler: StreamHandler) -> StreamHandler:
         """See Interceptor."""

@@ -180,6 +180,15 @@ class JobQueue:
         takes = None if lane is None else lane.times.at_once(job.rows)
         return takes is not None and takes <= seconds
 
+    def most_joined(self, job: Job) -> int:
+        """Return how many jobs like this one may be computed as one past the queue; 0 where that is yet to be found out."""
+        rules, lane = job.rules or self._rules, self._lanes.get(job.lane)
+        if job.independence is None or job.independence.known is False or not (rules.enabled and rules.adaptive):
+            return 1
+        if job.independence.known is None or lane is None:
+            return 0
+        return max(1, lane.most_rows() // job.rows)
+
     def went_first(self, job: Job, seconds: float) -> None:
         """Tell what a job took that was computed past the queue."""
         lane = self._lanes.get(job.lane)

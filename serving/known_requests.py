@@ -11,10 +11,11 @@ import numpy as np
 from serving.codec import CodecError, dtype_name, payload_field, read_spec
 from serving.offload import SMALL
 from serving.payloads import Place, find_payloads
-from serving.predictor import Answer, Checked
 from serving.protos import prediction_pb2 as pb
 from serving.protos.tensor_pb2 import TensorProto
+from serving.query import Answer, Checked
 from serving.templates import Known, Template
+from serving.transports.transport import Asked
 
 _INPUTS = pb.PredictRequest.INPUTS_FIELD_NUMBER
 _MOST_SIZES = 1024
@@ -56,7 +57,7 @@ class Numbers:
         return np.frombuffer(message, self.dtype, self.count, self.start).reshape(self.shape)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class KnownRequest:
     """What was found out about a request."""
 
@@ -93,6 +94,15 @@ class KnownRequests(Generic[T]):
         """Return what is known of a serialized request."""
         found = self._known.find(message)
         return None if found is None else found[1]
+
+    def sorted(self, asked: Sequence[Asked]) -> dict[T, list[int]]:
+        """Return the places of the requests that are known, by what is known of them."""
+        found: dict[T, list[int]] = {}
+        for place, (message, _) in enumerate(asked):
+            known = self.find(message)
+            if known is not None:
+                found.setdefault(known, []).append(place)
+        return found
 
     def is_worth(self, message: bytes) -> bool:
         """Tell whether to learn a request: whether others of its length came before."""

@@ -3,11 +3,12 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from serving.answering import Limits
 from serving.config import ServerConfig
 from serving.interceptors import Interceptor
 from serving.offload import Offload
 from serving.permitted_models import PermittedModels
-from serving.predictor import Limits, Predictor
+from serving.predictor import Predictor
 from serving.services.example_service import ExampleService
 from serving.services.health_service import HealthService
 from serving.services.inference.methods import inference_methods

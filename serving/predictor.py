@@ -3,20 +3,15 @@
 import contextlib
 import math
 import weakref
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from functools import partial
+from collections.abc import Iterator, Mapping, Sequence
 from time import monotonic
-from typing import Protocol
 
 import numpy as np
 
-from serving.asking import answer
+from serving.answering import Answering, Limits
+from serving.at_once import Asking, AtOnce
 from serving.batching import size_of
-from serving.call_record import CallRecord
 from serving.codec import CodecError
-from serving.exchange import Exchange
-from serving.gathering import Gathering
 from serving.leases import Leases, deadline_of
 from serving.mailbox import Mailbox
 from serving.model_ref import ModelRef
@@ -25,93 +20,16 @@ from serving.offload import SMALL, Offload
 from serving.permitted_models import PermittedModels
 from serving.priority import KEY as PRIORITY_KEY
 from serving.priority import read_priority
+from serving.query import Answer, Checked, Inputs, Query
 from serving.recent_requests import RecentRequests
-from serving.scheduler import Job, Scheduler
+from serving.scheduler import Scheduler
 from serving.servable import Servable
 from serving.signature import Signature, TensorSpec, input_field
-from serving.status import Code, StatusError, invalid
+from serving.status import invalid
 from serving.transports.transport import Call
 
 _CELL = 8
 """Bytes that a value counts as before it is known how long it is."""
-
-
-class Source(Protocol):
-    """A tensor of a request, which is not read before it is known to be wanted: a kilobyte can ask for gigabytes."""
-
-    @property
-    def spec(self) -> TensorSpec:
-        """What it says it is. Raises CodecError."""
-        ...
-
-    @property
-    def nbytes(self) -> int:
-        """What it takes once it is read. Raises CodecError."""
-        ...
-
-    def read(self, max_bytes: int) -> np.ndarray:
-        """Return its contents, maybe read-only. Raises CodecError where they do not fit the spec, or the limit."""
-        ...
-
-
-Inputs = Mapping[str, Source]
-
-
-@dataclass(frozen=True)
-class Query:
-    """A request as every protocol asks it."""
-
-    model: ModelRef
-    inputs: Inputs | Callable[[Signature], Inputs]
-    """By name; or what gives them, where a protocol has to know the signature first. It raises StatusError."""
-    signature: str | tuple[str, ...] = ""
-    """The empty name is the default one. Several, none twice, take the same inputs and are run in one pass."""
-    outputs: Sequence[str] = ()
-    """Those that are wanted; none for all."""
-    priority: int = 0
-    """How urgent it is, where its protocol says so; see `serving.priority`."""
-    queue_seconds: float | None = None
-    """How long it may wait for its turn, however long its caller would; None for as long as the caller."""
-
-
-@dataclass(frozen=True)
-class Checked:
-    """What a query was found to ask; it holds for all that differ from it in nothing but numbers."""
-
-    model: ModelRef
-    """As it was named: what that means may change."""
-    servable: "weakref.ref[Servable]"
-    """What it meant, and what the query was held against; a version must not stay in memory for this."""
-    signature: Signature
-    outputs: Sequence[str]
-    """Those that are wanted."""
-    rows: int
-
-
-@dataclass(frozen=True)
-class Answer:
-    """What a servable answered."""
-
-    model: str
-    version: int
-    signature: Signature
-    outputs: Mapping[str, np.ndarray]
-    """Those that were wanted."""
-    checked: Checked
-    """For the next query that differs in numbers alone."""
-    class_names: Mapping[str, Sequence[str]] = field(default_factory=dict)
-    """What the classes are called whose scores an output holds, by output."""
-
-
-@dataclass(frozen=True)
-class Limits:
-    """What one request may take."""
-
-    max_message_bytes: int
-    """Of its inputs once decoded, and of its outputs."""
-    max_batch_rows: int
-    allow_unknown_rank: bool = False
-    refuse_nan: bool = False
 
 
 class Predictor:
@@ -137,12 +55,11 @@ class Predictor:
             nan_answers: is shown what was computed.
         """
         self._leases = Leases(manager)
-        self._recent = recent
-        self._nan_answers = nan_answers
         self._offload = offload
         self._limits = limits
         self._mailbox = Mailbox()
-        self._gathering = Gathering(scheduler)
+        self._answering = Answering(scheduler, limits, recent, nan_answers)
+        self._at_once = AtOnce(self._answering, self._leases, refuses_nan=limits.refuse_nan)
 
     async def answer(self, query: Query, call: Call) -> Answer:
         """Run a servable's signature.
@@ -186,25 +103,9 @@ class Predictor:
             call.record.seconds["decode"] = 0.0
             return await self._compute(checked, servable, inputs, call, stack)
 
-    def answer_at_once(self, checked: Checked, inputs: Mapping[str, np.ndarray], call: Call) -> Answer | None:
-        """Do the same where nothing has to be waited for. Returns None where `answer_again` has to be asked.
-
-        The inputs have to be small.
-        """
-        lease = self._leases.at_once(checked.model)
-        if lease is None:
-            return None
-        with lease as servable:
-            if checked.servable() is not servable:
-                return None
-            record = call.record
-            record.model, record.version, record.signature = servable.name, servable.version, checked.signature.name
-            record.seconds["decode"] = 0.0
-            if self._limits.refuse_nan:
-                with record.timed("decode"):
-                    refuse_nan(inputs)
-            outputs = self._gathering.at_once(self._job(checked, servable, inputs, call))
-            return None if outputs is None else self._answered(checked, servable, inputs, outputs, record)
+    def answer_at_once(self, checked: Checked, asking: Sequence[Asking]) -> Sequence[Answer | BaseException | None]:
+        """Do the same for several that came together, where nothing has to be waited for; see AtOnce."""
+        return self._at_once.answer(checked, asking)
 
     async def _lease(
         self, model: ModelRef, call: Call, stack: contextlib.ExitStack, turn_by: float | None = None
@@ -228,65 +129,17 @@ class Predictor:
         if self._limits.refuse_nan:
             with record.timed("decode"):
                 await self._offload.run(size_of(inputs), lambda: refuse_nan(inputs))
-        job = self._job(checked, servable, inputs, call, priority, turn_by)
-        outputs = self._gathering.at_once(job)
+        deadline = deadline_of(call, turn_by)
+        priority = priority or read_priority(call.metadata.get(PRIORITY_KEY))
+        job = self._answering.job(checked, servable, inputs, record, deadline=deadline, priority=priority)
+        outputs = self._answering.gathering.at_once(job)
         if outputs is None:
-            future = self._gathering.submit(job)
+            future = self._answering.gathering.submit(job)
             # A call that is cancelled leaves at once; the version stays until the engine is done with it.
             held = stack.pop_all()
             future.add_done_callback(lambda _: held.close())
             outputs = await self._mailbox.wait(future)
-        return self._answered(checked, servable, inputs, outputs, record)
-
-    def _job(
-        self,
-        checked: Checked,
-        servable: Servable,
-        inputs: Mapping[str, np.ndarray],
-        call: Call,
-        priority: int = 0,
-        turn_by: float | None = None,
-    ) -> Job:
-        signature, record = checked.signature, call.record
-        record.rows = checked.rows
-        return Job(
-            lane=(servable.name, servable.version, signature.name),
-            run=partial(self._run, servable, signature),
-            inputs=inputs,
-            record=record,
-            deadline=deadline_of(call, turn_by),
-            priority=priority or read_priority(call.metadata.get(PRIORITY_KEY)),
-            rows=checked.rows,
-            model=servable.name,
-            independence=servable.independence.get(signature.name),
-            rules=servable.batching,
-            takes_one_core=signature.name in servable.on_one_core,
-            may_be_waited_for=servable.computes_here,
-        )
-
-    def _answered(
-        self,
-        checked: Checked,
-        servable: Servable,
-        inputs: Mapping[str, np.ndarray],
-        outputs: Mapping[str, np.ndarray],
-        record: CallRecord,
-    ) -> Answer:
-        signature = checked.signature
-        outputs = {name: outputs[name] for name in checked.outputs}
-        self._check_size(outputs)
-        if record.wants_exchange:
-            wanted = checked.outputs if len(outputs) < len(signature.outputs) else ()
-            record.exchange = Exchange(servable.name, servable.version, signature.name, inputs, outputs, wanted)
-        if self._recent is not None and checked.model.version is None and checked.model.label is None:
-            self._recent.offer(servable.name, signature, inputs)
-        return Answer(servable.name, servable.version, signature, outputs, checked, servable.class_names)
-
-    def _run(self, servable: Servable, signature: Signature, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-        outputs = answer(servable.engine, signature, inputs)
-        if self._nan_answers is not None:
-            self._nan_answers.look(servable.name, outputs)
-        return outputs
+        return self._answering.answer(checked, servable, inputs, outputs, record)
 
     async def _read(self, signature: Signature, sources: Inputs) -> tuple[dict[str, np.ndarray], int]:
         """Return the inputs, and how many rows they have."""
@@ -313,15 +166,6 @@ class Predictor:
                 arrays[name] = source.read(left)
                 left -= source.nbytes
         return arrays
-
-    def _check_size(self, outputs: Mapping[str, np.ndarray]) -> None:
-        size, limit = sum([array.nbytes for array in outputs.values()]), self._limits.max_message_bytes
-        if size > limit:
-            raise StatusError(
-                Code.RESOURCE_EXHAUSTED,
-                f"the answer takes {size} bytes, this server's limit is {limit}: send fewer rows, ask for fewer outputs, "
-                "or start the server with a larger --max_message_bytes",
-            )
 
 
 @contextlib.contextmanager

@@ -11,7 +11,7 @@ from random import getrandbits
 from serving.call_record import CallRecord
 from serving.interceptors import Interceptor
 from serving.status import Code, StatusError
-from serving.transports.transport import AtOnce, Call, StreamHandler, UnaryHandler
+from serving.transports.transport import Asked, AtOnce, Call, Ended, StreamHandler, UnaryHandler
 
 REQUEST_ID_KEY = "x-request-id"
 """Metadata, or a header: what the client calls a request, and what it is called in answers and logs."""
@@ -65,24 +65,28 @@ class Recorder(Interceptor):
     def at_once(self, path: str, answer: AtOnce) -> AtOnce:  # noqa: ARG002
         """See Interceptor. A call that its handler has to answer is recorded there."""
 
-        def answer_recorded(message: bytes, call: Call) -> bytes | None:
+        def answer_recorded(asked: Sequence[Asked]) -> Sequence[Ended | None]:
             started = time.perf_counter()
-            record = self._name(call)
-            before = request_id.set(record.request_id)
+            for _, call in asked:
+                self._name(call)
+            alone = asked[0][1].record.request_id if len(asked) == 1 else ""
+            before = request_id.set(alone)
             try:
-                response = answer(message, call)
-            except BaseException as error:
-                _note(error, call)
-                response = b""
-                raise
+                answers = answer(asked)
             finally:
                 request_id.reset(before)
-                if response is not None:
-                    record.bytes_in, record.bytes_out = len(message), len(response)
-                    record.seconds["total"] = time.perf_counter() - started
+            total = time.perf_counter() - started
+            for (message, call), ended in zip(asked, answers, strict=True):
+                if ended is not None:
+                    record = call.record
+                    if isinstance(ended, BaseException):
+                        _note(ended, call)
+                    else:
+                        record.bytes_out = len(ended)
+                    record.bytes_in, record.seconds["total"] = len(message), total
                     call.trailing[TIMING_KEY] = server_timing(record)
                     self._tell(record)
-            return response
+            return answers
 
         return answer_recorded
 

@@ -147,6 +147,11 @@ class Scheduler:
                 self._tell_drain()
         return outputs
 
+    def most_joined(self, job: Job) -> int:
+        """Return how many jobs like this one may be made one for `compute_at_once`; 0 where that is yet to be found out."""
+        with self._lock:
+            return self._queue.most_joined(job)
+
     def refuse(self, job: Job) -> None:
         """Refuse a job for what is pending, where it would be; that costs less than to submit it.
 

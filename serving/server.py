@@ -10,6 +10,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
+from serving.answering import Limits
 from serving.authentication import Authentication, watch_access
 from serving.busy_polling import new_event_loop
 from serving.call_log import log_call
@@ -25,7 +26,7 @@ from serving.metrics import CallMetrics, LoadMetrics
 from serving.nan_policy import REFUSE
 from serving.offload import Offload
 from serving.permitted_models import PermittedModels
-from serving.predictor import Limits, Predictor
+from serving.predictor import Predictor
 from serving.recent_gate import RecentGate
 from serving.recent_requests import RecentRequests
 from serving.recorder import Listener, Recorder

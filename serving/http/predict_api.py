@@ -16,7 +16,8 @@ from serving.http.json_text import parse_object, show, write
 from serving.http.json_values import AT_ONCE, texts, to_values
 from serving.http.model_names import model_in_path, signature_in
 from serving.offload import Offload
-from serving.predictor import Answer, Predictor, Query, Source
+from serving.predictor import Predictor
+from serving.query import Answer, Query, Source
 from serving.services.message_counts import MOST
 from serving.signature import Signature, TensorSpec, input_field
 from serving.status import StatusError, invalid

@@ -16,15 +16,16 @@ from serving.known_requests import KnownRequest, KnownRequests, learn_predict
 from serving.offload import Offload
 from serving.payloads import Payload
 from serving.permitted_models import PermittedModels
-from serving.predictor import Answer, Predictor, Query
+from serving.predictor import Predictor
 from serving.protos import prediction_pb2 as pb
 from serving.protos.tensor_pb2 import TensorProto
+from serving.query import Answer, Query
 from serving.services.message_counts import check_counts
 from serving.services.messages import fill_spec, model_of, parse, parse_tensors, spec_of
 from serving.signature import TensorSpec
 from serving.status import Code, StatusError, invalid
 from serving.tensor_map import write_tensors
-from serving.transports.transport import Call
+from serving.transports.transport import Asked, Call, Ended
 from serving.unknown_signature import UnknownSignatureError
 from serving.wire import CONTENT_KEY, PASSPORT_FIELD, PASSPORT_TYPE, SIGNATURE_DEF_FIELD, SIGNATURE_DEF_TYPE
 
@@ -98,16 +99,23 @@ class PredictService:
             size = sum(array.nbytes for array in answer.outputs.values())
             return await self._offload.run(size, lambda: self._response(answer, call))
 
-    def predict_at_once(self, message: bytes, call: Call) -> bytes | None:
-        """Do the same for a small request that was asked before. Returns None where `predict` has to be asked."""
-        known = self._known.find(message)
-        if known is None or not known.is_small:
-            return None
-        answer = self._predictor.answer_at_once(known.checked, known.inputs(message), call)
-        if answer is None:
-            return None
-        with call.record.timed("encode"):
-            return self._response(answer, call)
+    def predict_at_once(self, asked: Sequence[Asked]) -> Sequence[Ended | None]:
+        """Do the same for small requests that were asked before; see AtOnce of the transports."""
+        ended: list[Ended | None] = [None] * len(asked)
+        for known, places in self._known.sorted(asked).items():
+            if known.is_small:
+                asking = [(known.inputs(asked[place][0]), asked[place][1]) for place in places]
+                answers = self._predictor.answer_at_once(known.checked, asking)
+                for place, answer in zip(places, answers, strict=True):
+                    ended[place] = self._encoded(answer, asked[place][1]) if isinstance(answer, Answer) else answer
+        return ended
+
+    def _encoded(self, answer: Answer, call: Call) -> Ended:
+        try:
+            with call.record.timed("encode"):
+                return self._response(answer, call)
+        except Exception as error:  # noqa: BLE001 - it belongs to this call
+            return error
 
     def _response(self, answer: Answer, call: Call) -> bytes:
         as_content = self._always_as_content or CONTENT_KEY in call.metadata

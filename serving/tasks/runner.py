@@ -9,7 +9,8 @@ from serving.examples import Examples
 from serving.joint_signature import JointSignature
 from serving.model_ref import ModelRef
 from serving.offload import Offload
-from serving.predictor import Predictor, Query, Source
+from serving.predictor import Predictor
+from serving.query import Query, Source
 from serving.signature import DEFAULT_SIGNATURE, Signature
 from serving.status import Code, StatusError, invalid
 from serving.tasks.classification import Classes, Classification

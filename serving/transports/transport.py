@@ -44,7 +44,11 @@ SMALL_MESSAGE = 1 << 20
 """Enough for every request that carries no tensors. They are parsed in the event loop, which a large one would hold up."""
 
 UnaryHandler = Callable[[bytes, Call], Awaitable[bytes]]
-AtOnce = Callable[[bytes, Call], bytes | None]
+Asked = tuple[bytes, Call]
+"""A request, and its call."""
+Ended = bytes | BaseException
+"""The response, or what went wrong."""
+AtOnce = Callable[[Sequence[Asked]], Sequence[Ended | None]]
 StreamHandler = Callable[[AsyncIterator[bytes], Call], AsyncIterator[bytes]]
 
 
@@ -65,8 +69,9 @@ class Unary:
     """Tells by the head of a call whether its request is worth reading; None where all are. Of one that is not, the handler
     gets no byte, and says why it refuses."""
     at_once: AtOnce | None = None
-    """Answers, as the handler would, what it can without waiting and in little time; None where the handler has to. A
-    transport asks it first, to be spared a coroutine, or leaves it alone."""
+    """Answers, as the handler would, what it can of requests that came together, without waiting and in little time; None in
+    the place of those that the handler has to. It raises nothing. A transport asks it first, to be spared coroutines, or
+    leaves it alone."""
 
 
 @dataclass(frozen=True)

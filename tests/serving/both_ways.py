@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import re
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import grpc
+import hpack
+import hyperframe.frame as hf
 import numpy as np
 from google.rpc import status_pb2
 from prometheus_client.parser import text_string_to_metric_families
@@ -22,10 +24,11 @@ from serving.protos import prediction_pb2 as pb
 from serving.repository import ModelEntry, ModelTable, VersionPolicy
 from serving.signature import DEFAULT_SIGNATURE
 from serving.status import Code, StatusError, invalid
-from serving.transports.transport import AtOnce, Call
+from serving.transports.transport import Asked, AtOnce, Ended
 from tests.serving.access_files import sha256
 from tests.serving.fleet import Engine, Fleet, write_version
 from tests.serving.http.asking import ask
+from tests.serving.transports.wire import RawClient, call_bytes
 
 ACCESS = f"""
 clients:
@@ -37,7 +40,7 @@ clients:
     models: ["*"]
 """
 FAULT, REFUSED, NOT_FOUND, CANCELLED, BROKEN_PROMISE, NAN_ANSWER, TOO_LARGE, LARGE = range(900, 908)
-"""First values of `x` on which an engine does not answer as always."""
+"""Values in `x` on which an engine does not answer as always."""
 WHIMS = (FAULT, REFUSED, NOT_FOUND, CANCELLED, BROKEN_PROMISE, NAN_ANSWER, TOO_LARGE, LARGE)
 MOST_BYTES = 100_000
 STATISTICS = "/inference.GRPCInferenceService/ModelStatistics"
@@ -49,7 +52,7 @@ class WhimsicalEngine(Engine):
 
     def run(self, signature: str, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         x = inputs["x"]
-        first = int(x[0]) if len(x) and np.isfinite(x[0]) else 0
+        first = next((int(value) for value in x if np.isfinite(value) and int(value) in WHIMS), 0)
         is_asked = not np.any(np.isfinite(x) & (x != np.round(x)))  # others are the server's, which tries it out
         fleet = self.fleet
         assert isinstance(fleet, WhimsicalFleet)
@@ -67,7 +70,7 @@ class WhimsicalEngine(Engine):
         if first in {TOO_LARGE, LARGE}:
             y = np.zeros(MOST_BYTES // 4 + 1 if first == TOO_LARGE else MOST_BYTES // 5, np.float32)
         y = np.full_like(y, np.nan) if first == NAN_ANSWER else y
-        text = np.array([b"%d" % value if np.isfinite(value) else b"" for value in y[:8]], object)
+        text = np.array([b"%d" % value if np.isfinite(value) else b"" for value in y[: len(x)]], object)
         return {"y": y.astype(np.float64) if first == BROKEN_PROMISE else y, "text": text}
 
 
@@ -97,14 +100,10 @@ class Counting(Interceptor):
         self.count = 0
 
     def at_once(self, path: str, answer: AtOnce) -> AtOnce:
-        def answer_counted(message: bytes, call: Call) -> bytes | None:
-            try:
-                response = answer(message, call)
-            except BaseException:
-                self.count += 1
-                raise
-            self.count += response is not None
-            return response
+        def answer_counted(asked: Sequence[Asked]) -> Sequence[Ended | None]:
+            answers = answer(asked)
+            self.count += sum(ended is not None for ended in answers)
+            return answers
 
         return answer_counted
 
@@ -214,6 +213,28 @@ class Side:
         except grpc.RpcError as error:
             return error.code(), error.details()
 
+    def together(self, calls: Sequence[tuple[str, bytes, Mapping[str, str]]]) -> list[tuple[Any, ...]]:
+        """Return what a client sees of calls that it sends in one write, each as `call` has it."""
+        streams = range(1, 2 * len(calls), 2)
+        whole = b"".join(
+            call_bytes(stream, message, (":path", path), *metadata.items())
+            for stream, (path, message, metadata) in zip(streams, calls, strict=True)
+        )
+        heads, left = defaultdict[int, list[dict[str, str]]](list), set(streams)
+        answers: dict[int, bytes] = defaultdict(bytes)
+        decoder = hpack.Decoder()
+        with RawClient(self.server.port) as client:
+            client.send(whole)
+            for frame in client.frames():
+                if isinstance(frame, hf.DataFrame):
+                    answers[frame.stream_id] += frame.data
+                elif isinstance(frame, hf.HeadersFrame):
+                    heads[frame.stream_id].append(dict(decoder.decode(frame.data)))
+                    left -= {frame.stream_id} if "END_STREAM" in frame.flags else set()
+                    if not left:
+                        break
+        return [_seen(answers[stream][5:], heads[stream]) for stream in streams]
+
     def counted(self) -> list[Any]:
         """Return what the server counted since it began, but for times."""
         page = ask(self.server.rest_api_port, "GET", "/metrics", headers={"authorization": "Bearer all"})
@@ -239,3 +260,9 @@ class Side:
             for each in peer.ModelStatisticsResponse.FromString(message).model_stats
         ]
         return [metrics, statistics, self.fleet.runs, self.fleet.loads]
+
+
+def _seen(message: bytes, heads: Sequence[Mapping[str, str]]) -> tuple[Any, ...]:
+    trailing = {name: value for head in heads for name, value in head.items()}
+    timing = _TIMES.sub("", trailing.pop("server-timing"))
+    return (message, timing, tuple(sorted(trailing.items())))

@@ -12,6 +12,7 @@ import pytest
 from google.rpc import error_details_pb2, status_pb2
 
 import serving
+from serving.answering import Limits
 from serving.batching_parameters import BatchingParameters
 from serving.batching_rules import BatchingRules
 from serving.call_record import CallRecord
@@ -23,8 +24,9 @@ from serving.job_queue import Short
 from serving.manager import Manager
 from serving.model_ref import ModelRef
 from serving.offload import Offload
-from serving.predictor import Limits, Predictor, Query
+from serving.predictor import Predictor
 from serving.protos import prediction_pb2 as pb
+from serving.query import Query
 from serving.repository import Repository
 from serving.scheduler import Scheduler
 from serving.services.predict_service import ProtoSource

@@ -10,7 +10,7 @@ from itertools import islice
 from serving.codec import CodecError
 from serving.model_ref import ModelRef
 from serving.permitted_models import PermittedModels
-from serving.predictor import Query
+from serving.query import Query
 from serving.services.inference.tensors import datatype_of
 from serving.signature import Signature, TensorSpec
 from serving.status import Code, StatusError

@@ -1,20 +1,22 @@
 """inference.GRPCInferenceService: ModelInfer, alone and as one request of a stream."""
 
 import contextlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
+from serving.answering import Limits
 from serving.joining import joined
 from serving.known_requests import KnownRequests
 from serving.offload import Offload
 from serving.permitted_models import PermittedModels
-from serving.predictor import Answer, Limits, Predictor, Query
+from serving.predictor import Predictor
 from serving.protos import inference_pb2 as pb
+from serving.query import Answer, Query
 from serving.services.inference.faults import misfits_told, unknown_models_told
 from serving.services.inference.known_infers import KnownInfer, learn_infer
 from serving.services.inference.request import read_classes, read_query, read_request
 from serving.services.inference.response import is_typed, write_response
 from serving.status import Code, StatusError
-from serving.transports.transport import Call
+from serving.transports.transport import Asked, Call, Ended
 from serving.wire_format import start_of
 
 _LONGEST_ID = 128
@@ -45,24 +47,43 @@ class InferService:
         """Do the same for a ModelInferRequest of a stream; the answer is a ModelStreamInferResponse."""
         return await self._infer(message, call, _streamed)
 
-    def infer_at_once(self, message: bytes, call: Call) -> bytes | None:
-        """Do the same for a small request that was asked before. Returns None where `infer` has to be asked."""
-        known = self._known.find(message)
-        if known is None or not known.request.is_small:
-            return None
-        request_id = _id_of(known, message, call)
-        if request_id is None:
-            return None
-        checked = known.request.checked
+    def infer_at_once(self, asked: Sequence[Asked]) -> Sequence[Ended | None]:
+        """Do the same for small requests that were asked before; see AtOnce of the transports."""
+        ended: list[Ended | None] = [None] * len(asked)
+        for known, places in self._known.sorted(asked).items():
+            if known.request.is_small:
+                self._infer_alike(known, {place: asked[place] for place in places}, ended)
+        return ended
+
+    def _infer_alike(self, known: KnownInfer, asked: Mapping[int, Asked], ended: list[Ended | None]) -> None:
+        """Answer what differs in id and numbers alone; each has a place among the answers."""
+        ids = {place: _id_of(known, message, call) for place, (message, call) in asked.items()}
+        named = {place: name for place, name in ids.items() if name is not None}
+        if not named:
+            return
+        asking = [(known.request.inputs(asked[place][0]), asked[place][1]) for place in named]
+        answers = self._predictor.answer_at_once(known.request.checked, asking)
+        for (place, request_id), answer in zip(named.items(), answers, strict=True):
+            if isinstance(answer, Answer):
+                ended[place] = self._encoded(answer, request_id, known, asked[place][1])
+            elif isinstance(answer, StatusError):
+                ended[place] = self._reworded(answer, known)
+            else:
+                ended[place] = answer
+
+    def _encoded(self, answer: Answer, request_id: str, known: KnownInfer, call: Call) -> Ended:
         try:
-            answer = self._predictor.answer_at_once(checked, known.request.inputs(message), call)
-        except StatusError:  # rare, so that only then a context manager is made
-            with unknown_models_told(self._manager, checked.model):
-                raise
-        if answer is None:
-            return None
-        with call.record.timed("encode"):
-            return joined(self._response(answer, request_id, known.classes, typed=False))
+            with call.record.timed("encode"):
+                return joined(self._response(answer, request_id, known.classes, typed=False))
+        except Exception as error:  # noqa: BLE001 - it belongs to this call
+            return error
+
+    def _reworded(self, error: StatusError, known: KnownInfer) -> StatusError:
+        try:
+            with unknown_models_told(self._manager, known.request.checked.model):
+                raise error
+        except StatusError as reworded:
+            return reworded
 
     async def _infer(self, message: bytes, call: Call, finish: Callable[[Parts], bytes]) -> bytes:
         known = self._known.find(message)

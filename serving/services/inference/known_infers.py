@@ -8,8 +8,8 @@ import numpy as np
 
 from serving.codec import STRING
 from serving.known_requests import KnownRequest, KnownRequests, Numbers
-from serving.predictor import Answer, Query
 from serving.protos import inference_pb2 as pb
+from serving.query import Answer, Query
 from serving.services.inference.tensors import InferSource
 from serving.wire_format import LENGTH_DELIMITED, Span, UnreadableError, spans
 
@@ -18,7 +18,7 @@ _RAW = pb.ModelInferRequest.RAW_INPUT_CONTENTS_FIELD_NUMBER
 _MOST_FIELDS = 64
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class KnownInfer:
     """What was found out about a request."""
 

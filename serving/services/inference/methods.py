@@ -2,10 +2,11 @@
 
 from collections.abc import Callable, Sequence
 
+from serving.answering import Limits
 from serving.interceptors import Interceptor, around
 from serving.offload import Offload
 from serving.permitted_models import PermittedModels
-from serving.predictor import Limits, Predictor
+from serving.predictor import Predictor
 from serving.services.inference.infer import InferService
 from serving.services.inference.models import ModelsService
 from serving.services.inference.repository import RepositoryService

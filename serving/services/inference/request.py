@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 
 from serving.model_ref import ModelRef
 from serving.offload import SMALL
-from serving.predictor import Query
 from serving.protos import inference_pb2 as pb
+from serving.query import Query
 from serving.services.inference.tensors import InferSource
 from serving.services.message_counts import check_counts
 from serving.services.messages import parse, parse_without_texts

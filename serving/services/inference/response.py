@@ -6,8 +6,8 @@ from functools import lru_cache
 import numpy as np
 
 from serving.codec import np_dtype_name, payload_of
-from serving.predictor import Answer
 from serving.protos import inference_pb2 as pb
+from serving.query import Answer
 from serving.services.inference.classification import classify
 from serving.services.inference.tensors import INVALID, WIRE, datatype_of, put_contents, to_raw
 from serving.status import Code, StatusError

@@ -26,7 +26,7 @@ class Exchange(ABC):
     It ends once: with an answer, an error that is told (`end`), or nobody left to be told (`cancel`).
     """
 
-    __slots__ = ("_board", "_head", "_held", "_is_over", "_session", "_stream", "_taken", "_timer", "call", "reader")
+    __slots__ = ("_board", "_head", "_held", "_session", "_stream", "_taken", "_timer", "call", "is_over", "reader")
 
     def __init__(self, session: "Session", stream: Stream, head: RequestHead) -> None:
         self._session = session
@@ -38,7 +38,8 @@ class Exchange(ABC):
         self._timer: asyncio.TimerHandle | None = None
         self._held = 0
         self._taken = 0
-        self._is_over = False
+        self.is_over = False
+        """Whether it has ended: nothing is sent any more."""
 
     @property
     @abstractmethod
@@ -59,18 +60,18 @@ class Exchange(ABC):
 
     def arm(self) -> None:
         """Have the deadline end the call, where that was not arranged yet."""
-        if self.call.deadline is not None and self._timer is None and not self._is_over:
+        if self.call.deadline is not None and self._timer is None and not self.is_over:
             self._timer = self._board.loop.call_at(self.call.deadline, self._expire)
 
     def end(self, error: StatusError) -> None:
         """End the call with an error, and have its handler stop."""
-        if not self._is_over:
+        if not self.is_over:
             self._fail(error)
             self._cancel_task()
 
     def cancel(self) -> None:
         """End the call: nobody waits for its answer any more."""
-        if not self._is_over:
+        if not self.is_over:
             self._finish()
             self._cancel_task()
 
@@ -81,11 +82,11 @@ class Exchange(ABC):
     @property
     def upload_bytes(self) -> int:
         """What is held of a request that has not come whole; 0 where there is none."""
-        return self._held if self.waits_for_client() and not self._is_over else 0
+        return self._held if self.waits_for_client() and not self.is_over else 0
 
     def _fail(self, error: StatusError) -> None:
         """Answer with an error."""
-        if self._is_over:
+        if self.is_over:
             return
         self._finish()
         trailing = dict(self.call.trailing)
@@ -101,7 +102,7 @@ class Exchange(ABC):
         return _OK + fields(encode_metadata(self.call.trailing.items()))
 
     def _finish(self) -> None:
-        self._is_over = True
+        self.is_over = True
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
@@ -128,7 +129,7 @@ class Exchange(ABC):
 
     def _take(self, size: int) -> StatusError | None:
         """Account for bytes of requests until they are answered; return the error where all connections hold too many."""
-        if self._is_over:  # its client has gone, or was told already
+        if self.is_over:  # its client has gone, or was told already
             return self._board.held.full()
         self._taken += size
         fits = self._board.held.take(self._session, size, of=self._taken)

@@ -34,7 +34,7 @@ class PlainHttpExchange(Exchange):
 
     def receive(self, data: bytes, *, ended: bool) -> None:  # noqa: ARG002 - nobody reads it
         """See Exchange."""
-        if not self._is_over and (ended or self._stream.received > _MOST_UNREAD):
+        if not self.is_over and (ended or self._stream.received > _MOST_UNREAD):
             self._refuse()
 
     def waits_for_client(self) -> bool:
@@ -42,7 +42,7 @@ class PlainHttpExchange(Exchange):
         return True
 
     def _fail(self, error: StatusError) -> None:  # noqa: ARG002 - it is refused in any case
-        if not self._is_over:
+        if not self.is_over:
             self._refuse()
 
     def _refuse(self) -> None:

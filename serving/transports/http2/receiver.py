@@ -103,6 +103,7 @@ class Receiver:
                     self._reset(fault)
         except ConnectionFault as fault:
             self._session.close(fault.code, fault.text)
+        self._session.whole.answer()
         if self._fresh:
             for stream in self._fresh:
                 if stream.exchange is not None:

@@ -29,6 +29,7 @@ from serving.transports.http2.stream import Stream
 from serving.transports.http2.streaming import StreamExchange
 from serving.transports.http2.switchboard import Switchboard
 from serving.transports.http2.unary import UnaryExchange
+from serving.transports.http2.whole_requests import WholeRequests
 from serving.transports.transport import Stream as StreamMethod
 from serving.transports.transport import Unary
 
@@ -54,6 +55,7 @@ class Session:
         self.peer = peer
         self.limits = board.limits
         self.outbox = Outbox(burst=board.limits.write_buffer_bytes, closed=self._remove)
+        self.whole = WholeRequests()
         self.streams: dict[int, Stream] = {}
         self.last_stream = 0
         """The newest that the client opened."""

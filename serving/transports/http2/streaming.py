@@ -42,7 +42,7 @@ class StreamExchange(Exchange):
 
     def receive(self, data: bytes, *, ended: bool) -> None:
         """See Exchange."""
-        if self._is_over:
+        if self.is_over:
             return
         try:
             self._requests.extend(self._messages.feed(data))
@@ -68,7 +68,7 @@ class StreamExchange(Exchange):
     async def __anext__(self) -> bytes:
         """Return the next request."""
         while not self._requests:
-            if self._ended or self._is_over:
+            if self._ended or self.is_over:
                 raise StopAsyncIteration
             self._arrived = self._board.loop.create_future()
             await self._arrived
@@ -85,7 +85,7 @@ class StreamExchange(Exchange):
         """Let the client send so much more."""
         self._owed -= size
         self._release(min(size, self._held))
-        if not self._is_over:
+        if not self.is_over:
             self._session.credit(self._stream, size)
 
     async def _run(self) -> None:
@@ -94,13 +94,13 @@ class StreamExchange(Exchange):
         try:
             async for response in responses:
                 await self._send(response)
-            if not self._is_over:
+            if not self.is_over:
                 self._finish()
                 self._session.end_answer(self._stream, self._ok_block())
         except asyncio.CancelledError:
             self._fail(StatusError(Code.CANCELLED, "the call was cancelled by the server"))
         except Exception as error:  # noqa: BLE001 - whatever it is, the caller is told something
-            if not self._is_over:
+            if not self.is_over:
                 self._fail(status_of(error, self._head.path))
         finally:
             self._board.forget()
@@ -108,12 +108,12 @@ class StreamExchange(Exchange):
                 await responses.aclose()
 
     async def _send(self, response: bytes) -> None:
-        if self._is_over:
+        if self.is_over:
             raise asyncio.CancelledError
         if self._unanswered:
             self._give(self._unanswered.popleft())
         self._session.send_message(self._stream, response)
-        while self._stream.unsent > _MAX_UNSENT and not self._is_over:
+        while self._stream.unsent > _MAX_UNSENT and not self.is_over:
             self._stream.drained = self._board.loop.create_future()
             await self._stream.drained
 

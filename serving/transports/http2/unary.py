@@ -15,7 +15,7 @@ from serving.transports.http2.messages import PREFIX_BYTES, MessageReader, cut_o
 from serving.transports.http2.request_head import RequestHead
 from serving.transports.http2.stream import Stream
 from serving.transports.http2.switchboard import Route
-from serving.transports.transport import AtOnce
+from serving.transports.transport import AtOnce, Ended
 
 if TYPE_CHECKING:
     from serving.transports.http2.session import Session
@@ -43,7 +43,7 @@ class UnaryExchange(Exchange):
 
     def receive(self, data: bytes, *, ended: bool) -> None:
         """See Exchange."""
-        if self._is_over or self._step is not None:  # it began without its request
+        if self.is_over or self._step is not None:  # it began without its request
             return
         size = len(data) - PREFIX_BYTES
         if (
@@ -55,19 +55,26 @@ class UnaryExchange(Exchange):
         ):
             error = self._take(size) if size > WORTH_COUNTING else None
             if error is None:
-                self._answer_whole(data[PREFIX_BYTES:])
+                self._take_whole(data[PREFIX_BYTES:])
             else:
                 self.end(error)
         else:
             self._gather(data, ended=ended)
 
-    def _answer_whole(self, message: bytes) -> None:
-        """Answer at once, where that is possible; else have the handler do it."""
-        response = None if self._at_once is None else self._attempt(self._at_once, message, self.call)
-        if response is None:
+    def _take_whole(self, message: bytes) -> None:
+        if self._at_once is None:
             self._start(self._handler(message, self.call))
-        elif response is not _FAILED:
-            self._answer(response)
+        else:
+            self._session.whole.add(self._at_once, message, self)
+
+    def finish(self, message: bytes, ended: Ended | None) -> None:
+        """Answer with what was found at once; None has the handler answer."""
+        if ended is None:
+            self._start(self._handler(message, self.call))
+        elif isinstance(ended, bytes):
+            self._answer(ended)
+        else:
+            self._attempt(_raised, ended)
 
     def _start_unread(self) -> None:
         self._start(self._handler(b"", self.call))
@@ -143,13 +150,13 @@ class UnaryExchange(Exchange):
         except asyncio.CancelledError:
             self._fail(_cancelled())
         except Exception as error:  # noqa: BLE001
-            if not self._is_over:
+            if not self.is_over:
                 self._fail(status_of(error, self._head.path))
         finally:
             self._board.forget()
 
     def _answer(self, response: bytes) -> None:
-        if not self._is_over:
+        if not self.is_over:
             self._finish()
             self._session.answer(self._stream, response, self._ok_block())
 
@@ -160,6 +167,10 @@ class UnaryExchange(Exchange):
     def _cancel_task(self) -> None:
         if self._step is not None:
             self._step.cancel()
+
+
+def _raised(error: BaseException) -> None:
+    raise error
 
 
 def _cancelled() -> StatusError:
