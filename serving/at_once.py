@@ -76,7 +76,7 @@ class AtOnce:
                 refuse_nan(inputs)
             decode = (perf_counter() - started) / calls
             job = self._answering.job(checked, servable, inputs, record, calls=calls)
-            outputs = self._answering.gathering.together_at_once(job, calls)
+            outputs = self._answering.gathering.together_at_once(job)
             if outputs is None:
                 return [None] * calls
             parts = split(outputs, [rows] * calls, computed=calls * rows)

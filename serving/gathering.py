@@ -25,7 +25,7 @@ _WORTH = 0.1
 """Further jobs per submission that make holding worth its while."""
 _PROBE = 32
 """So many submissions at once, then holding is tried again."""
-_PROBE_TOGETHER = 64
+_PROBE_TOGETHER = 512
 """So many times several are computed at once, then they are submitted."""
 _SHORT = 150e-6
 """Seconds of compute that a loop always has: to hand such a job to a thread, and its answer back, takes as long."""
@@ -73,18 +73,13 @@ class Gathering:
         Now and then they have to, as it is there that the sizes of batches are tried out.
         """
         self._together = (self._together + 1) % _PROBE_TOGETHER
-        most = self._scheduler.most_joined(job) if self._together else 0
+        most = self._scheduler.most_joined(job, calls, seconds=_SHORT_TOGETHER) if self._together else 0
         self._coming += 0 if most else calls
         return most
 
-    def together_at_once(self, job: Job, calls: int) -> dict[str, np.ndarray] | None:
-        """Do what `at_once` does for a job that is made of several calls' which came together.
-
-        Where it returns None, they have to be submitted, one after the other.
-        """
-        outputs = self._scheduler.compute_at_once(job, seconds=min(calls * _SHORT, _SHORT_TOGETHER))
-        self._coming += 0 if outputs is not None else calls
-        return outputs
+    def together_at_once(self, job: Job) -> dict[str, np.ndarray] | None:
+        """Do what `at_once` does for a job that is made of several calls' which came together."""
+        return self._scheduler.compute_at_once(job, seconds=None)
 
     def submit(self, job: Job) -> Future[dict[str, np.ndarray]]:
         """Return the answer to a job, which is queued soon; the future tells if it was refused. See Scheduler.submit.

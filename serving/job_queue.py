@@ -163,8 +163,8 @@ class JobQueue:
         for ticket in batch.tickets:
             self._count_down(ticket)
 
-    def may_go_first(self, job: Job, *, seconds: float) -> bool:
-        """Tell whether a job may be computed past the queue: nobody waits, and it is known to take no more than this.
+    def may_go_first(self, job: Job, *, seconds: float | None) -> bool:
+        """Tell whether a job may be computed past the queue: nobody waits, and it takes no more than this, if that is given.
 
         A model whose other jobs are being computed may be busy: that is waited for in the queue.
         """
@@ -176,18 +176,24 @@ class JobQueue:
             or (rules.enabled and not rules.adaptive)
         ):
             return False
+        if seconds is None:
+            return True
         lane = self._lanes.get(job.lane)
         takes = None if lane is None else lane.times.at_once(job.rows)
         return takes is not None and takes <= seconds
 
-    def most_joined(self, job: Job) -> int:
-        """Return how many jobs like this one may be computed as one past the queue; 0 where that is yet to be found out."""
+    def most_joined(self, job: Job, jobs: int, *, seconds: float) -> int:
+        """Return how many of so many jobs like this one may be computed as one past the queue, in no more than this.
+
+        Returns:
+            1 where that is none the better for it; 0 where they have to be queued, so that it is found out whether they may.
+        """
         rules, lane = job.rules or self._rules, self._lanes.get(job.lane)
         if job.independence is None or job.independence.known is False or not (rules.enabled and rules.adaptive):
             return 1
         if job.independence.known is None or lane is None:
             return 0
-        return max(1, lane.most_rows() // job.rows)
+        return lane.times.most_at_once(job.rows, min(jobs, max(1, lane.most_rows() // job.rows)), seconds)
 
     def went_first(self, job: Job, seconds: float) -> None:
         """Tell what a job took that was computed past the queue."""

@@ -115,10 +115,14 @@ class Scheduler:
             raise refused[0][1]
         return ticket
 
-    def compute_at_once(self, job: Job, *, seconds: float) -> dict[str, np.ndarray] | None:
+    def compute_at_once(self, job: Job, *, seconds: float | None) -> dict[str, np.ndarray] | None:
         """Compute a job in the calling thread, if nothing waits and jobs like it were seen to take no more than this.
 
         Going to another thread and back takes longer than a small model does.
+
+        Args:
+            job: it.
+            seconds: that it may take; None where `most_joined` told that it is so short.
 
         Returns:
             None where the job has to be submitted.
@@ -147,10 +151,10 @@ class Scheduler:
                 self._tell_drain()
         return outputs
 
-    def most_joined(self, job: Job) -> int:
-        """Return how many jobs like this one may be made one for `compute_at_once`; 0 where that is yet to be found out."""
+    def most_joined(self, job: Job, jobs: int, *, seconds: float) -> int:
+        """Return how many of so many jobs like this one may be made one for `compute_at_once`; see JobQueue."""
         with self._lock:
-            return self._queue.most_joined(job)
+            return self._queue.most_joined(job, jobs, seconds=seconds)
 
     def refuse(self, job: Job) -> None:
         """Refuse a job for what is pending, where it would be; that costs less than to submit it.

@@ -24,10 +24,10 @@ _LONG = 0.02
 class _Size:
     """Batches of some number of rows, up to the next power of two."""
 
-    def __init__(self, per_row: float) -> None:
+    def __init__(self, per_row: float, seen: int = 1) -> None:
         self.per_row = per_row
         """Seconds."""
-        self.seen = 1
+        self.seen = seen
         self.seen_at = 0
         """How many batches of any size there were before the last of this one."""
         self.least = per_row
@@ -103,11 +103,14 @@ class ServiceTimes:
 
     def add_at_once(self, rows: int, seconds: float) -> None:
         """Learn what a job took in the thread that brought it."""
-        exponent = _exponent(rows)
+        exponent, per_row = _exponent(rows), seconds / rows
         size = self._sizes.get(exponent)
-        if size is not None:
-            size.add_at_once(seconds / rows)
-            self._watch(exponent, seconds)
+        if size is None:  # of several that came together
+            size = self._sizes[exponent] = _Size(per_row, seen=_FIRST)
+            size.seen_at = self._batches
+            self._larger = self._find_larger()
+        size.add_at_once(per_row)
+        self._watch(exponent, seconds)
 
     def at_once(self, rows: int) -> float | None:
         """Return the seconds that a job would take in the thread that brings it; None where too few were seen to tell.
@@ -120,6 +123,19 @@ class ServiceTimes:
             return None
         takes = rows * (size.least if size.at_once is None else size.at_once)
         return min(takes, self._larger[exponent])
+
+    def most_at_once(self, rows: int, jobs: int, seconds: float) -> int:
+        """Return how many of so many jobs, of so many rows each, would as one take no longer than this; 1 at least.
+
+        Together they take no longer than one after the other: that is what counts where such a size was not seen.
+        """
+        alone = self.at_once(rows)
+        while jobs > 1 and alone is not None:
+            takes = self.at_once(jobs * rows)
+            if (jobs * alone if takes is None else takes) <= seconds:
+                return jobs
+            jobs = 1 << (jobs - 1).bit_length() - 1  # the next smaller power of two
+        return 1
 
     def _watch(self, exponent: int, seconds: float) -> None:
         if seconds > _LONG:

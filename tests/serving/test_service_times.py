@@ -103,7 +103,7 @@ def test_what_interrupts_a_job_at_once_hardly_counts_but_a_job_that_became_slowe
         times.add_at_once(1, 1e-3)
     assert times.at_once(1) == 1e-3
     times.add_at_once(2, 0.01)
-    assert times.at_once(2) is None
+    assert times.at_once(2) == pytest.approx(0.01), "a size that was only seen in the loop"
 
 
 def test_what_took_long_at_once_is_tried_again_after_a_while() -> None:
@@ -132,3 +132,32 @@ def test_a_size_that_once_took_long_is_not_computed_in_the_loop_before_it_was_sh
         assert times.at_once(1) is None
         times.add(1, 1, 1e-4)
     assert times.at_once(1) is not None
+
+
+@pytest.mark.parametrize(
+    ("seconds_per_row", "jobs", "rows", "most"),
+    [
+        ({}, 9, 1, 1),  # nothing is known
+        ({1: 1.0}, 9, 1, 4),  # as many one after the other take no longer: 4 of 1 s, of 9, 8 and 4
+        ({1: 1.0}, 4, 1, 4),
+        ({1: 1.0}, 3, 2, 1),  # of two rows nothing is known
+        ({1: 6.0}, 9, 1, 1),
+        ({1: 1.0, 16: 0.3}, 9, 1, 9),  # 9 rows of 0.3 s
+        ({1: 1.0, 16: 0.3, 64: 0.3}, 33, 1, 16),  # 33 would take 9.9 s, 16 take 4.8
+        ({2: 0.5, 8: 0.5}, 8, 2, 4),
+    ],
+)
+def test_as_many_jobs_are_made_one_as_take_no_longer_than_they_may(
+    seconds_per_row: dict[int, float], jobs: int, rows: int, most: int
+) -> None:
+    assert learnt(seconds_per_row).most_at_once(rows, jobs, 5.0) == most
+
+
+def test_what_several_take_is_learnt_where_they_are_computed() -> None:
+    times = learnt({1: 0.001})
+    assert times.most_at_once(1, 32, 0.005) == 4
+    times.add_at_once(4, 0.0012)
+    assert times.at_once(4) == pytest.approx(0.0012)
+    times.add_at_once(32, 0.0048)
+    assert times.most_at_once(1, 32, 0.005) == 32
+    assert times.most_at_once(1, 32, 0.004) == 4

@@ -12,22 +12,35 @@ class WholeRequests:
     """Holds them until all is read. Lives in the event loop."""
 
     def __init__(self) -> None:
-        self._waiting: dict[AtOnce, list[tuple[bytes, UnaryExchange]]] = {}
+        self._waiting: list[tuple[AtOnce, bytes, UnaryExchange]] = []
 
     def add(self, at_once: AtOnce, message: bytes, exchange: "UnaryExchange") -> None:
         """Have a request answered once all is read, by what answers at once, or else its handler."""
-        self._waiting.setdefault(at_once, []).append((message, exchange))
+        self._waiting.append((at_once, message, exchange))
 
     def answer(self) -> None:
         """Answer what waits, but for calls that have ended meanwhile."""
-        waiting, self._waiting = self._waiting, {}
-        for at_once, requests in waiting.items():
-            asked = [each for each in requests if not each[1].is_over]
-            if not asked:
-                continue
-            try:
-                answers = at_once([(message, exchange.call) for message, exchange in asked])
-            except Exception as error:  # noqa: BLE001 - the callers are told
-                answers = [error] * len(asked)
-            for (message, exchange), ended in zip(asked, answers, strict=True):
-                exchange.finish(message, ended)
+        if not self._waiting:
+            return
+        waiting, self._waiting = self._waiting, []
+        if len(waiting) == 1:
+            [(at_once, message, exchange)] = waiting
+            _answer(at_once, [(message, exchange)])
+            return
+        methods: dict[AtOnce, list[tuple[bytes, UnaryExchange]]] = {}
+        for at_once, message, exchange in waiting:
+            methods.setdefault(at_once, []).append((message, exchange))
+        for at_once, requests in methods.items():
+            _answer(at_once, requests)
+
+
+def _answer(at_once: AtOnce, requests: list[tuple[bytes, "UnaryExchange"]]) -> None:
+    requests = [each for each in requests if not each[1].is_over]
+    if not requests:
+        return
+    try:
+        answers = at_once([(message, exchange.call) for message, exchange in requests])
+    except Exception as error:  # noqa: BLE001 - the callers are told
+        answers = [error] * len(requests)
+    for (message, exchange), ended in zip(requests, answers, strict=True):
+        exchange.finish(message, ended)
