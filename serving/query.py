@@ -64,7 +64,7 @@ class Checked:
     rows: int
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True)
 class Answer:
     """What a servable answered."""
 

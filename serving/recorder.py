@@ -69,8 +69,7 @@ class Recorder(Interceptor):
             started = time.perf_counter()
             for _, call in asked:
                 self._name(call)
-            alone = asked[0][1].record.request_id if len(asked) == 1 else ""
-            before = request_id.set(alone)
+            before = request_id.set(asked[0][1].record.request_id if len(asked) == 1 else "")
             try:
                 answers = answer(asked)
             finally:
@@ -79,10 +78,10 @@ class Recorder(Interceptor):
             for (message, call), ended in zip(asked, answers, strict=True):
                 if ended is not None:
                     record = call.record
-                    if isinstance(ended, BaseException):
-                        _note(ended, call)
-                    else:
+                    if isinstance(ended, bytes):
                         record.bytes_out = len(ended)
+                    else:
+                        _note(ended, call)
                     record.bytes_in, record.seconds["total"] = len(message), total
                     call.trailing[TIMING_KEY] = server_timing(record)
                     self._tell(record)

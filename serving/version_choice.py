@@ -48,7 +48,9 @@ def find_live(
         StatusError: NOT_FOUND; no such model or version answers.
     """
     versions = models.get(model.name, {})
-    wanted = max(answering(versions), default=None) if model.version is None else model.version
+    wanted = model.version
+    if wanted is None:
+        wanted = max([number for number, record in versions.items() if record.answers], default=None)
     record = None if wanted is None else versions.get(wanted)
     if record is not None and record.state is State.AVAILABLE:
         return record

@@ -101,16 +101,27 @@ class PredictService:
 
     def predict_at_once(self, asked: Sequence[Asked]) -> Sequence[Ended | None]:
         """Do the same for small requests that were asked before; see AtOnce of the transports."""
+        if len(asked) == 1:  # as most are: lists and loops take a while
+            return [self._predict_alone(*asked[0])]
         ended: list[Ended | None] = [None] * len(asked)
         for known, places in self._known.sorted(asked).items():
             if known.is_small:
                 asking = [(known.inputs(asked[place][0]), asked[place][1]) for place in places]
                 answers = self._predictor.answer_at_once(known.checked, asking)
                 for place, answer in zip(places, answers, strict=True):
-                    ended[place] = self._encoded(answer, asked[place][1]) if isinstance(answer, Answer) else answer
+                    ended[place] = self._ended(answer, asked[place][1])
         return ended
 
-    def _encoded(self, answer: Answer, call: Call) -> Ended:
+    def _predict_alone(self, message: bytes, call: Call) -> Ended | None:
+        known = self._known.find(message)
+        if known is None or not known.is_small:
+            return None
+        [answer] = self._predictor.answer_at_once(known.checked, [(known.inputs(message), call)])
+        return self._ended(answer, call)
+
+    def _ended(self, answer: Answer | BaseException | None, call: Call) -> Ended | None:
+        if not isinstance(answer, Answer):
+            return answer
         try:
             with call.record.timed("encode"):
                 return self._response(answer, call)

@@ -49,29 +49,37 @@ class InferService:
 
     def infer_at_once(self, asked: Sequence[Asked]) -> Sequence[Ended | None]:
         """Do the same for small requests that were asked before; see AtOnce of the transports."""
+        if len(asked) == 1:  # as most are: lists and loops take a while
+            return [self._infer_alone(*asked[0])]
         ended: list[Ended | None] = [None] * len(asked)
         for known, places in self._known.sorted(asked).items():
-            if known.request.is_small:
-                self._infer_alike(known, {place: asked[place] for place in places}, ended)
+            ids = {place: _id_of(known, *asked[place]) for place in places if known.request.is_small}
+            named = {place: request_id for place, request_id in ids.items() if request_id is not None}
+            if named:
+                asking = [(known.request.inputs(asked[place][0]), asked[place][1]) for place in named]
+                answers = self._predictor.answer_at_once(known.request.checked, asking)
+                for (place, request_id), answer in zip(named.items(), answers, strict=True):
+                    ended[place] = self._ended(answer, request_id, known, asked[place][1])
         return ended
 
-    def _infer_alike(self, known: KnownInfer, asked: Mapping[int, Asked], ended: list[Ended | None]) -> None:
-        """Answer what differs in id and numbers alone; each has a place among the answers."""
-        ids = {place: _id_of(known, message, call) for place, (message, call) in asked.items()}
-        named = {place: name for place, name in ids.items() if name is not None}
-        if not named:
-            return
-        asking = [(known.request.inputs(asked[place][0]), asked[place][1]) for place in named]
-        answers = self._predictor.answer_at_once(known.request.checked, asking)
-        for (place, request_id), answer in zip(named.items(), answers, strict=True):
-            if isinstance(answer, Answer):
-                ended[place] = self._encoded(answer, request_id, known, asked[place][1])
-            elif isinstance(answer, StatusError):
-                ended[place] = self._reworded(answer, known)
-            else:
-                ended[place] = answer
+    def _infer_alone(self, message: bytes, call: Call) -> Ended | None:
+        known = self._known.find(message)
+        if known is None or not known.request.is_small:
+            return None
+        request_id = _id_of(known, message, call)
+        if request_id is None:
+            return None
+        asking = [(known.request.inputs(message), call)]
+        [answer] = self._predictor.answer_at_once(known.request.checked, asking)
+        return self._ended(answer, request_id, known, call)
 
-    def _encoded(self, answer: Answer, request_id: str, known: KnownInfer, call: Call) -> Ended:
+    def _ended(
+        self, answer: Answer | BaseException | None, request_id: str, known: KnownInfer, call: Call
+    ) -> Ended | None:
+        if isinstance(answer, StatusError):
+            return self._reworded(answer, known)
+        if not isinstance(answer, Answer):
+            return answer
         try:
             with call.record.timed("encode"):
                 return joined(self._response(answer, request_id, known.classes, typed=False))

@@ -23,15 +23,24 @@ class WholeRequests:
         if not self._waiting:
             return
         waiting, self._waiting = self._waiting, []
-        if len(waiting) == 1:
-            [(at_once, message, exchange)] = waiting
-            _answer(at_once, [(message, exchange)])
+        if len(waiting) == 1:  # most are alone
+            _answer_one(*waiting[0])
             return
         methods: dict[AtOnce, list[tuple[bytes, UnaryExchange]]] = {}
         for at_once, message, exchange in waiting:
             methods.setdefault(at_once, []).append((message, exchange))
         for at_once, requests in methods.items():
             _answer(at_once, requests)
+
+
+def _answer_one(at_once: AtOnce, message: bytes, exchange: "UnaryExchange") -> None:
+    if exchange.is_over:
+        return
+    try:
+        [ended] = at_once([(message, exchange.call)])
+    except Exception as error:  # noqa: BLE001 - the caller is told
+        ended = error
+    exchange.finish(message, ended)
 
 
 def _answer(at_once: AtOnce, requests: list[tuple[bytes, "UnaryExchange"]]) -> None:
