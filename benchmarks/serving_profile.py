@@ -3,9 +3,10 @@
     python -m benchmarks.serving_profile [--rounds 7]
 
 Each line holds what the one above it does, and more: the engine; its answer, checked; the handler with all that stands
-around it, in the server's own event loop, one call after the other; and a call over loopback to `zoo serve`, its processor
-time, as many in flight as is said. Beside that, what our transport takes for a handler that only looks answers up. The
-least of all rounds counts for what runs in this process, the median for what is asked over loopback.
+around it, in the server's own event loop, one call after the other (and a call's share of several that come together);
+and a call over loopback to `zoo serve`, its processor time, as many in flight as is said. Beside that, what our transport
+takes for a handler that only looks answers up. The least of all rounds counts for what runs in this process, the median
+for what is asked over loopback.
 """
 
 import argparse
@@ -39,6 +40,7 @@ NAMES = ("m1", "m2", "lstm", "m3")
 CALLS = 2000
 SECONDS = 1.0
 IN_FLIGHT = (1, 64)
+TOGETHER = 32
 
 
 class OpenServer(Server):
@@ -46,7 +48,7 @@ class OpenServer(Server):
 
     def _grpc_transport(self, methods: Sequence[Unary | Stream], *arguments: Any, **named: Any) -> Transport:
         self.methods = {method.path: method for method in methods}
-        return super()._grpc_transport(methods, *arguments, **named)
+        return super()._grpc_transport(list(methods), *arguments, **named)
 
     def run(self, work: Coroutine[Any, Any, float]) -> float:
         """Do work in the event loop."""
@@ -93,16 +95,18 @@ def least(call: Callable[[], object], rounds: int) -> float:
     return 1e6 * min(found) / CALLS
 
 
-def time_handlers(folder: Path, requests: Mapping[str, Requests], rounds: int) -> dict[str, float]:
-    """Return the microseconds of Predict, asked as a transport asks it, by model."""
+def time_handlers(folder: Path, requests: Mapping[str, Requests], rounds: int, together: int) -> dict[str, float]:
+    """Return the microseconds of Predict a call, asked as a transport asks for so many that come in one read, by model."""
 
     async def ask(method: Unary, bodies: Sequence[bytes]) -> float:
         assert method.at_once is not None
         started = time.perf_counter()
-        for number in range(CALLS):
-            body, call = bodies[number % len(bodies)], StillCall()
-            if method.at_once(body, call) is None:
-                await method.handler(body, call)
+        for first in range(0, CALLS, together):
+            numbers = range(first, min(first + together, CALLS))
+            asked = [(bodies[number % len(bodies)], StillCall()) for number in numbers]
+            answers = method.at_once(asked)
+            left = [each for each, ended in zip(asked, answers, strict=True) if ended is None]
+            await asyncio.gather(*[method.handler(*each) for each in left])
         return 1e6 * (time.perf_counter() - started) / CALLS
 
     with OpenServer(folder / REPOSITORY, port=0, engine="auto", poll_seconds=0) as server:
@@ -155,13 +159,14 @@ def main() -> None:
     }
     engines = {name: time_engine(folder / REPOSITORY / name / "1", rows[name], rounds) for name in NAMES}
     first = {name: asked[Workload(name, 1, "predict", "closed", IN_FLIGHT[0])] for name in NAMES}
-    handlers = time_handlers(folder, first, rounds)
+    handlers, shares = (time_handlers(folder, first, rounds, together) for together in (1, TOGETHER))
     ours, limit = (time_calls(name, folder, asked, rounds) for name in (OURS, LIMIT))
     lines = ["| | " + " | ".join(MODELS[name].title for name in NAMES) + " |", "|---|" + "---|" * len(NAMES)]
     table = {
         "the engine, one row": [engines[name][0] for name in NAMES],
         "and what it answered, checked": [engines[name][1] for name in NAMES],
         "the handler, all that stands around it included": [handlers[name] for name in NAMES],
+        f"the same, a call's share of {TOGETHER} that come in one read": [shares[name] for name in NAMES],
     }
     for pace in IN_FLIGHT:
         table[f"a call over loopback, {pace} in flight: processor time"] = [
@@ -180,8 +185,8 @@ def main() -> None:
     page = (
         "# Where the time of a served call goes\n\n"
         f"{told}\n- {rounds} rounds\n\nMicroseconds of a call of one row:\n\n" + "\n".join(lines) + "\n\n"
-        "In the first three lines one call follows the other, so that all of it lies in the processor's caches; over "
-        "loopback the kernel and the client come between.\n\nMade by `python -m benchmarks.serving_profile`.\n"
+        "In the first four lines one call, or one read, follows the other, so that all of it lies in the processor's "
+        "caches; over loopback the kernel and the client come between.\n\nMade by `python -m benchmarks.serving_profile`.\n"
     )
     print(page)
     (RESULTS / "serving_profile.md").write_text(page, encoding="utf-8")

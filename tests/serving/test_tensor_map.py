@@ -11,6 +11,12 @@ from serving.codec import CodecError, encode
 from serving.protos import prediction_pb2 as pb
 from serving.tensor_map import write_tensors
 
+
+def _is_text(array: np.ndarray) -> bool:
+    """Tell whether an array's strings can be written: half a surrogate pair cannot, by either."""
+    return not any("\ud800" <= character <= "\udfff" for each in array.ravel() for character in str(each))
+
+
 DTYPES = st.sampled_from(
     ["<f4", ">f4", "f8", "f2", "i4", ">i8", "u1", "u8", "?", "c8", ">c16", ml_dtypes.bfloat16, "S3", "U2"]
 )
@@ -18,7 +24,7 @@ ARRAYS = st.one_of(
     hnp.arrays(
         DTYPES.filter(lambda dtype: dtype is not ml_dtypes.bfloat16),
         hnp.array_shapes(min_dims=0, min_side=0, max_side=4),
-    ),
+    ).filter(lambda array: array.dtype.kind != "U" or _is_text(array)),
     hnp.arrays("f4", (3, 2)).map(lambda array: array.astype(ml_dtypes.bfloat16)),
     hnp.arrays("f4", (3, 2)).map(lambda array: array.T[:, ::2]),
 )
