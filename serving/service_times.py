@@ -130,9 +130,11 @@ class ServiceTimes:
         Together they take no longer than one after the other: that is what counts where such a size was not seen.
         """
         alone = self.at_once(rows)
-        while jobs > 1 and alone is not None:
+        while jobs > 1:
             takes = self.at_once(jobs * rows)
-            if (jobs * alone if takes is None else takes) <= seconds:
+            if takes is None and alone is not None:
+                takes = jobs * alone
+            if takes is not None and takes <= seconds:
                 return jobs
             jobs = 1 << (jobs - 1).bit_length() - 1  # the next smaller power of two
         return 1

@@ -145,6 +145,8 @@ def test_a_size_that_once_took_long_is_not_computed_in_the_loop_before_it_was_sh
         ({1: 1.0, 16: 0.3}, 9, 1, 9),  # 9 rows of 0.3 s
         ({1: 1.0, 16: 0.3, 64: 0.3}, 33, 1, 16),  # 33 would take 9.9 s, 16 take 4.8
         ({2: 0.5, 8: 0.5}, 8, 2, 4),
+        ({32: 0.1}, 32, 1, 32),  # calls that always come together
+        ({32: 0.1}, 8, 1, 1),
     ],
 )
 def test_as_many_jobs_are_made_one_as_take_no_longer_than_they_may(
