@@ -189,9 +189,11 @@ class JobQueue:
             1 where that is none the better for it; 0 where they have to be queued, so that it is found out whether they may.
         """
         rules, lane = job.rules or self._rules, self._lanes.get(job.lane)
-        if job.independence is None or job.independence.known is False or not (rules.enabled and rules.adaptive):
+        independence = job.independence
+        may_be = job.may_be_waited_for and rules.enabled and rules.adaptive
+        if not may_be or independence is None or independence.known is False:
             return 1
-        if job.independence.known is None or lane is None:
+        if independence.known is None or lane is None:
             return 0
         return lane.times.most_at_once(job.rows, min(jobs, max(1, lane.most_rows() // job.rows)), seconds)
 
