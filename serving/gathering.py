@@ -23,8 +23,8 @@ _LONGEST = 0.005
 _WEIGHT = 0.1
 _WORTH = 0.1
 """Further jobs per submission that make holding worth its while."""
-_PROBE = 32
-"""So many submissions at once, then holding is tried again."""
+_PROBE = 128
+"""So many submissions at once, then holding is tried again: more than a hundred, or it would be the 99th percentile."""
 _PROBE_TOGETHER = 512
 """So many times several are computed at once, then they are submitted."""
 _SHORT = 150e-6
@@ -33,8 +33,9 @@ _SHORT_TOGETHER = 300e-6
 """Seconds of compute that a loop has for all jobs that came together, each of which takes no more than _SHORT of it: past
 that it is better off reading others meanwhile."""
 _SHORT_JOBS = Short(_SHORT, _SHORT_TOGETHER)
-_SHORT_ALONE = 600e-6
-"""Seconds of compute that a loop has where holding brings no company; others may have to wait for so long."""
+_SHORT_ALONE = 1e-3
+"""Seconds of compute that a loop has where holding brings no company; others may have to wait for so long. A job of another
+thread and its answer wake two cores that have gone to sleep, and find cold caches: that takes it 0.3 ms longer."""
 
 
 class Gathering:

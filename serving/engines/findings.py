@@ -19,7 +19,7 @@ _CLEARLY = 0.8
 _CLEARLY_TENSORFLOW = 0.6
 """The same, where TensorFlow would take the place of LiteRT: it takes 500 MB of memory, and 2 s at the start."""
 
-_WORTH_THREADS = 250.0
+_WORTH_THREADS = 100.0
 """Microseconds of a call that further threads have to save: they take them from the cores of whoever serves it."""
 
 

@@ -36,7 +36,7 @@ class Moment(threading.Event):
         super().set()
 
 
-@dataclass
+@dataclass(eq=False)
 class Request:
     """What is on its way to the server."""
 

@@ -3,6 +3,7 @@
 from typing import Any
 
 import keras
+import numpy as np
 from keras import ops
 
 from zoo.layers.composite import Composite
@@ -10,7 +11,7 @@ from zoo.layers.rotary import rotate
 from zoo.layers.step_weights import step_weights
 
 _HIDDEN = -1e9
-"""The score of what a mask hides: its exponential is 0 beside any other, and a row that is all hidden stays finite."""
+"""Added to the score of what a mask hides: its exponential is 0 beside any other, and a row that is all hidden stays finite."""
 
 
 @keras.saving.register_keras_serializable("keras_zoo")
@@ -164,17 +165,20 @@ class Attention(Composite):
 def _attend(query: Any, key: Any, value: Any, seen: Any) -> Any:
     """Return the values' mean, weighted by the softmax of the scaled products: (N, T, heads, size).
 
-    Scores and softmax are in float32 under every dtype policy.
+    Scores and softmax are in float32 under every dtype policy. What a mask adds is made in the mask's own, smaller shape:
+    to choose among all scores takes LiteRT six times as long as to add to them.
     """
     scores = ops.einsum("nthd,nshd->nhts", query * query.shape[-1] ** -0.5, key)
     scores = ops.cast(scores, "float32")
     if seen is not None:
-        scores = ops.where(ops.expand_dims(seen, 1), scores, _HIDDEN)
+        scores = scores + ops.expand_dims(ops.where(seen, np.float32(0), np.float32(_HIDDEN)), 1)
     weights = ops.cast(step_weights(scores, axis=-1), value.dtype)
     return ops.einsum("nhts,nshd->nthd", weights, value)
 
 
 def _sizes(x: Any) -> tuple[Any, Any]:
-    """Return rows and steps; a size that is known stays a number, which XLA asks for."""
+    """Return rows and steps, to reshape to; a size that is known stays a number, which XLA asks for."""
+    if x.shape[1] is not None:
+        return x.shape[0] or -1, x.shape[1]
     sizes = ops.shape(x)
     return sizes[0], sizes[1]

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from zoo.tensorflow_noise import hushed
+from zoo.variants.dense import flattened
 from zoo.variants.errors import NoVariantError
 from zoo.variants.names import VariantName
 from zoo.variants.recurrent import unrolled
@@ -21,7 +22,7 @@ class LiteRTConverter:
         """Trace the signature. Raises NoVariantError where it has layers that LiteRT cannot have."""
         self._source = source
         self._variables = source.variables()
-        with unrolled(source.named.model):
+        with unrolled(source.named.model), flattened(source.named.model):
             try:
                 self._function = source.function().get_concrete_function(**source.named.specs())
             except Exception as error:  # a layer may raise anything where it is not what `unrolled` expects

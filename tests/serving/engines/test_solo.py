@@ -131,6 +131,101 @@ def test_however_calls_meet_several_threads_compute_but_one() -> None:
     assert engine.run("f", X)["threads"] == 2
 
 
+# Which of the two lone calls get
+
+
+class Timed:
+    """Answers what its threads are, after so many seconds of a clock."""
+
+    def __init__(self, clock: list[float], threads: int, seconds: float) -> None:
+        self.clock, self.threads, self.seconds = clock, threads, seconds
+
+    def run(self, signature: str, inputs: Mapping[str, np.ndarray]) -> Answer:
+        self.clock[0] += self.seconds * len(inputs["x"])
+        if signature == "fails":
+            raise ValueError("bad")
+        return {"threads": np.array(self.threads)}
+
+    def close(self) -> None:
+        pass
+
+
+class Pair:
+    """A SoloEngine of two such, and by which of them its calls are computed."""
+
+    def __init__(self, several: float, one: float) -> None:
+        clock = [0.0]
+        self.several, self.one = Timed(clock, 2, several), Timed(clock, 1, one)
+        self._engine = SoloEngine(self.several, self.one, lambda: clock[0])
+
+    def ask(self, calls: int, rows: int = 1) -> list[int]:
+        return [int(self._engine.run("f", {"x": np.zeros(rows)})["threads"]) for _ in range(calls)]
+
+    def fail(self) -> None:
+        with pytest.raises(ValueError, match="bad"):
+            self._engine.run("fails", X)
+
+
+def test_lone_calls_get_the_quicker_of_the_two_and_the_other_is_tried_now_and_then() -> None:
+    pair = Pair(several=1.0, one=2.0)
+    assert pair.ask(1280).count(1) == 10
+    pair = Pair(several=2.0, one=1.0)
+    assert pair.ask(128) == [2] * 127 + [1], "several, until it is known what one takes"
+    assert pair.ask(1280).count(2) == 10
+
+
+def test_it_changes_when_the_machine_does() -> None:
+    """Several threads of two virtual cores that come to share a real one, and no longer."""
+    pair = Pair(several=1.0, one=1.5)
+    pair.ask(256)
+    pair.several.seconds = 2.0
+    pair.ask(16)
+    assert pair.ask(100).count(2) <= 1
+    pair.several.seconds = 1.0
+    pair.ask(1280)  # a few tries tell
+    assert pair.ask(100).count(2) >= 99
+
+
+def test_one_call_that_was_kept_from_its_cores_decides_nothing() -> None:
+    pair = Pair(several=1.0, one=1.5)
+    pair.ask(256)
+    pair.several.seconds = 1000.0
+    pair.ask(1)
+    pair.several.seconds = 1.0
+    assert pair.ask(100).count(2) >= 99
+
+
+def test_calls_of_other_shapes_are_judged_by_themselves() -> None:
+    pair = Pair(several=2.0, one=1.0)
+    pair.ask(128)
+    assert pair.ask(3) == [1, 1, 1]
+    assert pair.ask(3, rows=8) == [2, 2, 2], "of these it is not known what one takes"
+    for rows in range(9, 9 + 70):
+        pair.ask(1, rows)
+    assert pair.ask(3) == [2, 2, 2], "forgotten: others were asked for since"
+
+
+def test_what_a_call_took_that_failed_is_not_learnt() -> None:
+    pair = Pair(several=1.0, one=2.0)
+    pair.ask(256)
+    pair.several.seconds = 0.001
+    for _ in range(300):
+        pair.fail()
+    pair.several.seconds = 1.0
+    assert pair.ask(100).count(2) >= 99
+
+
+def test_what_a_call_took_that_was_not_alone_is_not_learnt(calls: Calls) -> None:
+    clock = iter(range(1000))
+    calls.engine = SoloEngine(calls.several, calls.one, lambda: float(next(clock)))
+    first, second = calls.begin(calls.several), calls.begin(calls.one)  # looks at the clock: 0, 1
+    assert [calls.end(second), calls.end(first)] == [1, 2]  # 2, 3: the first took 3, beside another
+    for _ in range(126):
+        assert calls.end(calls.begin(calls.several)) == 2
+    assert calls.end(calls.begin(calls.one)) == 1, "the 128th that began alone: as quick, so several stay"
+    assert calls.end(calls.begin(calls.several)) == 2
+
+
 def test_closing_closes_what_is_its_own(calls: Calls) -> None:
     """The other one is the version's, which may run signatures by it alone."""
     calls.engine.close()

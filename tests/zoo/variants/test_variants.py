@@ -169,6 +169,42 @@ def test_an_unrolled_layer_is_as_before_afterwards(tmp_path: Path) -> None:
     assert [layer.unroll for layer in model.layers if isinstance(layer, keras.layers.RNN)] == [False]
 
 
+def test_a_dense_layer_is_as_before_afterwards(tmp_path: Path) -> None:
+    model = MODELS["transformer"]()
+    before = [layer.call for layer in model._flatten_layers()]
+    zoo.export(model, tmp_path / "m")
+    assert [layer.call for layer in model._flatten_layers()] == before
+
+
+def sequence_of_dense(steps: int | None) -> keras.Model:
+    keras.utils.set_random_seed(5)
+    x = keras.Input((steps, 3), name="x")
+    features = keras.layers.Dense(8, activation="softmax")(x)
+    return keras.Model(x, {"y": keras.layers.Dense(2, use_bias=False)(features)})
+
+
+@pytest.mark.parametrize("steps", [4, None])
+def test_dense_layers_over_sequences_of_any_length_and_of_one_convert_alike(steps: int | None, tmp_path: Path) -> None:
+    model = sequence_of_dense(steps)
+    version = zoo.export(model, tmp_path / "m", examples={"x": np.ones((8, 4, 3), "float32")})
+    for rows in (1, 3):
+        asked = {"x": np.random.default_rng(rows).normal(size=(rows, 4, 3)).astype("float32")}
+        kernels = [np.asarray(weight) for weight in model.get_weights()]
+        scores = np.exp(asked["x"] @ kernels[0] + kernels[1])
+        expected = scores / scores.sum(axis=-1, keepdims=True) @ kernels[2]
+        np.testing.assert_allclose(run_by_tensor_names(version, "litert", asked)["y"], expected, atol=1e-5)
+
+
+def test_a_tflite_of_a_transformer_computes_no_sizes(tmp_path: Path) -> None:
+    """They would cut the graph into pieces, between which LiteRT leaves its fast kernels."""
+    version = zoo.export(MODELS["transformer"](), tmp_path / "m")
+    lite = interpreter(version, "model.tflite")
+    lite.allocate_tensors()
+    operations = [each["op_name"] for each in lite._get_ops_details()]
+    assert {"FULLY_CONNECTED", "BATCH_MATMUL"} <= set(operations)
+    assert not {"SHAPE", "PACK", "REDUCE_PROD"} & set(operations)
+
+
 # ---- quantized
 
 
