@@ -11,7 +11,7 @@ from zoo.layers.rotary import rotate
 from zoo.layers.step_weights import step_weights
 
 _HIDDEN = -1e9
-"""Added to the score of what a mask hides: its exponential is 0 beside any other, and a row that is all hidden stays finite."""
+"""Added to the score of what a mask hides: its weight is 0 beside any other, and a row that is all hidden stays finite."""
 
 
 @keras.saving.register_keras_serializable("keras_zoo")

@@ -31,9 +31,9 @@ class _FlatCall:
     def __init__(self, layer: keras.layers.Dense) -> None:
         self._layer, self._call = layer, layer.call
 
-    def __call__(self, inputs: Any, training: bool | None = None) -> Any:
+    def __call__(self, inputs: Any, **options: Any) -> Any:
         between = tuple(inputs.shape[1:-1])
         if not between or None in between:
-            return self._call(inputs, training=training)
-        rows = self._call(ops.reshape(inputs, (-1, inputs.shape[-1])), training=training)
+            return self._call(inputs, **options)
+        rows = self._call(ops.reshape(inputs, (-1, inputs.shape[-1])), **options)
         return ops.reshape(rows, (-1, *between, self._layer.units))
