@@ -125,10 +125,10 @@ def test_however_calls_meet_several_threads_compute_but_one() -> None:
                 busy.release()
             return {"threads": np.array(self.threads)}
 
-    engine = SoloEngine(Hasty(2), Hasty(1))
+    engine = SoloEngine(Hasty(2), Hasty(1), lambda: 0.0)  # neither is the quicker
     with ThreadPoolExecutor(4) as pool:
         assert {int(each["threads"]) for each in pool.map(lambda _: engine.run("f", X), range(2000))} <= {1, 2}
-    assert engine.run("f", X)["threads"] == 2
+    assert 2 in [engine.run("f", X)["threads"] for _ in range(2)], "one of them at most tries the other way"
 
 
 # Which of the two lone calls get
