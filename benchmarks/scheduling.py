@@ -73,6 +73,10 @@ class Pool:
     def compute_at_once(self, job: Job, *, seconds: float) -> None:
         """See Scheduler: a pool never does."""
 
+    def most_joined(self, job: Job, jobs: int, *, seconds: float) -> int:  # noqa: ARG002 - the shape of Scheduler's
+        """See Scheduler: a pool joins nothing."""
+        return 0
+
     def refuse(self, job: Job) -> None:
         """See Scheduler: a pool refuses nothing."""
 
