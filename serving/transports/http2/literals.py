@@ -22,6 +22,25 @@ def fields(pairs: Iterable[tuple[str, str]]) -> bytes:
     return b"".join([field(name, value) for name, value in pairs])
 
 
+def find(block: bytes, name: str) -> str | None:
+    """Return the value that `field` wrote into a block under a name; None where there is none."""
+    start = block.find(_name(name))
+    if start < 0:
+        return None
+    at = start + len(_name(name))
+    size = block[at]
+    at += 1
+    if size == _LAST_SHORT:
+        shift = 0
+        while True:
+            size += (block[at] & 127) << shift
+            shift += 7
+            at += 1
+            if block[at - 1] < 128:
+                break
+    return block[at : at + size].decode("latin-1")
+
+
 @lru_cache(maxsize=256)
 def _name(name: str) -> bytes:
     encoded = name.encode("ascii")
