@@ -20,7 +20,9 @@ _CLEARLY_TENSORFLOW = 0.6
 """The same, where TensorFlow would take the place of LiteRT: it takes 500 MB of memory, and 2 s at the start."""
 
 _WORTH_THREADS = 100.0
-"""Microseconds of a call that further threads have to save: they take them from the cores of whoever serves it."""
+"""Microseconds of a single row that further threads have to save: they take them from the cores of whoever serves it."""
+_WORTH_THREADS_OF_BATCH = 250.0
+"""The same of more rows. They are several calls', mostly, and where calls meet cores have other things to do."""
 
 
 @dataclass(frozen=True)
@@ -94,8 +96,9 @@ def choose(found: SignatureFindings, engine: str | None = None) -> tuple[Route, 
 
 def _is_preferred(challenger: Contender, best: Contender, rows: int) -> bool:
     share = _CLEARLY_TENSORFLOW if best.engine == LITERT != challenger.engine else _CLEARLY
+    worth = _WORTH_THREADS if rows == 1 else _WORTH_THREADS_OF_BATCH
     takes, took = _spent(challenger, rows), _spent(best, rows)
-    return takes < share * took and (challenger.threads <= best.threads or took - takes > _WORTH_THREADS)
+    return takes < share * took and (challenger.threads <= best.threads or took - takes > worth)
 
 
 def _spent(contender: Contender, rows: int) -> float:

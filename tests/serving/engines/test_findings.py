@@ -40,6 +40,20 @@ def test_the_clearly_fastest_runs_each_size_of_batch(others: list[Contender], wo
     assert chosen(LITERT, *others) == words
 
 
+@pytest.mark.parametrize(
+    ("several", "words"),
+    [
+        ((250, 2000, 8000), "litert; litert x2 from 4 rows"),  # 90 us of a single row are not worth a thread
+        ((230, 2000, 8000), "litert x2"),  # 110 us are
+        ((250, 360, 8000), "litert; litert x2 from 16 rows"),  # nor are 240 us of a batch, whose calls want cores
+        ((230, 360, 8000), "litert x2"),
+    ],
+)
+def test_further_threads_have_to_save_more_of_a_batch(several: tuple[float, ...], words: str) -> None:
+    eight = 600 if several[1] == 360 else 4000
+    assert chosen(contender("litert", 340, eight, 16000), contender("litert", *several, threads=2)) == words
+
+
 def test_one_engine_alone_may_be_asked_for() -> None:
     frozen, saved_model = contender("frozen", 50, 60, 90), contender("saved_model", 150, 160, 190)
     assert chosen(LITERT, frozen, saved_model, engine="frozen") == "frozen"
