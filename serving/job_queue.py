@@ -25,6 +25,8 @@ _MOST_BYTES = 1 << 24
 """Of the inputs that are joined: copying more costs more than one call for all of it saves."""
 _LONG = 500e-6
 """Seconds of compute from which a job is worth a core of its own: threads of shorter ones would wait for each other."""
+_FOR_THREADS = 150e-6
+"""Seconds of compute beyond which no event loop computes jobs that came together, all of them at once."""
 _IDLE_LANES = 256
 """Lanes without a job whose times are remembered."""
 
@@ -375,7 +377,7 @@ class JobQueue:
     def _choose(self, turn: Turn) -> list[Ticket]:
         """Return the first job of the lane whose turn it is, and others of that lane that fit to it."""
         first = next(iter(turn.lane.flows[turn.level].waiting))
-        most = turn.lane.most_rows()
+        most = _wanted_rows(turn.lane)
         chosen, rows, size = [first], first.job.rows, first.size
         if turn.lane.jobs == 1 or not first.joinable or rows >= most:
             return chosen
@@ -397,6 +399,18 @@ class JobQueue:
     def _candidates(self, turn: Turn) -> Iterator[Ticket]:
         in_order = itertools.chain.from_iterable(flow.waiting for flow in turn.lane.by_urgency(turn.level))
         return itertools.islice(in_order, _LONGEST_LOOK)
+
+
+def _wanted_rows(lane: Lane) -> int:
+    """Return how many rows the next batch of a lane is to have at most.
+
+    An engine that takes one core (LiteRT) lays its memory out anew for every number of rows, a tenth of a call, and gains
+    little by a large batch: where jobs are for threads, it is given powers of two, which it has met.
+    """
+    most = lane.most_rows()
+    if lane.takes_one_core and lane.rules.adaptive and lane.times.estimate(1) > _FOR_THREADS:
+        return min(most, 1 << max(1, lane.rows).bit_length() - 1)
+    return most
 
 
 def _may_be_joined(job: Job, lane: Lane) -> bool:

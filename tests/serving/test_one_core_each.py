@@ -50,6 +50,41 @@ def test_what_takes_all_cores_or_little_time_is_computed_on_half_of_them() -> No
     assert begun(499e-6, takes_one_core=True) == [0, 100]
 
 
+def batches(
+    waiting: int, seconds: float = 200e-6, *, takes_one_core: bool = True, rules: BatchingRules | None = None
+) -> list[int]:
+    """Return the rows of the batches: of one job, and of those that come while it is computed, or gathered."""
+    simulation = Simulation.of(threads=1, width=1, cores=1, rules=rules)
+    engine = Engine(simulation.clock, seconds, seconds * 1e-6)
+    independence = engine.independence()
+
+    def come() -> None:
+        simulation.submit(make_job(engine, [1.0], independence=independence, takes_one_core=takes_one_core))
+
+    for number in range(4):  # what one takes is learnt
+        simulation.at(number, come)
+    for number in range(waiting):
+        simulation.at(3 + number * seconds / 1000, come)
+    simulation.run()
+    return [len(rows) for _, rows in engine.calls[3:]]
+
+
+def test_litert_is_given_powers_of_two_for_whose_sizes_its_memory_is_laid_out() -> None:
+    assert batches(7) == [1, 4, 2, 1]
+    assert batches(8) == [1, 8]
+    assert batches(13) == [1, 8, 4, 1]
+
+
+def test_others_are_given_all_that_wait_and_so_is_what_event_loops_compute() -> None:
+    assert batches(7, takes_one_core=False) == [1, 7]
+    assert batches(7, 100e-6) == [1, 7]
+
+
+def test_tensorflow_servings_parameters_say_themselves_how_large_batches_are() -> None:
+    rules = BatchingRules.of(BatchingParameters(max_batch_size=7, batch_timeout_micros=1000))
+    assert batches(6, rules=rules) == [7]
+
+
 def test_what_is_computed_alone_has_all_threads_whatever_it_takes() -> None:
     for takes_one_core in (True, False):
         assert begun(0.1, takes_one_core=takes_one_core, joined=False) == [0, 1, 2, 3, 4]
