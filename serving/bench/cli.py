@@ -1,16 +1,18 @@
 """`zoo bench`."""
 
 import argparse
+import contextlib
 import platform
+import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from serving.arguments import count, positive_seconds
 
 if TYPE_CHECKING:
-    from serving.bench.report import Load
+    from serving.bench.loads import Load, Loads
     from serving.bench.server import BenchServer
     from serving.bench.subject import Subject
 
@@ -67,13 +69,42 @@ def _counts(text: str) -> list[int]:
 
 
 def _bench(args: argparse.Namespace) -> int:
-    from serving.bench.report import to_json, to_table
+    from serving.bench.loads import Loads
     from serving.bench.server import started
+    from serving.status import ServerError
 
-    folders = _folders(args.repository, args.model)
-    with started(args.repository, args.serve_flag) as server:
-        loads = _measured(server, folders, args)
+    if any(flag.replace(" ", "=") == "--transport=grpcio" for flag in args.serve_flag):
+        raise ServerError("zoo bench reads the answers of the transport asyncio alone: leave --transport out")
+    folders, loads = _folders(args.repository, args.model), Loads()
+    interrupted = False
+    with _sigterm_as_ctrl_c(), started(args.repository, args.serve_flag) as server:
+        try:
+            _measure(server, _subjects(server, folders, args), args, loads)
+        except KeyboardInterrupt:
+            interrupted = True
         memory = server.resident_mb()
+    if interrupted and not loads.measured:
+        raise KeyboardInterrupt
+    _show(loads.measured, args, server, memory)
+    if interrupted:
+        print("zoo bench: interrupted; this is what was measured until then", file=sys.stderr)
+        raise KeyboardInterrupt
+    return 1 if any(load.wrong or load.failed for load in loads.measured) else 0
+
+
+@contextlib.contextmanager
+def _sigterm_as_ctrl_c() -> Iterator[None]:
+    """Have whoever ends this process end its server too."""
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _show(loads: "Sequence[Load]", args: argparse.Namespace, server: "BenchServer", memory: float | None) -> None:
+    from serving.bench.report import to_json, to_table
+
     facts: dict[str, object] = {
         "machine": f"{platform.machine()}, {platform.system()}, Python {platform.python_version()}",
         "start_seconds": round(server.start_seconds, 2),
@@ -85,7 +116,6 @@ def _bench(args: argparse.Namespace) -> int:
     print(f"\nThe server was up after {server.start_seconds:.1f} s{held}. {_asking(loads)}")
     if args.json is not None:
         args.json.write_text(to_json(loads, facts), encoding="utf-8")
-    return 1 if any(load.wrong or load.failed for load in loads) else 0
 
 
 def _asking(loads: "Sequence[Load]") -> str:
@@ -109,24 +139,23 @@ def _folders(repository: Path, wanted: Sequence[str] | None) -> list[Path]:
     return [models[name] for name in (dict.fromkeys(wanted) if wanted else models)]
 
 
-def _measured(server: "BenchServer", folders: Sequence[Path], args: argparse.Namespace) -> "list[Load]":
-    from serving.bench.measuring import Measured, measure
-    from serving.bench.report import Load
+def _measure(
+    server: "BenchServer", subjects: "Sequence[tuple[Subject, str]]", args: argparse.Namespace, loads: "Loads"
+) -> None:
+    """Measure all, round by round, into `loads`."""
+    from serving.bench.measuring import measure
 
-    subjects = _subjects(server, folders, args.signature, args.rows)
-    plan = [(number, in_flight) for number in range(len(subjects)) for in_flight in args.concurrency]
-    found: dict[tuple[int, int], list[Measured]] = {each: [] for each in plan}
-    for turn in range(args.rounds):
-        for at, (number, in_flight) in enumerate(plan if turn % 2 == 0 else plan[::-1]):
-            subject, _ = subjects[number]
-            _tell(f"round {turn + 1}/{args.rounds}, {at + 1}/{len(plan)}: {subject.model}, {in_flight} on their way")
-            found[number, in_flight].append(measure(server, subject, in_flight=in_flight, seconds=args.seconds))
-    _tell("")
-    return [
-        Load(subjects[number][0].model, subjects[number][0].signature, subjects[number][1], subjects[number][0].rows,
-             in_flight, rounds)
-        for (number, in_flight), rounds in found.items()
-    ]  # fmt: skip
+    plan = [(subject, engine, in_flight) for subject, engine in subjects for in_flight in args.concurrency]
+    try:
+        for turn in range(args.rounds):
+            for at, (subject, engine, in_flight) in enumerate(plan if turn % 2 == 0 else plan[::-1]):
+                _tell(
+                    f"round {turn + 1}/{args.rounds}, {at + 1}/{len(plan)}: {subject.model}, {in_flight} on their way"
+                )
+                measured = measure(server, subject, in_flight=in_flight, seconds=args.seconds)
+                loads.add(subject, engine, in_flight, measured)
+    finally:
+        _tell("")
 
 
 def _tell(progress: str) -> None:
@@ -135,24 +164,37 @@ def _tell(progress: str) -> None:
         print(f"\r{progress}\x1b[K", end="", file=sys.stderr, flush=True)
 
 
-def _subjects(server: "BenchServer", folders: Sequence[Path], signature: str, rows: int) -> "list[tuple[Subject, str]]":
-    """Return what each model is asked, and what runs it. Raises UnknownNameError; CallError, a model does not answer."""
+def _subjects(server: "BenchServer", folders: Sequence[Path], args: argparse.Namespace) -> "list[tuple[Subject, str]]":
+    """Return what each model is asked, and what runs it.
+
+    Raises:
+        ZooError: a model that was named cannot be asked, or none can. Others are left out, which is told.
+    """
     from serving.bench.subject import Subject
     from serving.client import Client
     from serving.remote_control import READY, RemoteControl
-    from zoo.errors import UnknownNameError, did_you_mean
+    from serving.status import ServerError
+    from zoo.errors import UnknownNameError, ZooError, did_you_mean
 
     found = []
     with Client(server.target) as client:
         control = RemoteControl(client)
-        ready = [line for line in control.index(timeout=_TIMEOUT) if line.state == READY]
-        versions = {line.model: line.version for line in ready if line.version is not None}
+        versions = {line.model: line.version for line in control.index(timeout=_TIMEOUT) if line.state == READY}
         for folder in folders:
-            known = client.signatures(folder.name, timeout=_TIMEOUT)
-            if signature not in known:
-                raise UnknownNameError(
-                    f"{folder.name} has no signature {signature!r}; {did_you_mean(signature, known)}"
-                )
-            engines = control.engines(folder.name, versions[folder.name], timeout=_TIMEOUT)
-            found.append((Subject.of(folder, known[signature], rows), engines.get(signature, "its engine")))
+            try:
+                known = client.signatures(folder.name, timeout=_TIMEOUT)
+                if args.signature not in known:
+                    hint = did_you_mean(args.signature, known)
+                    raise UnknownNameError(f"{folder.name} has no signature {args.signature!r}; {hint}")
+                subject = Subject.of(folder, known[args.signature], args.rows)
+            except ZooError as error:
+                if args.model:
+                    raise
+                print(f"zoo bench: {folder.name} is left out: {error}", file=sys.stderr)
+                continue
+            version = versions.get(folder.name)
+            engines = {} if version is None else control.engines(folder.name, version, timeout=_TIMEOUT)
+            found.append((subject, engines.get(args.signature, "its engine")))
+    if not found:
+        raise ServerError("none of these models can be asked")
     return found

@@ -2,36 +2,12 @@
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from statistics import median
 
-from serving.bench.measuring import Measured
+from serving.bench.loads import Load
 
 _HEAD = ("calls on their way", "calls/s", "rows/s", "p50 ms", "p99 ms", "server CPU us/call")
-
-
-@dataclass(frozen=True)
-class Load:
-    """One load on one model, in every round."""
-
-    model: str
-    signature: str
-    engine: str
-    """What runs it, in words."""
-    rows: int
-    """Of a call."""
-    in_flight: int
-    rounds: Sequence[Measured]
-
-    @property
-    def wrong(self) -> int:
-        """Answers that were not what they should be."""
-        return sum(each.wrong for each in self.rounds)
-
-    @property
-    def failed(self) -> int:
-        """Calls that ended with an error."""
-        return sum(each.failed for each in self.rounds)
 
 
 def to_table(loads: Sequence[Load]) -> list[str]:

@@ -73,8 +73,10 @@ def started(repository: Path, flags: Sequence[str]) -> Iterator[BenchServer]:
     began = time.monotonic()
     with tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as said:
         process = subprocess.Popen(
-            [*command, "--log_level=warning"], stdout=subprocess.PIPE, stderr=said, text=True, errors="replace"
-        )
+            [*command, "--log_level=warning"],
+            stdout=subprocess.PIPE, stderr=said, text=True, errors="replace",
+            start_new_session=True,  # Ctrl-C is for who measures, who ends it
+        )  # fmt: skip
         try:
             port = _wait(process)
             if port is None:

@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from serving.bench import cli
+from serving.bench import cli, measuring
+from serving.bench.loads import Load
 from serving.bench.measuring import Measured
-from serving.bench.report import Load, to_table
+from serving.bench.report import to_table
 from serving.bench.subject import Subject
 from zoo.cli import main
 
@@ -74,6 +75,7 @@ def test_one_model_of_several_may_be_named(repository: Path, capsys: pytest.Capt
     [
         (["--model", "wine_mpl"], "unknown model 'wine_mpl'; did you mean 'wine_mlp'?"),
         (["--signature", "predictt"], "wine_mlp has no signature 'predictt'; did you mean 'predict'?"),
+        (["--serve-flag=--transport=grpcio"], "zoo bench reads the answers of the transport asyncio alone"),
         (["--serve-flag=--engin=litert"], "zoo serve ended with 2: zoo: error: unknown argument '--engin=litert'"),
     ],
 )
@@ -82,6 +84,38 @@ def test_what_cannot_be_asked_is_told(
 ) -> None:
     assert main(["bench", str(repository), *QUICK, *arguments]) == 2
     assert words in capsys.readouterr().err
+
+
+def test_a_model_that_does_not_load_is_left_out_unless_it_was_named(
+    repository: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (repository / "broken" / "1").mkdir(parents=True)
+    (repository / "broken" / "1" / "saved_model.pb").write_bytes(b"no model")
+    assert main(["bench", str(repository), *QUICK]) == 0
+    told = capsys.readouterr()
+    assert "zoo bench: broken is left out: " in told.err
+    assert "wine_mlp, serving_default by " in told.out
+    assert main(["bench", str(repository), *QUICK, "--model", "broken"]) == 2
+    assert main(["bench", str(repository), *QUICK, "--signature", "nothing"]) == 2
+    assert "none of these models can be asked" in capsys.readouterr().err
+
+
+def test_what_was_measured_until_ctrl_c_is_told(
+    repository: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    done, measure = list[Measured](), measuring.measure
+
+    def measure_twice(*args: object, **options: object) -> Measured:
+        if len(done) == 2:
+            raise KeyboardInterrupt
+        done.append(measure(*args, **options))  # type: ignore[arg-type]
+        return done[-1]
+
+    monkeypatch.setattr(measuring, "measure", measure_twice)
+    assert main(["bench", str(repository), *QUICK]) == 130
+    told = capsys.readouterr()
+    assert "wine_mlp, serving_default by " in told.out
+    assert "interrupted; this is what was measured until then" in told.err
 
 
 def test_a_folder_without_models_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

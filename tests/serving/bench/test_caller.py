@@ -38,6 +38,9 @@ class Peer(asyncio.Protocol):
         self.connection.local_settings = h2.settings.Settings(
             client=False, initial_values={codes.INITIAL_WINDOW_SIZE: window, codes.MAX_FRAME_SIZE: max_frame}
         )
+        self.connection.max_inbound_frame_size = (
+            max_frame  # which h2 takes from settings that change, not from the first
+        )
         self.answer = answer
         self.heads: list[dict[str, str]] = []
         self.bodies: dict[int, bytearray] = {}
