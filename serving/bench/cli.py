@@ -121,7 +121,8 @@ def _show(loads: "Sequence[Load]", args: argparse.Namespace, server: "BenchServe
 def _asking(loads: "Sequence[Load]") -> str:
     """Say what those took who asked, for they take it from the same cores."""
     rounds = [each.client_cpu_us for load in loads for each in load.rounds]
-    return f"Who asked took {min(rounds):.0f} to {max(rounds):.0f} us of the same cores a call."
+    least, most = f"{min(rounds):.0f}", f"{max(rounds):.0f}"
+    return f"Who asked took {least if least == most else f'{least} to {most}'} us of the same cores a call."
 
 
 def _folders(repository: Path, wanted: Sequence[str] | None) -> list[Path]:
