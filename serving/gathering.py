@@ -14,6 +14,7 @@ import numpy as np
 
 from serving.job import Job, Ticket
 from serving.job_queue import Short
+from serving.next_batch import FOR_THREADS
 from serving.scheduler import Scheduler
 
 _ROUNDS = 8
@@ -27,12 +28,10 @@ _PROBE = 128
 """So many submissions at once, then holding is tried again: more than a hundred, or it would be the 99th percentile."""
 _PROBE_TOGETHER = 512
 """So many times several are computed at once, then they are submitted."""
-_SHORT = 150e-6
-"""Seconds of compute that a loop always has: to hand such a job to a thread, and its answer back, takes as long."""
 _SHORT_TOGETHER = 300e-6
-"""Seconds of compute that a loop has for all jobs that came together, each of which takes no more than _SHORT of it: past
-that it is better off reading others meanwhile."""
-_SHORT_JOBS = Short(_SHORT, _SHORT_TOGETHER)
+"""Seconds of compute that a loop has for all jobs that came together, each of which takes no more than FOR_THREADS of it:
+past that it is better off reading others meanwhile."""
+_SHORT_JOBS = Short(FOR_THREADS, _SHORT_TOGETHER)
 _SHORT_ALONE = 1e-3
 """Seconds of compute that a loop has where holding brings no company; others may have to wait for so long. A job of another
 thread and its answer wake two cores that have gone to sleep, and find cold caches: that takes it 0.3 ms longer."""
@@ -64,7 +63,7 @@ class Gathering:
             self._coming -= 1
             return None
         alone = not self._held and self._company < _WORTH and self._at_once < _PROBE
-        outputs = self._scheduler.compute_at_once(job, seconds=_SHORT_ALONE if alone else _SHORT)
+        outputs = self._scheduler.compute_at_once(job, seconds=_SHORT_ALONE if alone else FOR_THREADS)
         self._at_once += alone and outputs is not None
         return outputs
 

@@ -3,7 +3,6 @@
 Knows no thread and no clock: whoever uses it holds a lock, and tells it the time.
 """
 
-import itertools
 from collections import Counter, OrderedDict
 from collections.abc import Hashable, Iterator, Mapping
 from dataclasses import dataclass
@@ -16,17 +15,12 @@ from serving.deadlines import Deadlines
 from serving.job import Job, Ticket
 from serving.lanes import Derived, Lane
 from serving.levels import Levels, Turn
+from serving.next_batch import MOST_BYTES, choose
 from serving.priority import level_of
 from serving.status import Code, StatusError, invalid
 
-_LONGEST_LOOK = 512
-"""Jobs that are looked at for one batch, where few fit."""
-_MOST_BYTES = 1 << 24
-"""Of the inputs that are joined: copying more costs more than one call for all of it saves."""
 _LONG = 500e-6
 """Seconds of compute from which a job is worth a core of its own: threads of shorter ones would wait for each other."""
-_FOR_THREADS = 150e-6
-"""Seconds of compute beyond which no event loop computes jobs that came together, all of them at once."""
 _IDLE_LANES = 256
 """Lanes without a job whose times are remembered."""
 
@@ -89,7 +83,7 @@ class JobQueue:
         if _may_be_joined(job, lane):
             self._check_rules(lane, job.rows, now)
             ticket.size = size_of(job.inputs)
-            if ticket.size <= _MOST_BYTES:
+            if ticket.size <= MOST_BYTES:
                 ticket.shapes = joint_shapes(job.inputs, pad_lengths=lane.rules.pad_lengths)
         level = level_of(job.priority) - 1
         self._check_latency(job, lane, now, waited=now - ticket.queued, joinable=ticket.joinable)
@@ -363,7 +357,7 @@ class JobQueue:
 
     def _gather(self, turn: Turn) -> list[Ticket]:
         """Take the jobs of one batch out of the queue, and mark them as running."""
-        chosen = self._choose(turn)
+        chosen = choose(turn)
         for ticket in chosen:
             self._leave(ticket)
         taken = []
@@ -373,44 +367,6 @@ class JobQueue:
             else:
                 self._count_down(ticket)
         return taken
-
-    def _choose(self, turn: Turn) -> list[Ticket]:
-        """Return the first job of the lane whose turn it is, and others of that lane that fit to it."""
-        first = next(iter(turn.lane.flows[turn.level].waiting))
-        most = _wanted_rows(turn.lane)
-        chosen, rows, size = [first], first.job.rows, first.size
-        if turn.lane.jobs == 1 or not first.joinable or rows >= most:
-            return chosen
-        for ticket in self._candidates(turn):
-            if (
-                ticket is not first
-                and ticket.shapes == first.shapes
-                and ticket.job.independence is first.job.independence
-                and rows + ticket.job.rows <= most
-                and size + ticket.size <= _MOST_BYTES
-            ):
-                chosen.append(ticket)
-                rows += ticket.job.rows
-                size += ticket.size
-                if rows == most:
-                    break
-        return chosen
-
-    def _candidates(self, turn: Turn) -> Iterator[Ticket]:
-        in_order = itertools.chain.from_iterable(flow.waiting for flow in turn.lane.by_urgency(turn.level))
-        return itertools.islice(in_order, _LONGEST_LOOK)
-
-
-def _wanted_rows(lane: Lane) -> int:
-    """Return how many rows the next batch of a lane is to have at most.
-
-    An engine that takes one core (LiteRT) lays its memory out anew for every number of rows, a tenth of a call, and gains
-    little by a large batch: where jobs are for threads, it is given powers of two, which it has met.
-    """
-    most = lane.most_rows()
-    if lane.takes_one_core and lane.rules.adaptive and lane.times.estimate(1) > _FOR_THREADS:
-        return min(most, 1 << max(1, lane.rows).bit_length() - 1)
-    return most
 
 
 def _may_be_joined(job: Job, lane: Lane) -> bool:

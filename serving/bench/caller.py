@@ -51,6 +51,9 @@ _LONGEST = 20.0
 """Seconds that are added at most where calls take so long that few have ended."""
 
 
+_NOTHING = memoryview(b"")
+
+
 class BrokenConnectionError(Exception):
     """The server ended the connection, or says what nobody expects."""
 
@@ -78,7 +81,7 @@ class _Call:
     begun: float
     window: int
     parts: list[bytes] = field(default_factory=list)
-    unsent: bytes = b""
+    unsent: memoryview = _NOTHING
 
 
 class Caller(asyncio.Protocol):
@@ -112,6 +115,7 @@ class Caller(asyncio.Protocol):
         self._consumed = 0
         self._out: list[bytes] = []
         self._is_begun = False
+        self._transport: Any = None
         self._handlers = {
             DATA: self._on_data,
             HEADERS: self._on_headers,
@@ -126,9 +130,9 @@ class Caller(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """See asyncio.Protocol."""
-        self._transport: Any = transport
+        self._transport = transport
         ours = ((ENABLE_PUSH, 0), (INITIAL_WINDOW_SIZE, LARGEST_WINDOW), (MAX_FRAME_SIZE, LARGEST_FRAME))
-        transport.write(PREFACE + settings_frame(ours) + window_update(0, LARGEST_WINDOW - DEFAULT_WINDOW))  # type: ignore[attr-defined]
+        self._transport.write(PREFACE + settings_frame(ours) + window_update(0, LARGEST_WINDOW - DEFAULT_WINDOW))
 
     def data_received(self, data: bytes) -> None:
         """See asyncio.Protocol."""
@@ -167,20 +171,8 @@ class Caller(asyncio.Protocol):
         self._send_waiting()
 
     def _on_settings(self, flags: int, stream_id: int, payload: bytes) -> None:  # noqa: ARG002
-        if not flags & ACK:
-            self._obey(payload)
-
-    def _on_ping(self, flags: int, stream_id: int, payload: bytes) -> None:  # noqa: ARG002
-        if not flags & ACK:
-            self._out.append(frame(PING, ACK, 0, payload))
-
-    def _on_rst_stream(self, flags: int, stream_id: int, payload: bytes) -> None:  # noqa: ARG002
-        self._fail(stream_id, f"the server reset the stream (code {int.from_bytes(payload, 'big')})")
-
-    def _on_goaway(self, flags: int, stream_id: int, payload: bytes) -> None:  # noqa: ARG002
-        raise BrokenConnectionError(f"the server takes no more calls: {payload[8:].decode(errors='replace')}")
-
-    def _obey(self, payload: bytes) -> None:
+        if flags & ACK:
+            return
         for key, value in read_settings(payload):
             if key == INITIAL_WINDOW_SIZE:
                 for call in self._calls.values():
@@ -196,6 +188,16 @@ class Caller(asyncio.Protocol):
             for _ in range(self._in_flight):
                 self._ask(perf_counter())
 
+    def _on_ping(self, flags: int, stream_id: int, payload: bytes) -> None:  # noqa: ARG002
+        if not flags & ACK:
+            self._out.append(frame(PING, ACK, 0, payload))
+
+    def _on_rst_stream(self, flags: int, stream_id: int, payload: bytes) -> None:  # noqa: ARG002
+        self._fail(stream_id, f"the server reset the stream (code {int.from_bytes(payload, 'big')})")
+
+    def _on_goaway(self, flags: int, stream_id: int, payload: bytes) -> None:  # noqa: ARG002
+        raise BrokenConnectionError(f"the server takes no more calls: {payload[8:].decode(errors='replace')}")
+
     def _ask(self, now: float) -> None:
         request = self.told.sent % len(self._messages)
         self.told.sent += 1
@@ -208,7 +210,7 @@ class Caller(asyncio.Protocol):
             self._window -= size
             self._out += (HEADER.pack(size >> 8, size & 0xFF, DATA, END_STREAM, stream_id), message)
         else:
-            call.unsent = message
+            call.unsent = memoryview(message)
             self._waiting.append(stream_id)
             self._send_waiting()
 
@@ -223,7 +225,7 @@ class Caller(asyncio.Protocol):
                 piece, call.unsent = call.unsent[:size], call.unsent[size:]
                 self._window -= size
                 call.window -= size
-                self._out.append(frame(DATA, 0 if call.unsent else END_STREAM, stream_id, piece))
+                self._out.append(frame(DATA, 0 if call.unsent else END_STREAM, stream_id, bytes(piece)))
             if call.unsent:
                 self._waiting.append(stream_id)
 

@@ -47,8 +47,7 @@ class LiteRTEngine:
         self._guard: ShapeGuard | None = None
         self._is_fast = True
         self._guard_shapes()
-        self._lock = threading.Lock()
-        self._changed = threading.Condition(self._lock)
+        self._changed = threading.Condition()
         self._idle = [self._interpreter()]
         self._unmade = interpreters - 1
         self._waiting = 0
@@ -74,7 +73,7 @@ class LiteRTEngine:
         except BaseException:
             self._lose_one()  # who knows in which state it is
             raise
-        with self._lock:
+        with self._changed:
             self._idle.append(interpreter)
             if self._waiting:
                 self._changed.notify()
@@ -100,7 +99,7 @@ class LiteRTEngine:
 
     def _take(self, signature: str, shapes: Shapes) -> "_Interpreter":
         """Return one for this thread alone."""
-        with self._lock:
+        with self._changed:
             while not self._idle and not self._unmade:
                 self._waiting += 1
                 self._changed.wait()
@@ -152,11 +151,8 @@ class _Interpreter:
         """See Engine."""
         runner = self._runners[signature]
         try:
-            if _REMARKED.is_set():
+            with _remarks_dropped():
                 outputs = runner(inputs, shapes)
-            else:
-                with _remarks_dropped():
-                    outputs = runner(inputs, shapes)
         except (RuntimeError, ValueError) as error:
             raise invalid(f"the model refuses these values: {first_line(error)}") from error
         self.shapes[signature] = shapes

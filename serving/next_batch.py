@@ -1,0 +1,50 @@
+"""Which of the jobs that wait in a lane are computed in its next batch."""
+
+import itertools
+
+from serving.job import Ticket
+from serving.lanes import Lane
+from serving.levels import Turn
+
+MOST_BYTES = 1 << 24
+"""Of the inputs that are joined: copying more costs more than one call for all of it saves."""
+FOR_THREADS = 150e-6
+"""Seconds of compute beyond which a job is for a thread: to hand a job to one, and its answer back, takes as long."""
+_LONGEST_LOOK = 512
+"""Jobs that are looked at for one batch, where few fit."""
+
+
+def choose(turn: Turn) -> list[Ticket]:
+    """Return the first job of the lane whose turn it is, and others of that lane that fit to it."""
+    first = next(iter(turn.lane.flows[turn.level].waiting))
+    most = _wanted_rows(turn.lane)
+    chosen, rows, size = [first], first.job.rows, first.size
+    if turn.lane.jobs == 1 or not first.joinable or rows >= most:
+        return chosen
+    in_order = itertools.chain.from_iterable(flow.waiting for flow in turn.lane.by_urgency(turn.level))
+    for ticket in itertools.islice(in_order, _LONGEST_LOOK):
+        if (
+            ticket is not first
+            and ticket.shapes == first.shapes
+            and ticket.job.independence is first.job.independence
+            and rows + ticket.job.rows <= most
+            and size + ticket.size <= MOST_BYTES
+        ):
+            chosen.append(ticket)
+            rows += ticket.job.rows
+            size += ticket.size
+            if rows == most:
+                break
+    return chosen
+
+
+def _wanted_rows(lane: Lane) -> int:
+    """Return how many rows the next batch of a lane is to have at most.
+
+    An engine that takes one core (LiteRT) lays its memory out anew for every number of rows, a tenth of a call, and gains
+    little by a large batch: where jobs are for threads, it is given powers of two, which it has met.
+    """
+    most = lane.most_rows()
+    if lane.takes_one_core and lane.rules.adaptive and lane.times.estimate(1) > FOR_THREADS:
+        return min(most, 1 << max(1, lane.rows).bit_length() - 1)
+    return most
