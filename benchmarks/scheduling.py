@@ -17,7 +17,7 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 import psutil
 from environment import RESULTS, describe
@@ -59,30 +59,19 @@ def _answer(ticket: Ticket) -> None:
         ticket.set_result(ticket.job.run(ticket.job.inputs))
 
 
-class Pool:
+class Pool(serving.server.Scheduler):
     """The least that can be done: a thread pool of the standard library, and no order but that of arrival."""
 
-    def __init__(self, threads: int) -> None:
+    def __init__(self, *, threads: int, **others: Any) -> None:
+        super().__init__(threads=threads, **others)
         self._pool = ThreadPoolExecutor(threads)
 
-    @classmethod
-    def of(cls, config: serving.ServerConfig) -> Self:
-        """Return one of as many threads as the server would have."""
-        return cls(config.threads)
-
-    def compute_at_once(self, job: Job, *, seconds: float) -> None:
+    def compute_at_once(self, job: Job, *, seconds: float | None) -> None:
         """See Scheduler: a pool never does."""
 
     def most_joined(self, job: Job, jobs: int, *, seconds: float) -> int:  # noqa: ARG002 - the shape of Scheduler's
         """See Scheduler: a pool joins nothing."""
         return 0
-
-    def refuse(self, job: Job) -> None:
-        """See Scheduler: a pool refuses nothing."""
-
-    def promise(self, job: Job) -> Ticket:
-        """See Scheduler."""
-        return Ticket(job, 0.0)
 
     def submit_all(
         self,
@@ -94,13 +83,10 @@ class Pool:
             self._pool.submit(_answer, ticket)
         return []
 
-    def drain(self, timeout: float) -> bool:  # noqa: ARG002
-        """See Scheduler."""
-        return True
-
     def close(self) -> None:
         """See Scheduler."""
         self._pool.shutdown(wait=False, cancel_futures=True)
+        super().close()
 
 
 def serve(mode: str, engine: str) -> None:

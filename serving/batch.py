@@ -27,6 +27,11 @@ class Batch:
     seconds: float = field(default=0.0, init=False)
     """That computing took."""
 
+    @property
+    def rows(self) -> int:
+        """Of its tickets."""
+        return sum(ticket.job.rows for ticket in self.tickets)
+
     def compute(self, clock: Callable[[], float]) -> list[Outcome]:
         """Return the answer to every ticket, or what went wrong with it; raises nothing.
 

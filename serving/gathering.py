@@ -2,11 +2,12 @@
 
 An event loop hands over one request after the other, and a thread that starts on the first of them takes the processor
 and the interpreter from the loop, which reads the next. So jobs are held until the loop has gone round some times without
-bringing another. No clock is waited for: a loop without other work goes round at once. Where holding brings no company, as
-with a single client, it is only tried now and then.
+bringing another, or they are as many as a batch is to have. No clock is waited for: a loop without other work goes round
+at once. Where holding brings no company, as with a single client, it is only tried now and then.
 """
 
 import asyncio
+from collections.abc import Hashable
 from concurrent.futures import Future
 from time import monotonic
 
@@ -33,8 +34,10 @@ _SHORT_TOGETHER = 300e-6
 past that it is better off reading others meanwhile."""
 _SHORT_JOBS = Short(FOR_THREADS, _SHORT_TOGETHER)
 _SHORT_ALONE = 1e-3
-"""Seconds of compute that a loop has where holding brings no company; others may have to wait for so long. A job of another
-thread and its answer wake two cores that have gone to sleep, and find cold caches: that takes it 0.3 ms longer."""
+"""Seconds of compute that a loop has where holding brings no company, and all jobs are of one lane. A job of another thread
+and its answer wake two cores that have gone to sleep, and find cold caches: that takes it 0.3 ms longer."""
+_ALIKE = 32
+"""So many jobs of one lane since the last of another, then nobody else is there who would have to wait."""
 
 
 class Gathering:
@@ -43,6 +46,9 @@ class Gathering:
     def __init__(self, scheduler: Scheduler) -> None:
         self._scheduler = scheduler
         self._held: list[Ticket] = []
+        self._held_rows = 0
+        self._holds = 0
+        """How often jobs were held so far."""
         self._since = 0.0
         self._seen = 0
         """How many were held one round ago."""
@@ -50,6 +56,10 @@ class Gathering:
         self._company = 0.0
         """Moving average of how many further jobs of a lane come while one is held."""
         self._at_once = 0
+        self._lane: Hashable = None
+        """Of the last job that might have been computed at once."""
+        self._alike = 0
+        """How many before it were of that lane."""
         self._together = 0
         self._coming = 0
         """Jobs that are about to be submitted, and held until all are there."""
@@ -62,7 +72,12 @@ class Gathering:
         if self._coming:
             self._coming -= 1
             return None
-        alone = not self._held and self._company < _WORTH and self._at_once < _PROBE
+        if job.lane == self._lane:
+            self._alike += 1
+        else:
+            self._lane, self._alike = job.lane, 0
+        nobody_waits = not self._held and self._alike >= _ALIKE
+        alone = nobody_waits and self._company < _WORTH and self._at_once < _PROBE
         outputs = self._scheduler.compute_at_once(job, seconds=_SHORT_ALONE if alone else FOR_THREADS)
         self._at_once += alone and outputs is not None
         return outputs
@@ -90,28 +105,37 @@ class Gathering:
         self._scheduler.refuse(job)
         ticket = self._scheduler.promise(job)
         self._held.append(ticket)
-        if len(self._held) > 1:
-            return ticket
-        if not self._coming and self._company < _WORTH and self._at_once < _PROBE:
+        self._held_rows += job.rows
+        is_first = len(self._held) == 1
+        if is_first and not self._coming and self._company < _WORTH and self._at_once < _PROBE:
             self._at_once += 1
             self._release()
-        else:
-            self._at_once, self._since, self._seen, self._rounds = 0, ticket.queued, 1, 0
-            asyncio.get_running_loop().call_soon(self._go_round)
+        elif not self._coming and self._scheduler.fills_a_turn(job, self._held_rows):
+            self._end_hold()
+        elif is_first:
+            self._since, self._seen, self._rounds = ticket.queued, 1, 0
+            asyncio.get_running_loop().call_soon(self._go_round, self._holds)
         return ticket
 
-    def _go_round(self) -> None:
+    def _go_round(self, hold: int) -> None:
+        if hold != self._holds:  # it has ended
+            return
         self._rounds = self._rounds + 1 if len(self._held) == self._seen else 0
         self._seen = len(self._held)
         if self._rounds < _ROUNDS and monotonic() - self._since < _LONGEST:
-            asyncio.get_running_loop().call_soon(self._go_round)
+            asyncio.get_running_loop().call_soon(self._go_round, hold)
             return
+        self._end_hold()
+
+    def _end_hold(self) -> None:
+        self._holds += 1
+        self._at_once = 0
         company = len(self._held) - len({ticket.job.lane for ticket in self._held})
         self._company += _WEIGHT * (company - self._company)
         self._release()
 
     def _release(self) -> None:
-        held, self._held, self._coming = self._held, [], 0
+        held, self._held, self._held_rows, self._coming = self._held, [], 0, 0
         for ticket, error in self._scheduler.submit_all(held, _SHORT_JOBS):
             if ticket.set_running_or_notify_cancel():
                 ticket.set_exception(error)

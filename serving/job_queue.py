@@ -15,7 +15,7 @@ from serving.deadlines import Deadlines
 from serving.job import Job, Ticket
 from serving.lanes import Derived, Lane
 from serving.levels import Levels, Turn
-from serving.next_batch import MOST_BYTES, choose
+from serving.next_batch import MOST_BYTES, choose, rows_of_a_turn, wanted_rows
 from serving.priority import level_of
 from serving.status import Code, StatusError, invalid
 
@@ -143,7 +143,7 @@ class JobQueue:
             tickets = self._gather(turn)
             if tickets:
                 batch = Batch(tuple(tickets), turn.lane.rules, now)
-                turn.lane.running += 1
+                turn.lane.begin(batch.rows)
                 self._running[batch] = turn
                 return batch
             self._levels.finish(turn, 0.0, now)  # all that was found had just been cancelled
@@ -152,7 +152,7 @@ class JobQueue:
     def finish(self, batch: Batch, now: float) -> None:
         """Tell that a batch was computed."""
         turn = self._running.pop(batch)
-        turn.lane.running -= 1
+        turn.lane.end(batch.rows)
         self._levels.finish(turn, batch.seconds, now)
         if batch.computed_rows:
             turn.lane.times.add(batch.computed_rows, len(batch.tickets), batch.seconds)
@@ -199,9 +199,19 @@ class JobQueue:
         if lane is not None:
             lane.times.add_at_once(job.rows, seconds)
 
+    def fills_a_turn(self, job: Job, rows: int) -> bool:
+        """Tell whether jobs like this one, of so many rows, that were not added yet are company enough for each other."""
+        lane = self._lanes.get(job.lane)
+        wanted = None if lane is None else rows_of_a_turn(lane)
+        return wanted is not None and wanted <= rows
+
     def may_start(self, ticket: Ticket, now: float) -> bool:
         """Tell whether a job that waits could be computed now, if there were a thread."""
         return ticket in self._waiting and self._may_start(self._waiting[ticket], now)
+
+    def has_more(self, batch: Batch, now: float) -> bool:
+        """Tell whether another batch of a running one's lane could be computed now, if there were a thread."""
+        return self._may_start(self._running[batch].lane, now)
 
     def may_start_any(self, now: float) -> bool:
         """Tell whether anything that waits could be computed now, if there were a thread."""
@@ -353,7 +363,7 @@ class JobQueue:
         return takes is not None and takes <= short.batch and takes <= short.job * jobs
 
     def _estimate(self, lane: Lane) -> float:
-        return lane.times.estimate(max(1, min(lane.rows, lane.most_rows())))
+        return lane.times.estimate(max(1, min(lane.rows, wanted_rows(lane))))
 
     def _gather(self, turn: Turn) -> list[Ticket]:
         """Take the jobs of one batch out of the queue, and mark them as running."""

@@ -9,6 +9,9 @@ from serving.job import Ticket
 from serving.priority import LEVELS
 from serving.service_times import ServiceTimes
 
+_FORGOTTEN = 1 / 8
+"""Of the part of a crowd that is not there, with every batch."""
+
 
 class Flow:
     """The jobs of one lane that are equally urgent, oldest first."""
@@ -44,6 +47,10 @@ class Lane:
         """Of what waits."""
         self.running = 0
         """Batches that are being computed."""
+        self._computed = 0
+        """Rows of these."""
+        self.crowd = 0.0
+        """How many rows wait or are computed where most do, of late."""
         self.takes_one_core = False
         """Whether a batch leaves the other cores to others."""
         self.times = ServiceTimes(batch_seconds)
@@ -55,6 +62,7 @@ class Lane:
         flow.rows += ticket.job.rows
         self.jobs += 1
         self.rows += ticket.job.rows
+        self.crowd = max(self.crowd, self.rows + self._computed)
 
     def remove(self, ticket: Ticket, level: int) -> None:
         """Forget a job that waits."""
@@ -63,6 +71,17 @@ class Lane:
         flow.rows -= ticket.job.rows
         self.jobs -= 1
         self.rows -= ticket.job.rows
+
+    def begin(self, rows: int) -> None:
+        """Have a batch be computed whose jobs have left."""
+        self.running += 1
+        self._computed += rows
+
+    def end(self, rows: int) -> None:
+        """Have one be computed no more."""
+        self.crowd -= _FORGOTTEN * (self.crowd - self.rows - self._computed)
+        self.running -= 1
+        self._computed -= rows
 
     def jobs_ahead(self, level: int) -> int:
         """Return how many jobs wait that are not less urgent."""

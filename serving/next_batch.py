@@ -1,6 +1,7 @@
 """Which of the jobs that wait in a lane are computed in its next batch."""
 
 import itertools
+import math
 
 from serving.job import Ticket
 from serving.lanes import Lane
@@ -17,7 +18,7 @@ _LONGEST_LOOK = 512
 def choose(turn: Turn) -> list[Ticket]:
     """Return the first job of the lane whose turn it is, and others of that lane that fit to it."""
     first = next(iter(turn.lane.flows[turn.level].waiting))
-    most = _wanted_rows(turn.lane)
+    most = wanted_rows(turn.lane)
     chosen, rows, size = [first], first.job.rows, first.size
     if turn.lane.jobs == 1 or not first.joinable or rows >= most:
         return chosen
@@ -38,13 +39,25 @@ def choose(turn: Turn) -> list[Ticket]:
     return chosen
 
 
-def _wanted_rows(lane: Lane) -> int:
-    """Return how many rows the next batch of a lane is to have at most.
+def wanted_rows(lane: Lane) -> int:
+    """Return how many rows the next batch of a lane is to have at most."""
+    turn = rows_of_a_turn(lane)
+    return lane.most_rows() if turn is None else min(turn, _power_of_two(lane.rows))
 
-    An engine that takes one core (LiteRT) lays its memory out anew for every number of rows, a tenth of a call, and gains
-    little by a large batch: where jobs are for threads, it is given powers of two, which it has met.
+
+def rows_of_a_turn(lane: Lane) -> int | None:
+    """Return how many rows a batch has where those of a lane take turns; None where they do not.
+
+    Jobs for threads, of an engine that takes one core for each (LiteRT), gain little by a large batch. If all that there are
+    were one, the core would idle while their answers travel and come back as requests. So each batch is half of them, and
+    one half is computed while the other is on its way. Such an engine lays its memory out anew for every number of rows, a
+    tenth of a call: it is given powers of two, which it has met.
     """
-    most = lane.most_rows()
-    if lane.takes_one_core and lane.rules.adaptive and lane.times.estimate(1) > FOR_THREADS:
-        return min(most, 1 << max(1, lane.rows).bit_length() - 1)
-    return most
+    if not lane.takes_one_core or not lane.rules.adaptive or lane.times.estimate(1) <= FOR_THREADS:
+        return None
+    return min(lane.most_rows(), _power_of_two(math.ceil(lane.crowd / 2)))
+
+
+def _power_of_two(rows: int) -> int:
+    """Return the largest that is no more than this; 1 at least."""
+    return 1 << max(1, rows).bit_length() - 1

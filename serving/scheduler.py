@@ -165,6 +165,11 @@ class Scheduler:
         with self._lock:
             self._queue.refuse(job, monotonic())
 
+    def fills_a_turn(self, job: Job, rows: int) -> bool:
+        """Tell whether so many rows of jobs like this one, yet to be submitted, need no further company; see JobQueue."""
+        with self._lock:
+            return self._queue.fills_a_turn(job, rows)
+
     def promise(self, job: Job) -> Ticket:
         """Return the future of a job that is yet to be submitted."""
         return Ticket(job, monotonic(), self._forget)
@@ -261,6 +266,11 @@ class Scheduler:
             self._workers += 1
             _start(f"zoo-compute-{self._workers}", self._compute)
 
+    def _share(self, batch: Batch, now: float) -> None:
+        """Have another thread compute what a batch that was taken leaves of its lane, where it may."""
+        if self._queue.has_more(batch, now):
+            self._call_worker()
+
     def _set_alarm(self, now: float) -> None:
         """Have the timekeeper wake up when something is due, where it would sleep longer."""
         due = self._queue.changes_at(now)
@@ -281,6 +291,8 @@ class Scheduler:
                 now = monotonic()
                 self._queue.finish(batch, now)
                 batch = None if self._closed else self._queue.take(now)
+                if batch is not None:
+                    self._share(batch, now)
             _tell(outcomes)
             del outcomes  # or the last request would stay in memory while this thread idles
             if batch is None:
@@ -296,6 +308,7 @@ class Scheduler:
                 batch = None if self._closed else self._queue.take(now)
                 if batch is not None:
                     self._telling += 1
+                    self._share(batch, now)
                     return batch
                 self._tell_drain()
                 if self._closed:

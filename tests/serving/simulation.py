@@ -72,6 +72,8 @@ class Simulation:
     outcomes: dict[Ticket, object] = field(default_factory=dict)
     ended_at: dict[Ticket, float] = field(default_factory=dict)
     batches: list[Batch] = field(default_factory=list)
+    when_told: Callable[[Ticket], None] = lambda ticket: None  # noqa: ARG005
+    """Called with every ticket that has ended."""
     _events: list[tuple[float, int, Callable[[], None]]] = field(default_factory=list)
     _order: "itertools.count[int]" = field(default_factory=itertools.count)
     _busy: int = 0
@@ -143,6 +145,7 @@ class Simulation:
         assert ticket not in self.outcomes, "told twice"
         self.outcomes[ticket] = answer
         self.ended_at[ticket] = self.clock()
+        self.when_told(ticket)
 
 
 def make_job(engine: Engine, values: list[float], *, lane: object = "lane", width: int = 1, **fields: object) -> Job:

@@ -2,7 +2,7 @@
 
 import asyncio
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import pytest
@@ -10,6 +10,8 @@ import pytest
 from serving.batching_rules import BatchingRules
 from serving.call_record import CallRecord
 from serving.gathering import Gathering
+from serving.job import Ticket
+from serving.job_queue import Short
 from serving.mailbox import Mailbox
 from serving.row_independence import RowIndependence
 from serving.scheduler import Job, Scheduler
@@ -202,3 +204,99 @@ def test_a_short_job_of_a_single_client_is_computed_in_the_loop() -> None:
     found = asyncio.run(ask())
     assert not any(found[:3])
     assert any(found)
+
+
+class Told(Scheduler):
+    """Computes at once what it is told to, and remembers that."""
+
+    def __init__(self, turn: int) -> None:
+        super().__init__(threads=1, max_pending=100)
+        self.turn = turn
+        self.submitted: list[int] = []
+        self.allowed: list[float | None] = []
+
+    def fills_a_turn(self, job: Job, rows: int) -> bool:
+        return rows >= self.turn
+
+    def submit_all(self, tickets: Sequence[Ticket], short: Short | None = None) -> list[tuple[Ticket, StatusError]]:
+        self.submitted.append(len(tickets))
+        for ticket in tickets:
+            ticket.set_result(ticket.job.run(ticket.job.inputs))
+        return []
+
+    def compute_at_once(self, job: Job, *, seconds: float | None) -> dict[str, np.ndarray]:
+        self.allowed.append(seconds)
+        return job.run(job.inputs)
+
+
+def job_of(lane: str = "lane", rows: int = 1) -> Job:
+    return Job(lane, double, {"x": np.ones(rows, np.float32)}, CallRecord("test"), rows=rows)
+
+
+async def after_bursts(scheduler: Told) -> Gathering:
+    """Return what has learnt that jobs come in company."""
+    gathering, turn, scheduler.turn = Gathering(scheduler), scheduler.turn, 100
+    while scheduler.submitted[-1:] != [4]:
+        for _ in range(4):
+            gathering.submit(job_of())
+        for _ in range(20):
+            await asyncio.sleep(0)
+    scheduler.submitted.clear()
+    scheduler.turn = turn
+    return gathering
+
+
+@pytest.mark.parametrize(("turn", "at_once"), [(4, [4, 4]), (3, [3, 3]), (8, [8]), (9, [])])
+def test_as_many_as_a_batch_is_to_have_are_held_no_longer(turn: int, at_once: list[int]) -> None:
+    async def ask() -> None:
+        scheduler = Told(turn)
+        gathering = await after_bursts(scheduler)
+        for _ in range(8):
+            gathering.submit(job_of())
+        assert scheduler.submitted == at_once
+        for _ in range(20):
+            await asyncio.sleep(0)
+        assert sum(scheduler.submitted) == 8
+
+    asyncio.run(ask())
+
+
+def test_rows_fill_a_batch_and_not_jobs() -> None:
+    async def ask() -> None:
+        scheduler = Told(4)
+        gathering = await after_bursts(scheduler)
+        gathering.submit(job_of(rows=2))
+        assert scheduler.submitted == []
+        gathering.submit(job_of(rows=2))
+        assert scheduler.submitted == [2]
+
+    asyncio.run(ask())
+
+
+def test_what_comes_after_a_full_batch_is_held_for_as_long_as_anything() -> None:
+    async def rounds(full: int) -> int:
+        scheduler = Told(4)
+        gathering = await after_bursts(scheduler)
+        for _ in range(full * 4):
+            gathering.submit(job_of())
+        assert scheduler.submitted == [4] * full
+        gathering.submit(job_of())
+        count = 0
+        while len(scheduler.submitted) == full:
+            await asyncio.sleep(0)
+            count += 1
+        return count
+
+    assert asyncio.run(rounds(0)) == asyncio.run(rounds(1)) == asyncio.run(rounds(3)) > 4
+
+
+def test_only_where_nobody_else_is_there_the_loop_computes_what_takes_it_longer() -> None:
+    scheduler = Told(1)
+    gathering = Gathering(scheduler)
+    for lane, jobs in (("long", 40), ("other", 1), ("long", 40)):
+        for _ in range(jobs):
+            gathering.at_once(job_of(lane))
+    long, short = max(filter(None, scheduler.allowed)), min(filter(None, scheduler.allowed))
+    assert long == pytest.approx(1e-3)
+    assert short == pytest.approx(150e-6)
+    assert scheduler.allowed == [short] * 32 + [long] * 8 + [short] * 33 + [long] * 8

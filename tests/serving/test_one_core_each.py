@@ -1,7 +1,8 @@
 """How many batches of one lane are computed at once: on a simulated clock, and once in threads."""
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from functools import partial
 from time import monotonic
 
 import numpy as np
@@ -10,7 +11,7 @@ import pytest
 from serving.batching_parameters import BatchingParameters
 from serving.batching_rules import BatchingRules
 from serving.call_record import CallRecord
-from serving.job import Job
+from serving.job import Job, Ticket
 from serving.latency_target import LatencyTarget
 from serving.scheduler import Scheduler
 from serving.status import StatusError
@@ -47,7 +48,7 @@ def test_long_jobs_that_take_a_core_each_are_computed_on_all_cores() -> None:
 
 def test_what_takes_all_cores_or_little_time_is_computed_on_half_of_them() -> None:
     assert begun(0.1, takes_one_core=False) == [0, 100]
-    assert begun(499e-6, takes_one_core=True) == [0, 100]
+    assert begun(499e-6, takes_one_core=True) == [0, 100, 200]  # in turns: two of the four that wait, then the others
 
 
 def batches(
@@ -71,8 +72,55 @@ def batches(
 
 def test_litert_is_given_powers_of_two_for_whose_sizes_its_memory_is_laid_out() -> None:
     assert batches(7) == [1, 4, 2, 1]
-    assert batches(8) == [1, 8]
-    assert batches(13) == [1, 8, 4, 1]
+    assert batches(8) == [1, 4, 4]
+    assert batches(13) == [1, 4, 4, 4, 1]
+    assert batches(15) == [1, 8, 4, 2, 1]
+
+
+def asked_again_and_again(calls: Sequence[int], travel: float) -> tuple[list[int], float]:
+    """Have clients ask for a row each, and again once its answer has travelled to them and the next request back.
+
+    Args:
+        calls: how many each client makes.
+        travel: how long that takes, in times of what a row takes.
+
+    Returns:
+        The rows of every batch, and the share of the time that something was computed.
+    """
+    simulation, row = Simulation.of(threads=1, width=1, cores=1), 200e-6
+    engine = Engine(simulation.clock, 0.0, row)
+    independence = engine.independence()
+    asked: dict[Ticket, int] = {}
+    left = list(calls)
+
+    def come(client: int) -> None:
+        job = make_job(engine, [1.0], independence=independence, takes_one_core=True)
+        asked[simulation.submit(job)] = client
+
+    def come_again(ticket: Ticket) -> None:
+        client = asked[ticket]
+        left[client] -= 1
+        if left[client]:
+            simulation.at(simulation.clock.now + travel * row, partial(come, client))
+
+    for client in range(len(calls)):
+        simulation.at(client * row / 100, partial(come, client))
+    simulation.when_told = come_again
+    simulation.run()
+    return [len(rows) for _, rows in engine.calls], sum(calls) * row / simulation.clock.now
+
+
+def test_half_of_the_clients_are_answered_while_the_other_half_is_computed() -> None:
+    sizes, busy = asked_again_and_again([100] * 8, travel=4)
+    assert set(sizes[20:-20]) == {4}
+    assert busy > 0.98  # were all eight one batch, it would be two thirds
+
+
+@pytest.mark.parametrize("travel", [0.5, 2, 8])
+def test_a_crowd_that_has_gone_is_forgotten(travel: float) -> None:
+    sizes, _ = asked_again_and_again([20] * 14 + [200] * 2, travel)
+    assert max(sizes) == 8
+    assert set(sizes[-100:]) == {1}
 
 
 def test_others_are_given_all_that_wait_and_so_is_what_event_loops_compute() -> None:
