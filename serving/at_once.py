@@ -8,8 +8,9 @@ from serving.answering import Answering
 from serving.batching import NotPerRowError, join, split
 from serving.call_record import CallRecord
 from serving.job import Arrays
-from serving.leases import Leases, deadline_of
+from serving.leases import deadline_of
 from serving.nan_policy import refuse_nan
+from serving.permitted_models import PermittedModels
 from serving.priority import KEY as PRIORITY_KEY
 from serving.priority import read_priority
 from serving.query import Answer, Checked
@@ -25,10 +26,10 @@ Ended = Answer | BaseException
 class AtOnce:
     """Answers in the event loop what takes next to no time. Lives in it."""
 
-    def __init__(self, answering: Answering, leases: Leases, *, refuses_nan: bool) -> None:
+    def __init__(self, answering: Answering, manager: PermittedModels, *, refuses_nan: bool) -> None:
         """Prepare; `refuses_nan` says whether inputs with NaN in them are refused."""
         self._answering = answering
-        self._leases = leases
+        self._manager = manager
         self._refuses_nan = refuses_nan
 
     def answer(self, checked: Checked, asking: Sequence[Asking]) -> Sequence[Ended | None]:
@@ -42,15 +43,19 @@ class AtOnce:
             For each its answer, or what went wrong with it; None where it has to be answered otherwise, since another
             servable answers by now, or it would have to be waited for.
         """
-        lease = self._leases.at_once(checked.model)
-        if lease is None:
+        try:
+            lease = self._manager.lease(checked.model)
+        except StatusError:
             return [None] * len(asking)
-        with lease as servable:
+        servable = lease.servable
+        try:
             if checked.servable() is not servable:
                 return [None] * len(asking)
             if len(asking) > 1:
                 return self._several(checked, servable, asking)
             return [self._alone(checked, servable, *asking[0])]
+        finally:
+            lease.close()
 
     def _several(self, checked: Checked, servable: Servable, asking: Sequence[Asking]) -> Sequence[Ended | None]:
         like = self._answering.job(checked, servable, asking[0][0], CallRecord(""))

@@ -4,7 +4,7 @@ import math
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Generic, Self, TypeVar
+from typing import Self, TypeVar
 
 import numpy as np
 
@@ -82,18 +82,13 @@ class KnownRequest:
         return {**self.defaults, **given} if self.defaults else given
 
 
-class KnownRequests(Generic[T]):
+class KnownRequests(Known[T]):
     """Recognises requests that are, but for their numbers, earlier ones. For one thread."""
 
     def __init__(self) -> None:
-        self._known: Known[T] = Known()
+        super().__init__()
         self._sizes: OrderedDict[int, None] = OrderedDict()
         """Lengths of messages that came: what never comes again is not worth learning."""
-
-    def find(self, message: bytes) -> T | None:
-        """Return what is known of a serialized request."""
-        found = self._known.find(message)
-        return None if found is None else found[1]
 
     def sorted(self, asked: Sequence[Asked]) -> dict[T, list[int]]:
         """Return the places of the requests that are known, by what is known of them."""
@@ -114,11 +109,11 @@ class KnownRequests(Generic[T]):
             self._sizes.popitem(last=False)
         return False
 
-    def learn(self, message: bytes, holes: Sequence[tuple[int, int]], what: T) -> None:
+    def learn_request(self, message: bytes, holes: Sequence[tuple[int, int]], what: T) -> None:
         """Remember what is known of a request, and of those that differ from it in these holes alone."""
         template = Template.of(message, holes)
         if template is not None:
-            self._known.learn(template, what)
+            self.learn(template, what)
 
 
 def learn_predict(
@@ -141,4 +136,4 @@ def learn_predict(
     numbers = tuple(each for each in found if each is not None)
     if len(numbers) == len(found):
         holes = [(place.payload.start, place.payload.end) for place in places]
-        known.learn(message, holes, KnownRequest.of(answer, numbers))
+        known.learn_request(message, holes, KnownRequest.of(answer, numbers))

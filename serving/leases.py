@@ -19,13 +19,6 @@ class Leases:
         self._manager = manager
         self._mailbox = Mailbox()
 
-    def at_once(self, model: ModelRef) -> Lease | None:
-        """Lease a version; it is the caller's to close. None where `get` would wait, or say why there is none."""
-        try:
-            return self._manager.lease(model)
-        except StatusError:
-            return None
-
     async def get(self, model: ModelRef, call: Call, turn_by: float | None = None) -> Lease:
         """Lease a version; it is the caller's to close.
 

@@ -32,6 +32,8 @@ class LiveVersions:
         self._there: dict[str, Collection[int]] = {}
         """The versions that models have folders of."""
         self._labels: dict[str, dict[str, int]] = {}
+        self._found: dict[ModelRef, VersionRecord] = {}
+        """What requests were for, since something changed last."""
         self._replaced: list[VersionRecord] = []
         self._pinned: set[VersionRecord] = set()
         self._listeners: list[Listener] = []
@@ -49,7 +51,9 @@ class LiveVersions:
     def lease(self, model: ModelRef) -> Lease:
         """Give a servable that stays loaded until the lease is closed. Raises StatusError; see Manager.lease."""
         with self._lock:
-            record = self._find_live(model)
+            record = self._found.get(model)
+            if record is None:
+                record = self._found[model] = self._find_live(model)
             return self._lend(record)
 
     def look(self, model: ModelRef) -> Servable:
@@ -69,7 +73,7 @@ class LiveVersions:
         with self._lock:
             record.leases -= 1
             record.used = monotonic()
-            is_idle = _is_idle(record)
+            is_idle = record.state is State.UNLOADING and _is_idle(record)
             if not record.leases:
                 self._returns += 1
                 if self._awaited:  # seldom, and this is done for every request
@@ -135,7 +139,7 @@ class LiveVersions:
 
     def record(self, name: str, version: int, path: Path) -> VersionRecord:
         """Return what is known of a version; of one that is new, a record from now on."""
-        with self._lock:
+        with self._changing():
             versions = self._models.setdefault(name, {})
             if version not in versions:
                 versions[version] = VersionRecord(name, version, path)
@@ -154,7 +158,7 @@ class LiveVersions:
 
     def keep_model(self, name: str, versions: Collection[int]) -> None:
         """Know a model, and forget those of its versions that have ended, or are dormant, and are not among these."""
-        with self._lock:
+        with self._changing():
             known = self._models.setdefault(name, {})
             self._there[name] = frozenset(versions)
             for version, record in known.items():
@@ -166,7 +170,7 @@ class LiveVersions:
 
     def forget_model(self, name: str) -> None:
         """Forget a model, if all of its versions have ended."""
-        with self._lock:
+        with self._changing():
             if any(record.state is not State.END for record in self._models.get(name, {}).values()):
                 return
             for table in (self._models, self._there, self._labels, self._reasons):
@@ -189,7 +193,7 @@ class LiveVersions:
         self, name: str, wanted: Mapping[str, int], lasting: Collection[int], rules: LabelRules
     ) -> StatusError | None:
         """Let labels point at versions, of which those in `lasting` answer. Returns why the first of them cannot."""
-        with self._lock:
+        with self._changing():
             moved, fault = move_labels(name, wanted, self._labels.get(name, {}), lasting, rules)
             self._labels[name] = moved
         return fault
@@ -206,19 +210,19 @@ class LiveVersions:
 
     def fail(self, record: VersionRecord, error: str) -> None:
         """Let a version be one that could not be loaded."""
-        with self._lock:
+        with self._changing():
             record.dormant = False
         self._set(record, State.END, error=error)
 
     def rest(self, record: VersionRecord) -> None:
         """Let a version that is not loaded be dormant."""
-        with self._lock:
+        with self._changing():
             record.dormant = True
         self._set(record, State.START)
 
     def replace(self, old: VersionRecord, fresh: VersionRecord) -> None:
         """Put a record in another's place, which is closed once its last lease was returned."""
-        with self._lock:
+        with self._changing():
             old.state, old.dormant = State.UNLOADING, False
             self._replaced.append(old)
             self._models[old.name][old.version] = fresh
@@ -226,7 +230,7 @@ class LiveVersions:
 
     def revive(self, record: VersionRecord) -> bool:
         """Let a version that is being unloaded answer again. Returns whether it can: it is not closed yet."""
-        with self._lock:
+        with self._changing():
             if record.servable is None:
                 return False
             record.state, record.dormant = State.AVAILABLE, False
@@ -236,7 +240,7 @@ class LiveVersions:
     def retire(self, name: str, *, keep: Collection[int] = ()) -> list[int]:
         """Let other versions answer no more. Returns those that were live, each to be closed once nobody holds it."""
         retired, changed = [], False
-        with self._lock:
+        with self._changing():
             for number, record in self._models.get(name, {}).items():
                 if number in keep or not (record.answers or record.state is State.START):
                     continue
@@ -263,7 +267,7 @@ class LiveVersions:
         Returns:
             What is to be closed; nothing, and nothing is, where all of them are not enough.
         """
-        with self._lock:
+        with self._changing():
             known = [record for versions in self._models.values() for record in versions.values()]
             chosen = []
             for record in sorted(filter(self._may_go, known), key=lambda record: record.used):
@@ -286,7 +290,7 @@ class LiveVersions:
 
     def take(self, record: VersionRecord) -> Servable | None:
         """Return a servable for good, to be closed; None where it was taken before, or is wanted again."""
-        with self._lock:
+        with self._changing():
             if not _is_idle(record):
                 return None
             servable, record.servable = record.servable, None
@@ -294,18 +298,25 @@ class LiveVersions:
 
     def end(self, record: VersionRecord) -> None:
         """Let a version be one that was closed: it has ended, or is dormant where it is to be loaded again."""
-        with self._lock:
+        with self._changing():
             record.state = State.START if record.dormant else State.END
             if record in self._replaced:
                 self._replaced.remove(record)
         self._tell_listeners()
+
+    @contextlib.contextmanager
+    def _changing(self) -> Iterator[None]:
+        """Hold the lock, and change within the block what requests may be for."""
+        with self._lock:
+            self._found.clear()
+            yield
 
     def _may_go(self, record: VersionRecord) -> bool:
         is_idle = record.state is State.AVAILABLE and not record.leases and record not in self._pinned
         return is_idle and record.is_there  # or it could not be loaded again
 
     def _set(self, record: VersionRecord, state: State, *, error: str = "", servable: Servable | None = None) -> None:
-        with self._lock:
+        with self._changing():
             record.state, record.error, record.servable = state, error, servable
         self._tell_listeners()
 

@@ -1,10 +1,9 @@
 """Which model, and which of its versions, a request is for; known to no protocol."""
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 
-@dataclass(frozen=True)
-class ModelRef:
+class ModelRef(NamedTuple):
     """A model by name, and a version by number or by label; with neither, the one the model answers with by itself."""
 
     name: str

@@ -59,7 +59,7 @@ class Predictor:
         self._limits = limits
         self._mailbox = Mailbox()
         self._answering = Answering(scheduler, limits, recent, nan_answers)
-        self._at_once = AtOnce(self._answering, self._leases, refuses_nan=limits.refuse_nan)
+        self._at_once = AtOnce(self._answering, manager, refuses_nan=limits.refuse_nan)
 
     async def answer(self, query: Query, call: Call) -> Answer:
         """Run a servable's signature.

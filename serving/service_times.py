@@ -35,10 +35,6 @@ class _Size:
         self.at_once: float | None = None
         """Seconds a row where the one who brought it computed it; None where that was not tried of late."""
 
-    def add_at_once(self, per_row: float) -> None:
-        known = per_row if self.at_once is None else self.at_once
-        self.at_once = min(per_row, _CREEP * known)
-
     def add(self, per_row: float) -> None:
         self.least = min(self.least, per_row)
         if self.seen % _PROBE == 0:
@@ -109,8 +105,9 @@ class ServiceTimes:
             size = self._sizes[exponent] = _Size(per_row, seen=_FIRST)
             size.seen_at = self._batches
             self._larger = self._find_larger()
-        size.add_at_once(per_row)
-        self._watch(exponent, seconds)
+        size.at_once = per_row if size.at_once is None else min(per_row, _CREEP * size.at_once)
+        if seconds > _LONG or self._wary:
+            self._watch(exponent, seconds)
 
     def at_once(self, rows: int) -> float | None:
         """Return the seconds that a job would take in the thread that brings it; None where too few were seen to tell.

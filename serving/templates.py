@@ -71,15 +71,15 @@ class Known(Generic[T]):
     def __len__(self) -> int:
         return len(self._found)
 
-    def find(self, message: bytes) -> tuple[Template, T] | None:
-        """Return what is known of a message, and the template it fits."""
+    def find(self, message: bytes) -> T | None:
+        """Return what is known of a message."""
         size = len(message)
         for start in self._starts.get(size, ()):
             key = (size, message[:start])
             found = self._found.get(key)
             if found is not None and found[0].fits(message):
                 self._found.move_to_end(key)
-                return found
+                return found[1]
         return None
 
     def learn(self, template: Template, what: T) -> None:
@@ -93,10 +93,6 @@ class Known(Generic[T]):
             self._forget([key for key in self._found if key[0] == size and len(key[1]) == dropped])
         while len(self._found) > self._most:
             self._forget([next(iter(self._found))])
-
-    def forget(self, template: Template) -> None:
-        """Know nothing of the messages that fit a template."""
-        self._forget([(template.size, template.start)])
 
     def _forget(self, keys: list[tuple[int, bytes]]) -> None:
         for key in keys:

@@ -2,6 +2,7 @@
 
 import contextlib
 import threading
+from collections import deque
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -43,19 +44,21 @@ class LiteRTEngine:
         """
         self._file = TFLiteFile(version)
         self._threads = threads
-        self._only = only
         self._guard: ShapeGuard | None = None
         self._is_fast = True
         self._guard_shapes()
+        self._stored = {name: name for name in self._outputs} if only is None else {only: next(iter(self._outputs))}
+        """What the file calls signatures."""
+        self._idle = deque([self._interpreter()])
+        """Any thread takes from it and gives back: that needs no lock."""
         self._changed = threading.Condition()
-        self._idle = [self._interpreter()]
         self._unmade = interpreters - 1
         self._waiting = 0
-        """Threads that wait for one."""
+        """Threads that found none."""
 
     def outputs(self, signature: str) -> Tensors:
         """Return the outputs of a signature, by name."""
-        return self._outputs[self._stored(signature)]
+        return self._outputs[self._stored[signature]]
 
     def takes_one_core(self, signature: str) -> bool:  # noqa: ARG002 - all do alike
         """See OneCoreEngine."""
@@ -63,7 +66,7 @@ class LiteRTEngine:
 
     def run(self, signature: str, inputs: Mapping[str, np.ndarray]) -> Arrays:
         """See Engine."""
-        signature = self._stored(signature)
+        signature = self._stored[signature]
         shapes = {name: array.shape for name, array in inputs.items()}
         if self._guard is not None:
             self._guard.check(shapes)
@@ -73,16 +76,12 @@ class LiteRTEngine:
         except BaseException:
             self._lose_one()  # who knows in which state it is
             raise
-        with self._changed:
-            self._idle.append(interpreter)
-            if self._waiting:
-                self._changed.notify()
+        self._give_back(interpreter)
         return answer
 
     def close(self) -> None:
         """See Engine."""
-        with self._changed:
-            self._idle.clear()
+        self._idle.clear()
 
     def _guard_shapes(self) -> None:
         """See to it that no shape ends the process, where more than the number of rows is free."""
@@ -99,26 +98,46 @@ class LiteRTEngine:
 
     def _take(self, signature: str, shapes: Shapes) -> "_Interpreter":
         """Return one for this thread alone."""
+        try:
+            interpreter = self._idle.pop()
+        except IndexError:
+            return self._another()
+        if interpreter.shapes.get(signature) == shapes:
+            return interpreter
+        # One that had the same shapes last has its memory laid out for them.
+        fitting = (each for each in self._idle.copy() if each.shapes.get(signature) == shapes)
+        try:
+            self._idle.remove(better := next(fitting))
+        except (StopIteration, ValueError):  # none does, or another thread was faster
+            return interpreter
+        self._give_back(interpreter)
+        return better
+
+    def _give_back(self, interpreter: "_Interpreter") -> None:
+        self._idle.append(interpreter)
+        if self._waiting:
+            with self._changed:
+                self._changed.notify()
+
+    def _another(self) -> "_Interpreter":
+        """Return one that is made now, or given back."""
         with self._changed:
-            while not self._idle and not self._unmade:
-                self._waiting += 1
-                self._changed.wait()
+            self._waiting += 1  # from here on, who gives one back tells
+            try:
+                while True:
+                    with contextlib.suppress(IndexError):
+                        return self._idle.pop()
+                    if self._unmade:
+                        self._unmade -= 1
+                        break
+                    self._changed.wait()
+            finally:
                 self._waiting -= 1
-            if self._idle:
-                # One that had the same shapes last has its memory laid out for them.
-                if self._idle[-1].shapes.get(signature) == shapes:
-                    return self._idle.pop()
-                fitting = (at for at, each in enumerate(self._idle) if each.shapes.get(signature) == shapes)
-                return self._idle.pop(next(fitting, -1))
-            self._unmade -= 1
         try:
             return self._interpreter()
         except BaseException:
             self._lose_one()
             raise
-
-    def _stored(self, signature: str) -> str:
-        return signature if self._only is None else next(iter(self._outputs))
 
     def _interpreter(self) -> "_Interpreter":
         made = self._file.interpreter(fast=self._is_fast, threads=self._threads)
@@ -151,8 +170,7 @@ class _Interpreter:
         """See Engine."""
         runner = self._runners[signature]
         try:
-            with _remarks_dropped():
-                outputs = runner(inputs, shapes)
+            outputs = runner(inputs, shapes)
         except (RuntimeError, ValueError) as error:
             raise invalid(f"the model refuses these values: {first_line(error)}") from error
         self.shapes[signature] = shapes
@@ -174,12 +192,14 @@ class _WholeFile:
             self._shapes = {}  # until they are laid out
             for name, shape in shapes.items():
                 interpreter.resize_tensor_input(self._inputs[name], shape)
-            interpreter.allocate_tensors()
+            with _remarks_dropped():
+                interpreter.allocate_tensors()
             self._shapes = shapes
         for name, array in arrays.items():
             interpreter.set_tensor(self._inputs[name], array)
         interpreter.invoke()
-        return {name: _array(interpreter.get_tensor(index)) for name, index in self._outputs.items()}
+        # A scalar comes as one of NumPy's, which is no array.
+        return {name: np.asarray(interpreter.get_tensor(index)) for name, index in self._outputs.items()}
 
 
 class _Runner:
@@ -189,12 +209,8 @@ class _Runner:
         self._run: Callable[..., Arrays] = interpreter.get_signature_runner(signature)
 
     def __call__(self, arrays: Mapping[str, np.ndarray], shapes: Shapes) -> Arrays:  # noqa: ARG002 - see _WholeFile
-        return {name: _array(array) for name, array in self._run(**arrays).items()}
-
-
-def _array(tensor: Any) -> np.ndarray:
-    """Return a tensor of LiteRT's as an array, which a scalar is not."""
-    return tensor if type(tensor) is np.ndarray else np.asarray(tensor)
+        with _remarks_dropped():
+            return {name: np.asarray(array) for name, array in self._run(**arrays).items()}
 
 
 _REMARKED = threading.Event()

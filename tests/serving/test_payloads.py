@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from serving import payloads
-from serving.codec import decode, encode
+from serving.codec import CodecError, decode, encode
 from serving.packed import put_packed
 from serving.payloads import Payload, read_tensors
 from serving.protos import prediction_pb2 as pb
@@ -81,11 +81,23 @@ def test_whatever_the_bytes_are_they_say_what_the_library_reads(
     try:
         expected = pb.PredictRequest.FromString(bytes(message))
     except DecodeError:
-        with pytest.raises(DecodeError):
-            read_tensors(pb.PredictRequest, bytes(message), "inputs")
+        with pytest.raises((DecodeError, CodecError)):  # at the latest where numbers that are apart are read
+            request, found = read_tensors(pb.PredictRequest, bytes(message), "inputs")
+            for name, payload in found.items():
+                decode(request.inputs[name], payload)
         return
     got = whole(*read_tensors(pb.PredictRequest, bytes(message), "inputs"))
     assert got.SerializeToString(deterministic=True) == expected.SerializeToString(deterministic=True)
+
+
+def test_a_number_that_does_not_end_is_refused_where_it_is_read() -> None:
+    message = bytearray(example({"x": np.array([-1], "int32")}, as_content=False).SerializeToString())
+    message[message.index(b"\xff\x01") + 1] = 0xFF
+    with pytest.raises(DecodeError):
+        pb.PredictRequest.FromString(bytes(message))
+    request, found = read_tensors(pb.PredictRequest, bytes(message), "inputs")
+    with pytest.raises(CodecError, match="no number"):
+        decode(request.inputs["x"], found["x"])
 
 
 def field(number: int, content: bytes) -> bytes:

@@ -129,9 +129,7 @@ def test_each_message_is_found_by_what_it_says() -> None:
         "larger": request({"a": np.ones(4)}, name="one"),
         "as long": request({"longer": np.ones(3)}, name="a"),
     }.items():
-        found = known.find(message)
-        assert found is not None
-        assert found[1] == name
+        assert known.find(message) == name
     assert known.find(request({"a": np.ones(3)}, name="six")) is None
     assert known.find(request({"a": np.ones(3)}, name="one", outputs=("x",))) is None
 
@@ -145,9 +143,7 @@ def test_what_was_not_asked_for_longest_is_forgotten() -> None:
     for number, message in enumerate(messages[3:], 3):
         known.learn(template(message), number)
     assert [known.find(message) is not None for message in messages] == [True, False, False, True, True]
-    known.forget(template(messages[0]))
-    assert known.find(messages[0]) is None
-    assert len(known) == 2
+    assert len(known) == 3
 
 
 @given(st.lists(st.tuples(st.integers(1, 9), st.integers(1, 30)), max_size=40))
@@ -159,6 +155,6 @@ def test_however_many_come_few_are_kept_and_what_is_found_fits(asked: list[tuple
         if found is None:
             known.learn(template(message), stripped(message).SerializeToString())
         else:
-            assert found[1] == stripped(message).SerializeToString()
+            assert found == stripped(message).SerializeToString()
         assert len(known) <= 5
         assert known.find(message) is not None

@@ -59,7 +59,7 @@ def learn_infer(
         return
     holes = sorted((span.start, span.end) for span in (*ids, *raw))
     at = (ids[0].start, ids[0].end) if ids else None
-    known.learn(message, holes, KnownInfer(KnownRequest.of(answer, numbers), classes, at))
+    known.learn_request(message, holes, KnownInfer(KnownRequest.of(answer, numbers), classes, at))
 
 
 def _fields(message: bytes) -> list[Span]:

@@ -94,12 +94,12 @@ class Exchange(ABC):
         if packed is not None:
             trailing[KEY] = packed
         pairs = [("grpc-status", str(int(error.code))), ("grpc-message", encode_message(short_text(error)))]
-        self._session.end_answer(self._stream, fields(pairs + encode_metadata(trailing.items())))
+        self._session.end_answer(self._stream, fields(pairs) + encode_metadata(trailing))
 
     def _ok_block(self) -> bytes:
         if not self.call.has_trailing():
             return _OK
-        return _OK + fields(encode_metadata(self.call.trailing.items()))
+        return _OK + encode_metadata(self.call.trailing)
 
     def _finish(self) -> None:
         self.is_over = True

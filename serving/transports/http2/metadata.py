@@ -6,12 +6,15 @@ Source: https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-HTTP2.md.
 import base64
 import binascii
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from urllib.parse import quote, unquote_to_bytes
+
+from serving.transports.http2.literals import field
 
 BINARY = "-bin"
 _RESERVED = frozenset({"content-type", "te", "content-length"})
 _NO_METADATA = re.compile(r"grpc-|:")
+_UNPRINTABLE = re.compile(r"[^ -~]")
 _PRINTABLE = "".join(map(chr, range(0x20, 0x7F))).replace("%", "")
 _MAX_TEXT_BYTES = 6000
 """Of a message, once encoded: it travels in a header, and clients limit headers to 8 kB."""
@@ -34,12 +37,15 @@ def decode_metadata(fields: Iterable[tuple[str, bytes]]) -> dict[str, str | byte
     return metadata
 
 
-def encode_metadata(metadata: Iterable[tuple[str, str | bytes]]) -> list[tuple[str, str]]:
-    """Return fields. What no header can hold becomes question marks."""
-    return [
-        (name, base64.b64encode(value).rstrip(b"=").decode() if isinstance(value, bytes) else _ascii(value))
-        for name, value in metadata
-    ]
+def encode_metadata(metadata: Mapping[str, str | bytes]) -> bytes:
+    """Return metadata as a header block. What no header can hold becomes question marks."""
+    block = b""
+    for name, value in metadata.items():
+        text = base64.b64encode(value).rstrip(b"=").decode() if isinstance(value, bytes) else value
+        if not (text.isascii() and text.isprintable()):
+            text = _UNPRINTABLE.sub("?", text)
+        block += field(name, text)
+    return block
 
 
 def encode_message(text: str) -> str:
@@ -58,9 +64,3 @@ def _from_base64(value: bytes) -> bytes:
         return base64.b64decode(value.rstrip(b"=") + b"=" * (-len(value.rstrip(b"=")) % 4), validate=True)
     except binascii.Error as error:
         raise ValueError(f"a metadata field of bytes is no base64: {error}") from None
-
-
-def _ascii(value: str) -> str:
-    if value.isascii() and value.isprintable():
-        return value
-    return re.sub(r"[^ -~]", "?", value)
