@@ -38,6 +38,12 @@ def whole(message: pb.PredictRequest, found: dict[str, Payload]) -> pb.PredictRe
     return message
 
 
+def read_all(message: bytes) -> None:
+    request, found = read_tensors(pb.PredictRequest, message, "inputs")
+    for name, payload in found.items():
+        decode(request.inputs[name], payload)
+
+
 def example(arrays: dict[str, np.ndarray], *, as_content: bool = True) -> pb.PredictRequest:
     request = pb.PredictRequest(model_spec=pb.ModelSpec(name="m", version_label="stable"), output_filter=["a"])
     for name, array in arrays.items():
@@ -82,9 +88,7 @@ def test_whatever_the_bytes_are_they_say_what_the_library_reads(
         expected = pb.PredictRequest.FromString(bytes(message))
     except DecodeError:
         with pytest.raises((DecodeError, CodecError)):  # at the latest where numbers that are apart are read
-            request, found = read_tensors(pb.PredictRequest, bytes(message), "inputs")
-            for name, payload in found.items():
-                decode(request.inputs[name], payload)
+            read_all(bytes(message))
         return
     got = whole(*read_tensors(pb.PredictRequest, bytes(message), "inputs"))
     assert got.SerializeToString(deterministic=True) == expected.SerializeToString(deterministic=True)
