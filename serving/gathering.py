@@ -25,8 +25,9 @@ _LONGEST = 0.005
 _WEIGHT = 0.1
 _WORTH = 0.1
 """Further jobs per submission that make holding worth its while."""
-_PROBE = 128
-"""So many submissions at once, then holding is tried again: more than a hundred, or it would be the 99th percentile."""
+_PROBE = 256
+"""So many submissions at once, then holding is tried again: with what engines try out (`SoloEngine`), less than one of a
+hundred, or it would be the 99th percentile."""
 _PROBE_TOGETHER = 512
 """So many times several are computed at once, then they are submitted."""
 _SHORT_TOGETHER = 300e-6

@@ -9,9 +9,9 @@ import numpy as np
 
 from serving.engines.engine import Engine
 
-_PROBE = 128
-"""So many calls that were alone, then one of them goes the other way: more than a hundred, or it would be the 99th
-percentile."""
+_PROBE = 256
+"""So many calls that were alone, then one of them goes the other way: with what event loops try out (`Gathering`), less than
+one of a hundred, or it would be the 99th percentile."""
 _WEIGHT = 0.2
 """Of the newest measurement."""
 _SURPRISE = 2

@@ -168,27 +168,27 @@ class Pair:
 
 def test_lone_calls_get_the_quicker_of_the_two_and_the_other_is_tried_now_and_then() -> None:
     pair = Pair(several=1.0, one=2.0)
-    assert pair.ask(1280).count(1) == 10
+    assert pair.ask(2560).count(1) == 10
     pair = Pair(several=2.0, one=1.0)
-    assert pair.ask(128) == [2] * 127 + [1], "several, until it is known what one takes"
-    assert pair.ask(1280).count(2) == 10
+    assert pair.ask(256) == [2] * 255 + [1], "several, until it is known what one takes"
+    assert pair.ask(2560).count(2) == 10
 
 
 def test_it_changes_when_the_machine_does() -> None:
     """Several threads of two virtual cores that come to share a real one, and no longer."""
     pair = Pair(several=1.0, one=1.5)
-    pair.ask(256)
+    pair.ask(512)
     pair.several.seconds = 2.0
     pair.ask(16)
     assert pair.ask(100).count(2) <= 1
     pair.several.seconds = 1.0
-    pair.ask(1280)  # a few tries tell
+    pair.ask(2560)  # a few tries tell
     assert pair.ask(100).count(2) >= 99
 
 
 def test_one_call_that_was_kept_from_its_cores_decides_nothing() -> None:
     pair = Pair(several=1.0, one=1.5)
-    pair.ask(256)
+    pair.ask(512)
     pair.several.seconds = 1000.0
     pair.ask(1)
     pair.several.seconds = 1.0
@@ -197,7 +197,7 @@ def test_one_call_that_was_kept_from_its_cores_decides_nothing() -> None:
 
 def test_calls_of_other_shapes_are_judged_by_themselves() -> None:
     pair = Pair(several=2.0, one=1.0)
-    pair.ask(128)
+    pair.ask(256)
     assert pair.ask(3) == [1, 1, 1]
     assert pair.ask(3, rows=8) == [2, 2, 2], "of these it is not known what one takes"
     for rows in range(9, 9 + 70):
@@ -207,7 +207,7 @@ def test_calls_of_other_shapes_are_judged_by_themselves() -> None:
 
 def test_what_a_call_took_that_failed_is_not_learnt() -> None:
     pair = Pair(several=1.0, one=2.0)
-    pair.ask(256)
+    pair.ask(512)
     pair.several.seconds = 0.001
     for _ in range(300):
         pair.fail()
@@ -220,9 +220,9 @@ def test_what_a_call_took_that_was_not_alone_is_not_learnt(calls: Calls) -> None
     calls.engine = SoloEngine(calls.several, calls.one, lambda: float(next(clock)))
     first, second = calls.begin(calls.several), calls.begin(calls.one)  # looks at the clock: 0, 1
     assert [calls.end(second), calls.end(first)] == [1, 2]  # 2, 3: the first took 3, beside another
-    for _ in range(126):
+    for _ in range(254):
         assert calls.end(calls.begin(calls.several)) == 2
-    assert calls.end(calls.begin(calls.one)) == 1, "the 128th that began alone: as quick, so several stay"
+    assert calls.end(calls.begin(calls.one)) == 1, "the 256th that began alone: as quick, so several stay"
     assert calls.end(calls.begin(calls.several)) == 2
 
 
