@@ -58,7 +58,7 @@ class Gathering:
         """Moving average of how many further jobs of a lane come while one is held."""
         self._at_once = 0
         self._lane: Hashable = None
-        """Of the last job that might have been computed at once."""
+        """Of the last job, or of several that came together, that might have been computed at once."""
         self._alike = 0
         """How many before it were of that lane."""
         self._together = 0
@@ -73,10 +73,7 @@ class Gathering:
         if self._coming:
             self._coming -= 1
             return None
-        if job.lane == self._lane:
-            self._alike += 1
-        else:
-            self._lane, self._alike = job.lane, 0
+        self._see(job.lane)
         nobody_waits = not self._held and self._alike >= _ALIKE
         alone = nobody_waits and self._company < _WORTH and self._at_once < _PROBE
         outputs = self._scheduler.compute_at_once(job, seconds=_SHORT_ALONE if alone else FOR_THREADS)
@@ -88,6 +85,7 @@ class Gathering:
 
         Now and then they have to, as it is there that the sizes of batches are tried out.
         """
+        self._see(job.lane)
         self._together = (self._together + 1) % _PROBE_TOGETHER
         most = self._scheduler.most_joined(job, calls, seconds=_SHORT_TOGETHER) if self._together else 0
         self._coming += 0 if most else calls
@@ -117,6 +115,11 @@ class Gathering:
             self._since, self._seen, self._rounds = ticket.queued, 1, 0
             asyncio.get_running_loop().call_soon(self._go_round, self._holds)
         return ticket
+
+    def _see(self, lane: Hashable) -> None:
+        self._alike += 1
+        if lane != self._lane:
+            self._lane, self._alike = lane, 0
 
     def _go_round(self, hold: int) -> None:
         if hold != self._holds:  # it has ended

@@ -290,6 +290,17 @@ def test_what_comes_after_a_full_batch_is_held_for_as_long_as_anything() -> None
     assert asyncio.run(rounds(0)) == asyncio.run(rounds(1)) == asyncio.run(rounds(3)) > 4
 
 
+def test_who_asks_for_another_model_several_times_at_once_is_there_too() -> None:
+    scheduler = Told(1)
+    gathering = Gathering(scheduler)
+    for _ in range(40):
+        gathering.at_once(job_of("long"))
+    scheduler.allowed.clear()
+    assert gathering.calls_at_once(job_of("other"), 8) == 1
+    gathering.at_once(job_of("long"))
+    assert scheduler.allowed == [pytest.approx(150e-6)]
+
+
 def test_only_where_nobody_else_is_there_the_loop_computes_what_takes_it_longer() -> None:
     scheduler = Told(1)
     gathering = Gathering(scheduler)

@@ -13,8 +13,10 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 
 import serving
+from serving.interceptors import Interceptor
 from serving.protos import prediction_pb2 as pb
 from serving.protos import tensor_pb2
+from serving.transports.transport import Call, UnaryHandler
 from serving.wire import PREDICT
 
 Install = Callable[[str, str, int], Path]
@@ -119,14 +121,32 @@ def test_what_does_not_finish_within_the_grace_is_told_and_left(
     gates[1].gate.set()
 
 
+class Ends(Interceptor):
+    """Tells when a call has ended for the server, which may be later than for its client."""
+
+    def __init__(self) -> None:
+        self.ended = threading.Semaphore(0)
+
+    def unary(self, path: str, handler: UnaryHandler) -> UnaryHandler:
+        async def answer(message: bytes, call: Call) -> bytes:
+            try:
+                return await handler(message, call)
+            finally:
+                self.ended.release()
+
+        return answer
+
+
 def test_an_expired_request_is_never_computed(
     gated: Callable[..., serving.Server], gates: dict[int, GateEngine], pool: ThreadPoolExecutor
 ) -> None:
-    with gated(threads=1) as server, serving.Client(f"localhost:{server.port}") as client:
+    ends = Ends()
+    with gated(threads=1, interceptors=[ends]) as server, serving.Client(f"localhost:{server.port}") as client:
         first = pool.submit(ask, client)
         assert gates[1].began.acquire(timeout=30)
         with pytest.raises(serving.CallError, match="DEADLINE_EXCEEDED"):
             ask(client, timeout=0.2)  # waits behind the first
+        assert ends.ended.acquire(timeout=30)
         gates[1].gate.set()
         assert first.result(30) == 1.0
         assert ask(client) == 1.0
