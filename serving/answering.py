@@ -96,8 +96,7 @@ class Answering:
             StatusError: it is too large.
         """
         signature = checked.signature
-        if list(outputs) != checked.outputs:
-            outputs = {name: outputs[name] for name in checked.outputs}
+        outputs = {name: outputs[name] for name in checked.outputs}
         self._check_size(outputs)
         if record.wants_exchange:
             wanted = checked.outputs if len(outputs) < len(signature.outputs) else ()

@@ -73,7 +73,7 @@ class LiveVersions:
         with self._lock:
             record.leases -= 1
             record.used = monotonic()
-            is_idle = record.state is State.UNLOADING and _is_idle(record)
+            is_idle = _is_idle(record)
             if not record.leases:
                 self._returns += 1
                 if self._awaited:  # seldom, and this is done for every request

@@ -62,7 +62,8 @@ def read_tensors(kind: type[M], data: bytes, field: str) -> tuple[M, dict[str, P
         the message, as it would be without this function.
 
     Raises:
-        google.protobuf.message.DecodeError: the bytes are no such message.
+        google.protobuf.message.DecodeError: the bytes are no such message. A payload is looked at where it is decoded, which
+            refuses what the library would.
         StatusError: it has too many texts.
     """
     number = kind.DESCRIPTOR.fields_by_name[field].number

@@ -106,8 +106,7 @@ class ServiceTimes:
             size.seen_at = self._batches
             self._larger = self._find_larger()
         size.at_once = per_row if size.at_once is None else min(per_row, _CREEP * size.at_once)
-        if seconds > _LONG or self._wary:
-            self._watch(exponent, seconds)
+        self._watch(exponent, seconds)
 
     def at_once(self, rows: int) -> float | None:
         """Return the seconds that a job would take in the thread that brings it; None where too few were seen to tell.

@@ -43,8 +43,6 @@ class RoutedEngine:
             for name, signature in signatures.items()
         }
         self._choices = choices
-        self._only = {name: choice.engines[0][1] for name, choice in choices.items() if len(choice.engines) == 1}
-        """What runs signatures of which all sizes are run by the same."""
         self._engines = engines
 
     @property
@@ -68,8 +66,7 @@ class RoutedEngine:
 
     def run(self, signature: str, inputs: Mapping[str, np.ndarray]) -> Arrays:
         """See Engine."""
-        only = self._only.get(signature)
-        return (only or self._engine(signature, inputs)).run(signature, inputs)
+        return self._engine(signature, inputs).run(signature, inputs)
 
     def run_jointly(self, signatures: Sequence[str], inputs: Mapping[str, np.ndarray]) -> dict[str, Arrays]:
         """See JointEngine."""
@@ -90,7 +87,7 @@ class RoutedEngine:
             raise StatusError(Code.FAILED_PRECONDITION, f"signature {signature!r} is not served: {choice.words}")
         _, found = choice.engines[0]
         key = self._batched[signature]
-        if key is not None:
+        if len(choice.engines) > 1 and key is not None:
             rows = len(inputs[key])
             for least, engine in choice.engines[1:]:
                 if rows >= least:

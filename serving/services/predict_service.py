@@ -6,7 +6,6 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from time import perf_counter
 
 import numpy as np
 from google.protobuf.wrappers_pb2 import StringValue
@@ -123,13 +122,11 @@ class PredictService:
     def _ended(self, answer: Answer | BaseException | None, call: Call) -> Ended | None:
         if not isinstance(answer, Answer):
             return answer
-        started = perf_counter()
         try:
-            response = self._response(answer, call)
+            with call.record.timed("encode"):
+                return self._response(answer, call)
         except Exception as error:  # noqa: BLE001 - it belongs to this call
             return error
-        call.record.seconds["encode"] = perf_counter() - started
-        return response
 
     def _response(self, answer: Answer, call: Call) -> bytes:
         as_content = self._always_as_content or CONTENT_KEY in call.metadata

@@ -1,9 +1,8 @@
 """What requests are for is remembered until something changes: nobody may be answered by what was so before."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 
-import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -14,6 +13,7 @@ from serving.servable import Servable
 from serving.status import StatusError
 from serving.version_labels import LabelRules
 from serving.version_record import State, VersionRecord
+from tests.serving.manager.counting import CountingEngine, Log
 
 NUMBERS, LABELS = (1, 2, 3), ("stable", "canary")
 REFS = [
@@ -22,14 +22,6 @@ REFS = [
     *(ModelRef("m", version=number) for number in NUMBERS),
     *(ModelRef("m", label=label) for label in LABELS),
 ]
-
-
-class Engine:
-    def run(self, signature: str, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-        raise NotImplementedError
-
-    def close(self) -> None:
-        """Nothing is held."""
 
 
 class Versions:
@@ -118,7 +110,9 @@ class Versions:
 
     def _servable(self, number: int) -> Servable:
         self.loads += 1
-        return Servable(f"load {self.loads}", number, Engine(), {}, prediction_pb2.SignatureDefMap())
+        return Servable(
+            f"load {self.loads}", number, CountingEngine(str(number), Log()), {}, prediction_pb2.SignatureDefMap()
+        )
 
 
 def _outcome(lease: Callable[[], object]) -> object:
