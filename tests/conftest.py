@@ -50,12 +50,15 @@ def pytest_unconfigure() -> None:
 
 @pytest.fixture(scope="session")
 def run_python() -> Callable[..., "subprocess.CompletedProcess[str]"]:
-    """Run Python source in a fresh interpreter: `run_python(source, *arguments, NAME="environment", ...)`."""
+    """Run Python source in a fresh interpreter: `run_python(source, *arguments, NAME="environment", ...)`.
+
+    One that a signal ends says where it was.
+    """
 
     def run(source: str, *arguments: str, **environment: str) -> "subprocess.CompletedProcess[str]":
         return subprocess.run(
             [sys.executable, "-c", source, *arguments],
-            env={**os.environ, **environment},
+            env={**os.environ, "PYTHONFAULTHANDLER": "1", **environment},
             capture_output=True,
             text=True,
             timeout=240,

@@ -1,6 +1,6 @@
 """Endless batches of a split, the same for any number of replicas, from any step on."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
 
@@ -42,12 +42,13 @@ def distribute_batches(
         augmentation: what changes the images on the way.
         one_step: repeat the first step's batch for ever, which costs next to nothing: to see what the rest costs.
     """
+    tensors = tensors_of(split)
 
-    def of_worker(context: tf.distribute.InputContext) -> tf.data.Dataset:
+    def of_pipeline(context: tf.distribute.InputContext) -> tf.data.Dataset:
         local = context.num_replicas_in_sync // context.num_input_pipelines
         first_replica = context.input_pipeline_id * local
         pieces = make_pieces(
-            split,
+            tensors,
             plan,
             seed=seed,
             first_step=first_step,
@@ -56,11 +57,13 @@ def distribute_batches(
         )
         return pieces.take(local).cache().repeat() if one_step else pieces
 
-    return iter(strategy.distribute_datasets_from_function(of_worker))
+    if _is_on_cpus(strategy):
+        return _iterator_on_cpus(strategy, of_pipeline)
+    return iter(strategy.distribute_datasets_from_function(of_pipeline))
 
 
 def make_pieces(
-    split: Split,
+    tensors: tuple[Any, ...],
     plan: BatchPlan,
     *,
     seed: int | None,
@@ -70,9 +73,8 @@ def make_pieces(
 ) -> tf.data.Dataset:
     """Return what these replicas get, step by step, replica by replica: the order in which a worker deals it out.
 
-    For the arguments see `distribute_batches`.
+    `tensors` are those of `tensors_of`; for the other arguments see `distribute_batches`.
     """
-    tensors = tensors_of(split)
     first_epoch, steps_into = divmod(first_step, plan.steps)
     local = len(replicas)
 
@@ -136,6 +138,30 @@ def _changed_rows(
     tensors: tuple[Any, ...], augmentation: Augmentation, size: int, step: tf.Tensor, places: tf.Tensor, rows: tf.Tensor
 ) -> tuple[Any, ...]:
     return changed(gathered(tensors, rows), augmentation, step=step, places=places, batch_size=size)
+
+
+def _is_on_cpus(strategy: tf.distribute.Strategy) -> bool:
+    """Tell whether it is of this process alone, and has nothing but CPUs."""
+    if not isinstance(strategy, tf.distribute.OneDeviceStrategy | tf.distribute.MirroredStrategy):
+        return False
+    return all(":CPU:" in device.upper() for device in strategy.extended.worker_devices)
+
+
+def _iterator_on_cpus(
+    strategy: tf.distribute.Strategy, of_pipeline: Callable[[tf.distribute.InputContext], tf.data.Dataset]
+) -> Iterator[Any]:
+    """Return an iterator that has a pipeline for each replica.
+
+    One for all of them goes through queues that bring its elements to other devices. Those are of use to GPUs; between CPUs
+    they are most of what a small step costs (see docs/decisions/0031-a-pipeline-for-each-replica.md).
+    """
+    if isinstance(strategy, tf.distribute.OneDeviceStrategy):
+        return iter(of_pipeline(tf.distribute.InputContext()))
+    options = tf.distribute.InputOptions(
+        experimental_fetch_to_device=False,
+        experimental_replication_mode=tf.distribute.InputReplicationMode.PER_REPLICA,
+    )
+    return iter(strategy.distribute_datasets_from_function(of_pipeline, options))
 
 
 def _places(size: tf.Tensor, plan: BatchPlan, replica: tf.Tensor) -> tf.Tensor:

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from training import Split
 from training.augmentation import Augmentation
-from training.batches import make_pieces
+from training.batches import make_pieces, tensors_of
 from training.config import AugmentationConfig
 from training.strategy import BatchPlan
 from zoo.errors import ConfigError
@@ -36,7 +36,7 @@ def batches(
     plan = BatchPlan(13, 5, replicas, pieces=pieces)
     augmentation = Augmentation(AugmentationConfig.parse(EVERYTHING), split, seed=seed)
     dealt = make_pieces(
-        split, plan, seed=seed, first_step=first_step, replicas=range(replicas), augmentation=augmentation
+        tensors_of(split), plan, seed=seed, first_step=first_step, replicas=range(replicas), augmentation=augmentation
     )
     flat = list(dealt.take(steps * replicas).as_numpy_iterator())
     return [
@@ -190,7 +190,14 @@ def test_only_the_main_input_changes_and_measuring_changes_nothing() -> None:
 
     inputs, labels, _ = next(
         iter(
-            make_pieces(split, BatchPlan(13, 13), seed=None, first_step=0, replicas=range(1), augmentation=augmentation)
+            make_pieces(
+                tensors_of(split),
+                BatchPlan(13, 13),
+                seed=None,
+                first_step=0,
+                replicas=range(1),
+                augmentation=augmentation,
+            )
         )
     )
 

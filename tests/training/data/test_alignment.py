@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from training import Split
-from training.batches import make_pieces
+from training.batches import make_pieces, tensors_of
 from training.data.alignment import ALIGNMENT, aligned, is_aligned
 from training.strategy import BatchPlan
 
@@ -27,7 +27,7 @@ def test_text_and_nothing_stay_as_they_are() -> None:
 
 def test_batches_read_aligned_rows_where_they_are() -> None:
     split = Split(np.zeros((4, 2), "float32"), np.arange(4)).aligned()
-    pieces = make_pieces(split, BatchPlan(4, 4), seed=None, first_step=0, replicas=range(1))
+    pieces = make_pieces(tensors_of(split), BatchPlan(4, 4), seed=None, first_step=0, replicas=range(1))
 
     assert isinstance(split.inputs, np.ndarray)
     split.inputs[:] = 7  # nobody should; but a copy would not show it
