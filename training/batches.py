@@ -141,10 +141,9 @@ def _changed_rows(
 
 
 def _is_on_cpus(strategy: tf.distribute.Strategy) -> bool:
-    """Tell whether it is of this process alone, and has nothing but CPUs."""
-    if not isinstance(strategy, tf.distribute.OneDeviceStrategy | tf.distribute.MirroredStrategy):
-        return False
-    return all(":CPU:" in device.upper() for device in strategy.extended.worker_devices)
+    """Tell whether the replicas of this process are on CPUs, of a strategy that can have a pipeline for each."""
+    kinds = tf.distribute.OneDeviceStrategy | tf.distribute.MirroredStrategy | tf.distribute.MultiWorkerMirroredStrategy
+    return isinstance(strategy, kinds) and all(":CPU:" in device.upper() for device in strategy.extended.worker_devices)
 
 
 def _iterator_on_cpus(
@@ -155,13 +154,15 @@ def _iterator_on_cpus(
     One for all of them goes through queues that bring its elements to other devices. Those are of use to GPUs; between CPUs
     they are most of what a small step costs (see docs/decisions/0031-a-pipeline-for-each-replica.md).
     """
-    if isinstance(strategy, tf.distribute.OneDeviceStrategy):
-        return iter(of_pipeline(tf.distribute.InputContext()))
-    options = tf.distribute.InputOptions(
-        experimental_fetch_to_device=False,
-        experimental_replication_mode=tf.distribute.InputReplicationMode.PER_REPLICA,
-    )
-    return iter(strategy.distribute_datasets_from_function(of_pipeline, options))
+    if isinstance(strategy, tf.distribute.MirroredStrategy):
+        options = tf.distribute.InputOptions(
+            experimental_fetch_to_device=False,
+            experimental_replication_mode=tf.distribute.InputReplicationMode.PER_REPLICA,
+        )
+        return iter(strategy.distribute_datasets_from_function(of_pipeline, options))
+    replicas, resolver = strategy.num_replicas_in_sync, strategy.cluster_resolver
+    number = 0 if resolver is None else resolver.task_id  # a worker without GPUs is one replica
+    return iter(of_pipeline(tf.distribute.InputContext(replicas, number, replicas)))
 
 
 def _places(size: tf.Tensor, plan: BatchPlan, replica: tf.Tensor) -> tf.Tensor:
