@@ -152,7 +152,7 @@ def _iterator_on_cpus(
     """Return an iterator that has a pipeline for each replica.
 
     One for all of them goes through queues that bring its elements to other devices. Those are of use to GPUs; between CPUs
-    they are most of what a small step costs (see docs/decisions/0031-a-pipeline-for-each-replica.md).
+    they are a third of what a small step costs (see docs/decisions/0031-a-pipeline-for-each-replica.md).
     """
     if isinstance(strategy, tf.distribute.MirroredStrategy):
         options = tf.distribute.InputOptions(
