@@ -22,7 +22,8 @@ _NOISE = re.compile(
 )
 
 
-_hush = threading.Lock()
+_stderr = threading.RLock()
+"""Held by who redirects file descriptor 2: of two at once, the last to end would put back what the other had put there."""
 
 
 def silence_tensorflow() -> None:
@@ -62,7 +63,7 @@ def hushed() -> Iterator[None]:
     Converters write pages there about what they cannot do, and raise an exception that says the same. Safe from any thread;
     what other threads write meanwhile is dropped too.
     """
-    with _hush, warnings.catch_warnings():
+    with _stderr, warnings.catch_warnings():
         warnings.simplefilter("ignore")
         sys.stderr.flush()
         real = os.dup(2)
@@ -79,9 +80,9 @@ def hushed() -> Iterator[None]:
 @contextlib.contextmanager
 def _without_noise() -> Iterator[None]:
     """Hold back what is written to file descriptor 2, and pass on what is not noise."""
-    sys.stderr.flush()
-    real = os.dup(2)
-    with tempfile.TemporaryFile() as held:
+    with _stderr, tempfile.TemporaryFile() as held:
+        sys.stderr.flush()
+        real = os.dup(2)
         os.dup2(held.fileno(), 2)
         try:
             yield
