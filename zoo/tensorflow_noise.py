@@ -63,34 +63,35 @@ def hushed() -> Iterator[None]:
     Converters write pages there about what they cannot do, and raise an exception that says the same. Safe from any thread;
     what other threads write meanwhile is dropped too.
     """
-    with _stderr, warnings.catch_warnings():
+    with open(os.devnull, "wb") as nothing, _redirected(nothing.fileno()), warnings.catch_warnings():  # noqa: PTH123
         warnings.simplefilter("ignore")
-        sys.stderr.flush()
-        real = os.dup(2)
-        try:
-            with open(os.devnull, "wb") as nothing:  # noqa: PTH123 - a descriptor is what is wanted
-                os.dup2(nothing.fileno(), 2)
-            yield
-        finally:
-            sys.stderr.flush()
-            os.dup2(real, 2)
-            os.close(real)
+        yield
 
 
 @contextlib.contextmanager
 def _without_noise() -> Iterator[None]:
     """Hold back what is written to file descriptor 2, and pass on what is not noise."""
-    with _stderr, tempfile.TemporaryFile() as held:
+    with _stderr, tempfile.TemporaryFile() as held:  # nobody else redirects it before all is passed on
+        try:
+            with _redirected(held.fileno()):
+                yield
+        finally:
+            held.seek(0)
+            for line in held:
+                if not _NOISE.search(line):
+                    os.write(2, line)
+
+
+@contextlib.contextmanager
+def _redirected(descriptor: int) -> Iterator[None]:
+    """Have file descriptor 2 lead elsewhere; one thread at a time."""
+    with _stderr:
         sys.stderr.flush()
         real = os.dup(2)
-        os.dup2(held.fileno(), 2)
         try:
+            os.dup2(descriptor, 2)
             yield
         finally:
             sys.stderr.flush()
             os.dup2(real, 2)
             os.close(real)
-            held.seek(0)
-            for line in held:
-                if not _NOISE.search(line):
-                    os.write(2, line)

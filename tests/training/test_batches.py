@@ -133,7 +133,6 @@ def test_rows_that_do_not_fill_a_batch_are_left_out_on_request() -> None:
 REPLICAS = """
 import sys
 import numpy as np
-import tensorflow as tf
 from training import Split
 from training.batches import distribute_batches, make_pieces, tensors_of
 from training.config import StrategyConfig
