@@ -271,13 +271,13 @@ def _config(arguments: argparse.Namespace, cluster: "Cluster | None", parent: Pa
     from training.config import StrategyConfig, quick
     from training.recipe import load_recipe, recipe_of_version
 
-    overrides = list(arguments.overrides)
+    # First, for it is a whole section, which `--set strategy.replicas=3` then has a field of.
+    overrides = [] if arguments.strategy is None else [f"strategy={arguments.strategy}"]
+    overrides += arguments.overrides
     if arguments.seed is not None:
         overrides.append(f"seed={arguments.seed}")
     if arguments.deterministic:
         overrides.append("train.deterministic=true")
-    if arguments.strategy is not None:
-        overrides.append(f"strategy={arguments.strategy}")
     if arguments.repository is not None:
         overrides.append(f"export.repository={json.dumps(arguments.repository)}")
     if arguments.no_export:

@@ -48,6 +48,11 @@ def test_quick_trains_exports_and_says_what_is_next(tmp_path: Path) -> None:
         (["digits_cnn", "--set", "model.filters"], "an override is path=value"),
         (["digits_cnn", "--set", "train.epochs=many"], "train.epochs"),
         (["digits_cnn", "--strategy", "mirored"], "strategy.kind"),
+        (["digits_cnn", "--strategy", "mirrored", "--set", "strategy.replicas=0"], "strategy.replicas"),
+        (
+            ["digits_cnn", "--set", "strategy.replicas=3", "--strategy", "one_device"],
+            "replicas belongs to kind 'mirrored'",
+        ),
         (["digits_cnn", "--folds", "1"], "expected 2 to 174 folds, got 1"),
         (["digits_cnn", "--folds", "5", "--repository", "models"], "--folds exports nothing"),
         (["digits_cnn", "--folds", "5", "--strategy", "mirrored"], "on one device, but strategy is mirrored"),

@@ -192,7 +192,7 @@ def _bench(arguments: argparse.Namespace) -> int:
     from training.recipe import load_recipe
 
     strategy = [] if arguments.strategy is None else [f"strategy={arguments.strategy}"]
-    config = load_recipe(arguments.recipe, [*arguments.overrides, *strategy])
+    config = load_recipe(arguments.recipe, [*strategy, *arguments.overrides])
     bench = bench_pipeline(config, seconds=arguments.seconds)
     print(f"batches     {bench.plan.describe()}")
     print(f"pipeline    {bench.pipeline:>12,.0f} rows/s  alone")

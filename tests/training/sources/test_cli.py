@@ -95,11 +95,13 @@ def test_a_bench_says_which_is_slower_and_what_to_do(capsys: Captured, monkeypat
     def measured(config: TrainConfig, *, seconds: float) -> PipelineBench:
         assert seconds == 2.5
         assert config.train.batch_size == 64
+        assert (config.strategy.kind, config.strategy.replicas) == ("mirrored", 3)
         return PipelineBench(config, BatchPlan(1197, config.train.batch_size), pipeline=900, step=1000, both=750)
 
     monkeypatch.setattr("training.pipeline_bench.bench_pipeline", measured)
 
-    assert main(["data", "bench", "digits_cnn", "--seconds", "2.5", "--set", "train.batch_size=64"]) == 0
+    fields = ["--set", "train.batch_size=64", "--set", "strategy.replicas=3"]
+    assert main(["data", "bench", "digits_cnn", "--seconds", "2.5", *fields, "--strategy", "mirrored"]) == 0
 
     out = capsys.readouterr().out
     assert "1197 rows in global batches of 64" in out
