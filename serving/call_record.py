@@ -8,7 +8,7 @@ from serving.exchange import Exchange
 from serving.status import Code
 
 
-@dataclass
+@dataclass(slots=True)
 class CallRecord:
     """One call. Belongs to the task that answers it; complete when that has ended."""
 

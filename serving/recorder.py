@@ -135,7 +135,10 @@ class Recorder(Interceptor):
 def server_timing(record: CallRecord) -> str:
     """Return how long a call took, as the header Server-Timing has it."""
     seconds = record.seconds
-    return _timing_format(tuple(seconds)) % tuple([1000 * spent for spent in seconds.values()])
+    return _timing_format(tuple(seconds)) % tuple(map(_in_milliseconds, seconds.values()))
+
+
+_in_milliseconds = (1000.0).__mul__  # half of what a comprehension takes
 
 
 @lru_cache(64)

@@ -4,6 +4,7 @@ Source: https://protobuf.dev/programming-guides/encoding/.
 """
 
 from collections.abc import Iterator
+from functools import lru_cache
 from typing import NamedTuple
 
 VARINT, FIXED_64, LENGTH_DELIMITED, GROUP_START, GROUP_END, FIXED_32 = range(6)
@@ -11,6 +12,8 @@ VARINT, FIXED_64, LENGTH_DELIMITED, GROUP_START, GROUP_END, FIXED_32 = range(6)
 _WIDTHS = {FIXED_64: 8, FIXED_32: 4, GROUP_START: 0, GROUP_END: 0}
 _LONGEST, _LONGEST_VALUE = 5, 10
 """Bytes of a tag or a length, and of a number."""
+_MOST_STARTS = 1024
+"""Beginnings of fields that are remembered: of the parts of answers, which are as long again and again."""
 _BYTES = [bytes([number]) for number in range(0x80)]
 """Numbers that take one byte."""
 
@@ -83,6 +86,7 @@ def tag(field: int, wire_type: int) -> bytes:
     return varint(field << 3 | wire_type)
 
 
+@lru_cache(_MOST_STARTS)
 def start_of(field: int, length: int) -> bytes:
     """Write what stands before a field of so many bytes."""
     return tag(field, LENGTH_DELIMITED) + varint(length)

@@ -97,8 +97,6 @@ class Exchange(ABC):
         self._session.end_answer(self._stream, fields(pairs) + encode_metadata(trailing))
 
     def _ok_block(self) -> bytes:
-        if not self.call.has_trailing():
-            return _OK
         return _OK + encode_metadata(self.call.trailing)
 
     def _finish(self) -> None:

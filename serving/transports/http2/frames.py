@@ -58,8 +58,7 @@ def goaway(last_stream: int, code: ErrorCode, text: str = "") -> bytes:
 
 def read_u31(payload: bytes) -> int:
     """Return the number of a WINDOW_UPDATE, its reserved bit left out."""
-    number: int = _U32.unpack(payload)[0]
-    return number & LARGEST_WINDOW
+    return int.from_bytes(payload, "big") & LARGEST_WINDOW
 
 
 def read_settings(payload: bytes) -> list[tuple[int, int]]:
