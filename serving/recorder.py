@@ -34,8 +34,23 @@ _FIRST_NAME = re.compile(r"[a-z_]+")
 class Recorder(Interceptor):
     """Stands around every call, outside of the other interceptors. Lives in one event loop."""
 
-    def __init__(self, listeners: Sequence[Listener] = (), *, worker: int | None = None) -> None:
+    def __init__(
+        self,
+        listeners: Sequence[Listener] = (),
+        *,
+        worker: int | None = None,
+        later: Callable[..., object] = lambda work, *arguments: work(*arguments),
+    ) -> None:
+        """Prepare.
+
+        Args:
+            listeners: who is told of calls.
+            worker: the number of this process, where there are several.
+            later: calls a function with arguments once the answers that are ready have left, before the next request is
+                read: nobody has to wait for his answer until it is written down.
+        """
         self._listeners = listeners
+        self._later = later
         self._worker = None if worker is None else str(worker)
         self.running = 0
         """Calls that are being answered, streams included."""
@@ -75,6 +90,7 @@ class Recorder(Interceptor):
             finally:
                 request_id.reset(before)
             total = time.perf_counter() - started
+            told = []
             for (message, call), ended in zip(asked, answers, strict=True):
                 if ended is not None:
                     record = call.record
@@ -84,7 +100,9 @@ class Recorder(Interceptor):
                         _note(ended, call)
                     record.bytes_in, record.seconds["total"] = len(message), total
                     call.trailing[TIMING_KEY] = server_timing(record)
-                    self._tell(record)
+                    told.append(record)
+            if told:
+                self._later(self._tell, told)
             return answers
 
         return answer_recorded
@@ -125,11 +143,12 @@ class Recorder(Interceptor):
 
     def _end(self, record: CallRecord) -> None:
         self.running -= 1
-        self._tell(record)
+        self._tell([record])
 
-    def _tell(self, record: CallRecord) -> None:
-        for listener in self._listeners:
-            listener(record)
+    def _tell(self, records: Sequence[CallRecord]) -> None:
+        for record in records:
+            for listener in self._listeners:
+                listener(record)
 
 
 def server_timing(record: CallRecord) -> str:

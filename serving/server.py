@@ -155,7 +155,8 @@ class Server:
             log_call,
             *([self._calls] if self.config.rest_api_port else []),
         ]
-        self._recorder = Recorder(listeners, worker=None if self._peers is None else self._peers.worker)
+        worker = None if self._peers is None else self._peers.worker
+        self._recorder = Recorder(listeners, worker=worker, later=_soon)
         self._interceptors: list[Interceptor] = [*self._tracing(), self._recorder, self._drain]
         self._access = watch_access(self.config.access_file)
         if self._access is not None:
@@ -368,3 +369,8 @@ class Server:
         thread = threading.Thread(target=target, name=name, daemon=True)
         thread.start()
         self._threads.append(thread)
+
+
+def _soon(work: Callable[..., object], *arguments: object) -> None:
+    """Have the running event loop call a function next."""
+    asyncio.get_running_loop().call_soon(work, *arguments)

@@ -129,20 +129,6 @@ class Told(logging.Handler):
         self.calls.append(call | {"level": record.levelname})
 
 
-@contextmanager
-def call_log() -> Iterator[Told]:
-    logger, told = logging.getLogger("serving.call_log"), Told()
-    level, logger.propagate = logger.level, False
-    logger.addHandler(told)
-    logger.setLevel(logging.DEBUG)
-    try:
-        yield told
-    finally:
-        logger.removeHandler(told)
-        logger.setLevel(level)
-        logger.propagate = True
-
-
 class Side:
     """One of the two servers, and how it is asked."""
 
@@ -172,6 +158,28 @@ class Side:
     def running(self) -> Iterator["Side"]:
         with self.server, grpc.insecure_channel(f"localhost:{self.server.port}") as self.channel:
             yield self
+
+    @contextmanager
+    def call_log(self) -> Iterator[Told]:
+        """Give what the log tells of the calls in the block."""
+        logger, told = logging.getLogger("serving.call_log"), Told()
+        self._settle()
+        level, logger.propagate = logger.level, False
+        logger.addHandler(told)
+        logger.setLevel(logging.DEBUG)
+        try:
+            yield told
+            self._settle()
+        finally:
+            logger.removeHandler(told)
+            logger.setLevel(level)
+            logger.propagate = True
+
+    def _settle(self) -> None:
+        """Wait until it is told of calls that were answered: that comes after the answer, and before the next request."""
+        loop = self.server._loop  # noqa: SLF001 - a request would be told of too
+        assert loop is not None
+        asyncio.run_coroutine_threadsafe(asyncio.sleep(0), loop).result()
 
     def serve(self, versions: Sequence[int], label: int | None) -> str:
         """Serve some versions of `affine`, one of them labelled; and all that there are of `other`."""

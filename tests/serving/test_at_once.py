@@ -16,7 +16,7 @@ from serving.priority import KEY as PRIORITY
 from serving.protos import prediction_pb2 as pb
 from serving.service_times import ServiceTimes
 from serving.wire import CONTENT_KEY, MODEL_INFER, MODEL_STREAM_INFER, PREDICT
-from tests.serving.both_ways import WHIMS, Counting, HandlersAlone, Side, call_log
+from tests.serving.both_ways import WHIMS, Counting, HandlersAlone, Side
 from tests.serving.inference.cases import raw_request, typed_request
 
 
@@ -106,7 +106,7 @@ def take(side: Side, step: Step) -> Any:
 
 
 def all_of(side: Side, steps: Sequence[Step]) -> tuple[list[Any], list[Any]]:
-    with call_log() as told:
+    with side.call_log() as told:
         seen = [take(side, step) for step in (Serving(), *steps)]
     return seen, told.calls
 

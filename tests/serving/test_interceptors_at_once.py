@@ -1,7 +1,7 @@
 """What stands around calls that are answered at once leaves nothing behind for the next, and steps aside where it must."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import pytest
@@ -103,6 +103,24 @@ def test_calls_that_come_together_are_told_apart_by_caller(tmp_path: Path) -> No
     assert [call.trailing["x-request-id"] for _, call in asked] == [f"call-{place}" for place in range(6)]
     assert ["server-timing" in call.trailing for _, call in asked] == [place != 3 for place in range(6)]
     assert current_caller.get(None) is None
+
+
+def test_listeners_are_told_of_calls_once_their_answers_can_leave() -> None:
+    told: list[str] = []
+    waiting: list[tuple[Callable[..., object], tuple[object, ...]]] = []
+    recorder = Recorder(
+        [lambda record: told.append(record.request_id)], later=lambda work, *given: waiting.append((work, given))
+    )
+    at_once = wrapped(recorder, answer=lambda _: [b"", None, b""]).at_once
+    assert at_once is not None
+    at_once([(b"", ACall(**{"x-request-id": name})) for name in "abc"])
+    assert told == []
+    for work, given in waiting:
+        work(*given)
+    assert told == ["a", "c"], "b is told of by its handler"
+    waiting.clear()
+    assert wrapped(recorder, answer=lambda _: [None]).at_once([(b"", ACall())]) == [None]
+    assert not waiting
 
 
 def test_nothing_is_answered_at_once_while_the_server_drains() -> None:

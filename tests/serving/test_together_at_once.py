@@ -15,7 +15,7 @@ from serving.priority import KEY as PRIORITY
 from serving.protos import prediction_pb2 as pb
 from serving.service_times import ServiceTimes
 from serving.wire import MODEL_INFER, PREDICT
-from tests.serving.both_ways import BROKEN_PROMISE, CANCELLED, FAULT, NOT_FOUND, REFUSED, Side, call_log
+from tests.serving.both_ways import BROKEN_PROMISE, CANCELLED, FAULT, NOT_FOUND, REFUSED, Side
 from tests.serving.test_at_once import Asking, Kind, Sides, both
 
 _OF_BATCHES = ("zoo_batch_rows", "zoo_nan_answers")
@@ -111,9 +111,9 @@ def test_nobody_can_tell_what_came_beside_a_call(sides: Sides, asked: list[Askin
         together(first, [one for each in known for one in (each, each)])
         one_by_one(second, [one for each in known for one in (each, each)])
     before = counting.count
-    with call_log() as log:
+    with first.call_log() as log:
         seen = together(first, asked)
-    with call_log() as expected_log:
+    with second.call_log() as expected_log:
         expected = one_by_one(second, asked)
     assert seen == expected
     assert told(log.calls) == told(expected_log.calls)
@@ -128,7 +128,7 @@ def test_calls_of_one_read_are_one_run_and_each_is_a_call(sides: Sides, path: st
     asked = [Asking(Kind(path), (float(place), -1.0)) for place in range(10)]
     learn(side, asked[0])
     rows, executions = counted_of(side)
-    with call_log() as log:
+    with side.call_log() as log:
         seen = together(side, asked)
     assert counted_of(side) == (rows + 20, executions + 1)
     assert [(each["rows"], each["batch_rows"]) for each in log.calls] == [(2, 20)] * 10
@@ -162,7 +162,7 @@ def test_rows_that_are_not_independent_are_computed_alone(sides: Sides) -> None:
     assert independence.known is True
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(independence, "_known", False)  # as a trial would have found
-        with call_log() as log:
+        with side.call_log() as log:
             seen = together(side, asked)
     assert [each["batch_rows"] for each in log.calls] == [1] * 6
     assert [dict(trailing)["grpc-status"] for _, _, trailing in seen] == ["0"] * 6

@@ -96,14 +96,15 @@ class Receiver:
         try:
             if self._preface:
                 data = self._strip_preface(data)
+            session, handlers = self._session, self._handlers
             for kind, flags, stream_id, payload in self._reader.read(data):
-                if self._session.is_over:
+                if session.is_over:
                     return
                 self.frames += 1
                 if self._block is not None or not self.is_settled:
                     self._check_expected(kind, flags, stream_id)
                 try:
-                    self._handlers.get(kind, self._on_unknown)(flags, stream_id, payload)
+                    handlers.get(kind, self._on_unknown)(flags, stream_id, payload)
                 except StreamFault as fault:
                     self._reset(fault)
         except ConnectionFault as fault:
