@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import psutil
 
@@ -39,6 +40,7 @@ def take_turn(
     asked = {each: write_requests(each, rows[each.model]) for each in workloads if server.answers(each)}
     turn = Turn(number, server.name)
     cells: dict[str, Cell] = {}
+    before = psutil.cpu_times()
     try:
         with answer_file(asked) as answers, server.start(folder, answers) as running:
             turn = replace(turn, start_seconds=_wait(running, asked))
@@ -48,7 +50,16 @@ def take_turn(
             turn = replace(turn, rss_mb=memory.rss, pss_mb=memory.pss)
     except (ServerFailed, LoadError, psutil.NoSuchProcess) as error:
         turn = replace(turn, error=f"{type(error).__name__}: {error}")
-    return replace(turn, cells=cells)
+    return replace(turn, cells=cells, stolen=stolen_share(before, psutil.cpu_times()))
+
+
+def stolen_share(before: Any, after: Any) -> float:
+    """Return the share of the processor time wanted in between that others on the host had; 0 where that is not told."""
+    spent = {name: getattr(after, name) - getattr(before, name) for name in after._fields}
+    waited = spent.get("steal", 0.0)
+    idle = spent["idle"] + spent.get("iowait", 0.0) + spent.get("guest", 0.0) + spent.get("guest_nice", 0.0)
+    wanted = sum(spent.values()) - idle
+    return waited / wanted if wanted > 0 else 0.0
 
 
 def _wait(running: Running, asked: Mapping[Workload, Requests]) -> float:

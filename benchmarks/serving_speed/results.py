@@ -34,6 +34,8 @@ class Turn:
     pss_mb: float = 0.0
     cells: Mapping[str, Cell] = field(default_factory=dict)
     """By the key of the workload."""
+    stolen: float = 0.0
+    """Share of the processor time that was wanted which a virtual machine's host gave to others."""
     error: str = ""
     """Why it ended early."""
 

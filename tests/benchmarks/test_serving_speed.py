@@ -1,6 +1,6 @@
 """The serving benchmark: what it takes for a right answer, and what it keeps."""
 
-from collections import Counter
+from collections import Counter, namedtuple
 from dataclasses import replace
 from pathlib import Path
 
@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from benchmarks.load import Measured
+from benchmarks.serving_speed.measurement import stolen_share
 from benchmarks.serving_speed.models import Rows
 from benchmarks.serving_speed.requests import write_answer, write_requests
 from benchmarks.serving_speed.results import Cell, Results, Spread, Turn
@@ -74,3 +75,18 @@ def test_ratios_are_taken_round_by_round_and_survive_the_disk(tmp_path: Path) ->
     assert kept.has(3, "b")
     assert not kept.has(3, "a")
     assert kept.faults() == ["round 4, b: 0 wrong answers, 0 unanswered; it fell over"]
+
+
+@pytest.mark.parametrize(
+    ("fields", "before", "after", "share"),
+    [
+        ("user system idle iowait steal guest", (1, 1, 1, 0, 0, 0), (4, 2, 9, 5, 1, 2), 1 / 5),  # guest is part of user
+        ("user system idle", (1, 1, 1), (2, 2, 2), 0),  # not everywhere is it told
+        ("user system idle steal", (1, 1, 1, 0), (1, 1, 9, 0), 0),
+    ],
+)
+def test_what_a_host_gave_to_others_is_a_share_of_what_was_wanted(
+    fields: str, before: tuple[int, ...], after: tuple[int, ...], share: float
+) -> None:
+    times = namedtuple("times", fields)  # noqa: PYI024 - as psutil's are
+    assert stolen_share(times(*before), times(*after)) == pytest.approx(share)
