@@ -7,7 +7,8 @@ class Budget:
     def __init__(self, tokens: int, per_second: float) -> None:
         self._most = tokens
         self._per_second = per_second
-        self._tokens = float(tokens)
+        self.left = float(tokens)
+        """Tokens that there are for certain: what was earned, or came back, since somebody spent is yet to be added."""
         self._looked: float | None = None
         self.earned = 0
         """Tokens to give back, added to by whoever sees something of use."""
@@ -15,6 +16,6 @@ class Budget:
     def spend(self, tokens: int, now: float) -> bool:
         """Take tokens; tell whether there were as many. `now` never goes back."""
         back = 0.0 if self._looked is None else (now - self._looked) * self._per_second
-        self._tokens = min(self._most, self._tokens + self.earned + back) - tokens
+        self.left = min(self._most, self.left + self.earned + back) - tokens
         self._looked, self.earned = now, 0
-        return self._tokens >= 0
+        return self.left >= 0

@@ -37,7 +37,7 @@ _MAX_BLOCK_FRAMES = 64
 _USEFUL = 10  # tokens that a request earns: some frames of control belong to it
 _SMALL_DATA = 256  # bytes; smaller pieces of a message cost as much work as they carry bytes
 _PING_COST, _FAULT_COST = 20, 10
-_CREDIT = 100
+_MOST_OWED = 100
 """The part of the tokens that may be owed before the clock is looked at: some clients send two frames of control a call."""
 
 
@@ -58,9 +58,9 @@ class Receiver:
         self._received = 0
         self._window_half = limits.connection_window >> 1
         self._useless = Budget(limits.useless_frames, limits.useless_frames_per_second)
-        self._credit = limits.useless_frames // _CREDIT
+        self._most_owed = limits.useless_frames // _MOST_OWED
         self._owed = 0
-        """Tokens that are yet to be spent."""
+        """Tokens that are yet to be spent; never more than there are."""
         self._resets = Budget(limits.resets, limits.resets_per_second)
         self._answered = self._data_frames = 0
         self._fresh: list[Stream] = []
@@ -316,7 +316,7 @@ class Receiver:
 
     def _spend(self, tokens: int, what: str) -> None:
         self._owed += tokens
-        if self._owed <= self._credit:
+        if self._owed <= self._most_owed and self._owed <= self._useless.left:
             return
         owed, self._owed = self._owed, 0
         sent, self._data_frames = self._outbox.data_frames - self._data_frames, self._outbox.data_frames

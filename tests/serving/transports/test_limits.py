@@ -68,6 +68,16 @@ def test_frames_of_control_that_belong_to_calls_are_no_flood() -> None:
         assert is_answered(client, 801)
 
 
+def test_a_flood_begins_with_the_first_frame_beyond_the_limit() -> None:
+    update = hf.WindowUpdateFrame(0, 1).serialize()
+    with running(useless_frames=300, useless_frames_per_second=0) as server, RawClient(server.port) as client:
+        client.send(update * 299)  # and the SETTINGS that it began with
+        assert is_answered(client)
+    with running(useless_frames=300, useless_frames_per_second=0) as server, RawClient(server.port) as client:
+        client.send(update * 300)
+        assert client.goaway()[0] == CALM
+
+
 def test_calls_that_are_reset_as_soon_as_they_begin_end_the_connection() -> None:
     """CVE-2023-44487, "rapid reset"."""
     with running([Unary("/zoo.Echo/Unary", never)], resets=100) as server, RawClient(server.port) as client:
