@@ -148,8 +148,7 @@ class Scheduler:
                 self._telling -= 1
                 if outputs is not None:  # what was refused says nothing of what others take
                     self._queue.went_first(job, took)
-                if self._drains:  # seldom
-                    self._tell_drain()
+                self._tell_drain()
         return outputs
 
     def most_joined(self, job: Job, jobs: int, *, seconds: float) -> int:

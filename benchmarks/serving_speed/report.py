@@ -49,7 +49,7 @@ def write_report(results: Results, path: Path, *, picture: Path) -> None:
     rounds = len({turn.round for turn in results.turns})
     stolen = Spread.of([turn.stolen for turn in results.turns])
     if stolen is not None and stolen.high > 0:
-        share = f"{stolen.median:.0%} [{stolen.low:.0%}..{stolen.high:.0%}]"
+        share = _figure(stolen, "{:.0%}")
         lines += [f"- processor time that the host of this virtual machine gave to others: {share} of what was wanted"]
     lines += [f"- {rounds} rounds, {results.settings['seconds']:g} s of each workload", ""]
     lines += _table(("server", "what it is"), [(name, BY_NAME[name].note) for name in results.servers()])

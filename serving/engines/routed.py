@@ -44,8 +44,6 @@ class RoutedEngine:
         }
         self._choices = choices
         self._engines = engines
-        self._only = {name: choice.engines[0][1] for name, choice in choices.items() if len(choice.engines) == 1}
-        """What runs a signature, where one engine runs all sizes."""
 
     @property
     def choices(self) -> Mapping[str, str]:
@@ -68,8 +66,7 @@ class RoutedEngine:
 
     def run(self, signature: str, inputs: Mapping[str, np.ndarray]) -> Arrays:
         """See Engine."""
-        engine = self._only.get(signature) or self._engine(signature, inputs)
-        return engine.run(signature, inputs)
+        return self._engine(signature, inputs).run(signature, inputs)
 
     def run_jointly(self, signatures: Sequence[str], inputs: Mapping[str, np.ndarray]) -> dict[str, Arrays]:
         """See JointEngine."""
