@@ -35,9 +35,14 @@ def start(cluster: Cluster, folder: Path) -> "subprocess.Popen[str]":
 
 def begin_to_leave(process: "subprocess.Popen[str]") -> int:
     assert process.stdin is not None
-    assert process.stdout is not None
     process.stdin.write("\n")
     process.stdin.flush()
+    return told_time(process)
+
+
+def told_time(process: "subprocess.Popen[str]") -> int:
+    """Read the next line. `communicate` would miss one that came together with the line before."""
+    assert process.stdout is not None
     return int(process.stdout.readline())
 
 
@@ -50,10 +55,13 @@ def test_the_chief_leaves_last_and_nobody_before_all_are_through(tmp_path: Path)
             assert process.stdout.readline() == "ready\n"
         begin_to_leave(chief)
         late = begin_to_leave(other)
-        ends = [int(process.communicate(timeout=30)[0]) for process in (chief, other)]
+        ends = [told_time(process) for process in (chief, other)]
+        for process in (chief, other):
+            process.communicate(timeout=30)
     finally:
         for process in (chief, other):
             process.kill()
+            process.communicate()
     assert min(ends) > late, "the chief waited for the other to be through"
     assert [process.returncode for process in (chief, other)] == [0, 0]
     assert "refused" not in "".join(path.read_text() for path in tmp_path.iterdir())
