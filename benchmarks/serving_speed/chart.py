@@ -9,9 +9,9 @@ import matplotlib as mpl
 from matplotlib import pyplot as plt
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
-from benchmarks.serving_speed.report import SECTIONS, Section
+from benchmarks.serving_speed.report import SECTIONS, Section, per_second
 from benchmarks.serving_speed.results import Results, Spread
-from benchmarks.serving_speed.servers import INFER_BASE, LIMIT, NAIVE, OURS
+from benchmarks.serving_speed.servers import INFER_BASES, LIMIT, NAIVE, OURS
 from benchmarks.serving_speed.workload import Workload
 
 _PANEL = (4.4, 3.4)  # inches
@@ -67,7 +67,7 @@ def _styles(names: Sequence[str]) -> dict[str, _Style]:
         found[name] = _Style(color, marker)
         if name.startswith(OURS):
             found[name] = _Style(color, marker, width=2.6)
-        elif name in {NAIVE, INFER_BASE}:
+        elif name in {NAIVE, INFER_BASES[0]}:
             found[name] = _Style("black", marker)
         elif name == LIMIT:
             found[name] = _Style(_GREY, marker, dashes=":")
@@ -78,7 +78,7 @@ def _panels(results: Results) -> list[tuple[Section, Sequence[Workload]]]:
     found: list[tuple[Section, Sequence[Workload]]] = []
     for section in (SECTIONS[0], SECTIONS[3]):
         workloads = [each for each in results.workloads() if section.holds(each)]
-        if section.base not in results.servers():
+        if section.base(results) is None:
             continue
         models = dict.fromkeys(each.model for each in workloads)
         found += [(section, [each for each in workloads if each.model == model]) for model in models]
@@ -89,10 +89,15 @@ def _panel(
     place: Any, results: Results, section: Section, workloads: Sequence[Workload], styles: dict[str, _Style]
 ) -> dict[str, Any]:
     shown = {}
-    names = [name for name in results.servers() if any(results.ratio(name, section.base, each) for each in workloads)]
+    base = section.base(results) or ""
+
+    def ratio(name: str, workload: Workload) -> Spread | None:
+        return results.ratio(name, base, workload, per_second)
+
+    names = [name for name in results.servers() if any(ratio(name, each) for each in workloads)]
     for number, name in enumerate(names):
         offset = 0.05 * (number - (len(names) - 1) / 2)  # so that bars do not hide each other
-        points = [(at + offset, results.ratio(name, section.base, each)) for at, each in enumerate(workloads)]
+        points = [(at + offset, ratio(name, each)) for at, each in enumerate(workloads)]
         shown[name] = _line(place, [(at, spread) for at, spread in points if spread and spread.low > 0], styles[name])
     protocol = "" if section is SECTIONS[0] else "Open Inference Protocol, "
     place.set_title(f"{protocol}{workloads[0].title}", fontsize=10)
@@ -105,7 +110,7 @@ def _panel(
     place.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}x"))
     place.yaxis.set_minor_formatter(NullFormatter())
     place.tick_params(axis="y", which="minor", length=0)
-    place.set_ylabel(f"{section.base} = 1x", fontsize=9)
+    place.set_ylabel(f"{base} = 1x", fontsize=9)
     place.grid(axis="y", which="major", color="#dddddd", linewidth=0.6)
     place.spines[["top", "right"]].set_visible(False)
     return shown

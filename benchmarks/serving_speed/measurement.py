@@ -6,11 +6,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import psutil
 
 from benchmarks.load import Answers, LoadError, put_load
+from benchmarks.serving_speed.disturbance import least_disturbed
 from benchmarks.serving_speed.models import Rows
 from benchmarks.serving_speed.requests import Requests, write_answer, write_requests
 from benchmarks.serving_speed.results import Cell, Turn
@@ -40,7 +40,6 @@ def take_turn(
     asked = {each: write_requests(each, rows[each.model]) for each in workloads if server.answers(each)}
     turn = Turn(number, server.name)
     cells: dict[str, Cell] = {}
-    before = psutil.cpu_times()
     try:
         with answer_file(asked) as answers, server.start(folder, answers) as running:
             turn = replace(turn, start_seconds=_wait(running, asked))
@@ -50,16 +49,7 @@ def take_turn(
             turn = replace(turn, rss_mb=memory.rss, pss_mb=memory.pss)
     except (ServerFailed, LoadError, psutil.NoSuchProcess) as error:
         turn = replace(turn, error=f"{type(error).__name__}: {error}")
-    return replace(turn, cells=cells, stolen=stolen_share(before, psutil.cpu_times()))
-
-
-def stolen_share(before: Any, after: Any) -> float:
-    """Return the share of the processor time wanted in between that others on the host had; 0 where that is not told."""
-    spent = {name: getattr(after, name) - getattr(before, name) for name in after._fields}
-    waited = spent.get("steal", 0.0)
-    idle = spent["idle"] + spent.get("iowait", 0.0) + spent.get("guest", 0.0) + spent.get("guest_nice", 0.0)
-    wanted = sum(spent.values()) - idle
-    return waited / wanted if wanted > 0 else 0.0
+    return replace(turn, cells=cells)
 
 
 def _wait(running: Running, asked: Mapping[Workload, Requests]) -> float:
@@ -78,6 +68,12 @@ def _wait(running: Running, asked: Mapping[Workload, Requests]) -> float:
 
 
 def _measure(running: Running, workload: Workload, requests: Requests, seconds: float) -> Cell:
+    found = least_disturbed(lambda: _ask(running, workload, requests, seconds))
+    stolen, cell = found[0]
+    return replace(cell, wrong=sum(each.wrong for _, each in found), stolen=stolen, tries=len(found))
+
+
+def _ask(running: Running, workload: Workload, requests: Requests, seconds: float) -> Cell:
     before = running.cpu_seconds()
     load = workload.asking(seconds, requests.metadata)
     measured, answers = put_load(running.target, requests.method, requests.bodies, load)

@@ -19,7 +19,11 @@ class Cell:
     cpu_us: float
     """Processor time of the server and its children, per call."""
     wrong: int
-    """Answers that were not what the model says."""
+    """Answers that were not what the model says, of all tries."""
+    stolen: float = 0.0
+    """Share of the processor time wanted meanwhile that a virtual machine's host gave to others."""
+    tries: int = 1
+    """How often it was measured; this is the one that the host disturbed least."""
 
 
 @dataclass(frozen=True)
@@ -34,8 +38,6 @@ class Turn:
     pss_mb: float = 0.0
     cells: Mapping[str, Cell] = field(default_factory=dict)
     """By the key of the workload."""
-    stolen: float = 0.0
-    """Share of the processor time that was wanted which a virtual machine's host gave to others."""
     error: str = ""
     """Why it ended early."""
 
@@ -94,16 +96,11 @@ class Results:
         """Return a figure over the rounds."""
         return Spread.of([value(cell) for cell in self._cells(server, workload).values()])
 
-    def ratio(self, server: str, base: str, workload: Workload) -> Spread | None:
-        """Return how many times the requests a second of `base`, round by round."""
+    def ratio(self, server: str, base: str, workload: Workload, value: Callable[[Cell], float]) -> Spread | None:
+        """Return how many times that of `base` a figure is, round by round."""
         mine, other = self._cells(server, workload), self._cells(base, workload)
-        return Spread.of(
-            [
-                mine[number].load.per_second / other[number].load.per_second
-                for number in mine.keys() & other.keys()
-                if other[number].load.per_second
-            ]
-        )
+        both = [(value(mine[number]), value(other[number])) for number in mine.keys() & other.keys()]
+        return Spread.of([each / base for each, base in both if base])
 
     def of_server(self, server: str, value: Callable[[Turn], float]) -> Spread | None:
         """Return a figure of the server itself over the rounds."""
@@ -144,7 +141,5 @@ class Results:
 
 
 def _turn(data: dict[str, Any]) -> Turn:
-    cells = {
-        key: Cell(Measured(**cell["load"]), cell["cpu_us"], cell["wrong"]) for key, cell in data.pop("cells").items()
-    }
+    cells = {key: Cell(Measured(**cell.pop("load")), **cell) for key, cell in data.pop("cells").items()}
     return Turn(**data, cells=cells)

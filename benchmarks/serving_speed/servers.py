@@ -4,8 +4,8 @@ from benchmarks.serving_speed.server import Server
 
 NAIVE = "naive"
 """What the others are held against, asked by Predict."""
-INFER_BASE = "MLServer"
-"""What the others are held against, asked by ModelInfer."""
+INFER_BASES = ("MLServer", "Triton")
+"""The same, asked by ModelInfer: another Python server, and one in C++."""
 OURS = "ours"
 """What the names of ours begin with."""
 LIMIT = "null handler"

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from benchmarks.load import Measured
-from benchmarks.serving_speed.measurement import stolen_share
+from benchmarks.serving_speed.disturbance import BEARABLE, TRIES, least_disturbed, stolen_share
 from benchmarks.serving_speed.models import Rows
 from benchmarks.serving_speed.requests import write_answer, write_requests
 from benchmarks.serving_speed.results import Cell, Results, Spread, Turn
@@ -66,12 +66,16 @@ def test_ratios_are_taken_round_by_round_and_survive_the_disk(tmp_path: Path) ->
     results = Results({"date": "today"}, {"servers": ["a", "b"], "workloads": [PREDICT.key], "seconds": 1})
     for number, (a, b) in enumerate([(100.0, 200.0), (10.0, 40.0), (50.0, 150.0)]):
         for server, per_second in (("a", a), ("b", b)):
-            results.turns.append(Turn(number, server, cells={PREDICT.key: Cell(measured(per_second), 5.0, wrong=0)}))
+            results.turns.append(
+                Turn(
+                    number, server, cells={PREDICT.key: Cell(measured(per_second), 5.0, wrong=0, stolen=0.01, tries=2)}
+                )
+            )
     results.turns.append(Turn(3, "b", error="it fell over"))
     results.write(tmp_path / "results.json")
     kept = Results.read(tmp_path / "results.json")
     assert kept == results
-    assert kept.ratio("b", "a", PREDICT) == Spread(median=3.0, low=2.0, high=4.0)
+    assert kept.ratio("b", "a", PREDICT, lambda cell: cell.load.per_second) == Spread(median=3.0, low=2.0, high=4.0)
     assert kept.has(3, "b")
     assert not kept.has(3, "a")
     assert kept.faults() == ["round 4, b: 0 wrong answers, 0 unanswered; it fell over"]
@@ -90,3 +94,27 @@ def test_what_a_host_gave_to_others_is_a_share_of_what_was_wanted(
 ) -> None:
     times = namedtuple("times", fields)  # noqa: PYI024 - as psutil's are
     assert stolen_share(times(*before), times(*after)) == pytest.approx(share)
+
+
+@pytest.mark.parametrize(
+    ("shares", "taken", "best"),
+    [
+        ([0.0], 1, 0.0),
+        ([BEARABLE, 0.0], 1, BEARABLE),  # so little happens at any time
+        ([0.4, 0.1, 0.01, 0.0], 3, 0.01),
+        ([0.5, 0.2, 0.3, 0.4, 0.6, 0.7, 0.0], TRIES, 0.2),  # the host has work for longer
+    ],
+)
+def test_what_a_host_disturbed_is_measured_again(shares: list[float], taken: int, best: float) -> None:
+    times = namedtuple("times", "user idle steal")  # noqa: PYI024 - as psutil's are
+    now, tries = [0.0, 0.0, 0.0], iter(enumerate(shares))
+
+    def attempt() -> int:
+        number, share = next(tries)
+        now[:] = now[0] + 1 - share, now[1] + 5, now[2] + share
+        return number
+
+    found = least_disturbed(attempt, lambda: times(*now))
+    assert [number for _, number in sorted(found, key=lambda each: each[1])] == list(range(taken))
+    assert found[0] == (pytest.approx(best), shares.index(best))
+    assert [share for share, _ in found] == sorted(share for share, _ in found)
