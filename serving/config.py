@@ -125,7 +125,7 @@ class ServerConfig:
     """Processes that serve, of `zoo serve` (docs/workers.md); None for the one that this config is given to."""
     threads: int = field(default_factory=_threads)
     """How many requests are computed at once."""
-    busy_poll_us: int = 250
+    busy_poll_us: int = 500
     """While calls follow each other that fast, in microseconds, the event loop does not sleep between them; 0 lets it."""
     tensorflow_intra_op_parallelism: int = 0
     """Threads of one operation of TensorFlow's; 0 for the cores."""

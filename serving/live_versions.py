@@ -150,6 +150,14 @@ class LiveVersions:
         with self._lock:
             return set(answering(self._models.get(name, {})))
 
+    def answers_from(self, name: str, version: int, path: Path) -> bool:
+        """Tell whether a version answers, made of the files in a folder, which nothing was found wrong with since."""
+        with self._lock:
+            record = self._models.get(name, {}).get(version)
+            if record is None or record.path != path or record.stale:
+                return False
+            return record.state is State.AVAILABLE or (record.dormant and record.state is State.START)
+
     def live(self, name: str) -> dict[int, float]:
         """Return when each of a model's live versions was last used, by number."""
         with self._lock:

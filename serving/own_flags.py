@@ -125,7 +125,7 @@ def _add_computing(group: Any) -> None:
     group.add_argument(
         "--busy_poll_us", type=int, metavar="US",
         help="microseconds between calls up to which the server stays awake for the next, on several cores; 0 for never "
-             "(default: 250)",
+             "(default: 500)",
     )  # fmt: skip
     group.add_argument("--max_pending", type=int, help="requests that are computed or wait (default: 1000)")
     group.add_argument(

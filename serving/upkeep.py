@@ -6,6 +6,7 @@ import threading
 from collections.abc import Collection, Iterator
 from pathlib import Path
 from time import monotonic
+from zlib import crc32
 
 from serving.lease import DormantError, Lease
 from serving.live_versions import LiveVersions
@@ -17,6 +18,9 @@ from serving.status import Code, StatusError, invalid
 from serving.version_labels import LabelRules
 
 logger = logging.getLogger(__name__)
+
+_GLANCES = 10
+"""Of so many glances, one is at the files of a version that answers; at each, it is the turn of other versions."""
 
 
 class Upkeep:
@@ -73,7 +77,9 @@ class Upkeep:
         """Return the versions that there were when a model's files were last looked at, served or not."""
         return self._found.get(name, ())
 
-    def obey(self, entry: ModelEntry, policy: VersionPolicy, *, load_by: float | None = None) -> None:
+    def obey(
+        self, entry: ModelEntry, policy: VersionPolicy, *, load_by: float | None = None, glance: int | None = None
+    ) -> None:
         """Make a model what its entry says; what is up stays up until something else of the model is.
 
         Where versions are loaded on first use, the one that answers who names none is loaded now if the one before it is
@@ -84,12 +90,13 @@ class Upkeep:
             policy: which versions, whatever the entry says.
             load_by: given, the version that answers who names none is loaded in any case, and room for it waited for until
                 then, in seconds of `time.monotonic`.
+            glance: which of many glances this is: only some look at the files of what answers. None for a thorough look.
 
         Raises:
             NoRoomError: with `load_by`; the model is to be made what it was by another call.
         """
         with self.turn(entry.name):
-            self._obey(entry, policy, load_by=load_by)
+            self._obey(entry, policy, load_by=load_by, glance=glance)
 
     def awaken(self, model: ModelRef, *, room_by: float) -> Lease:
         """Load what a request is for, if need be, and lease it.
@@ -135,7 +142,9 @@ class Upkeep:
         for version in self._versions.retire(name, keep=keep):
             logger.info("unloading %s version %d", name, version)
 
-    def _obey(self, entry: ModelEntry, policy: VersionPolicy, *, load_by: float | None = None) -> None:
+    def _obey(
+        self, entry: ModelEntry, policy: VersionPolicy, *, load_by: float | None = None, glance: int | None = None
+    ) -> None:
         name = entry.name
         self._obeyed[name] = entry, policy
         self._loader.plan_no_retry(name)
@@ -150,7 +159,9 @@ class Upkeep:
         for version in candidates:
             if len(keep) >= limit:
                 break
-            if not self._on_first_use or (load_by is not None and not keep):
+            if glance is not None and self._is_left_alone(name, version, found[version], glance):
+                error = None
+            elif not self._on_first_use or (load_by is not None and not keep):
                 error = self._loader.ensure_live(name, version, found[version], named=named, room_by=load_by or 0.0)
             else:
                 predecessor = None if keep else before
@@ -166,6 +177,11 @@ class Upkeep:
         self._note(name, fault or wrong)
         if keep:
             self.retire(name, keep=keep)
+
+    def _is_left_alone(self, name: str, version: int, path: Path, glance: int) -> bool:
+        """Tell whether a version answers, and it is not the turn of its files to be looked at."""
+        turn = crc32(f"{name}/{version}".encode()) + glance
+        return turn % _GLANCES != 0 and self._versions.answers_from(name, version, path)
 
     def _ensure_usable(
         self, name: str, version: int, path: Path, *, named: bool, predecessor: int | None

@@ -1,5 +1,8 @@
 """What is known of one version."""
 
+import contextlib
+import os
+from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import IntEnum
 from pathlib import Path
@@ -71,7 +74,16 @@ class VersionRecord:
 def fingerprint(path: Path) -> object:
     """Tell one state of a folder's files from another; None where they cannot be read."""
     try:
-        files = sorted(path.rglob("*"))
-        return [(str(file), file.stat().st_size, file.stat().st_mtime_ns) for file in files]
+        return sorted(_files(str(path)))
     except OSError:
         return None
+
+
+def _files(folder: str) -> Iterator[tuple[str, int, int]]:
+    """Walk through what is in a folder: path, size and time of change, by one system call each."""
+    with contextlib.suppress(PermissionError), os.scandir(folder) as entries:
+        for entry in entries:
+            facts = entry.stat()
+            yield entry.path, facts.st_size, facts.st_mtime_ns
+            if entry.is_dir(follow_symlinks=False):
+                yield from _files(entry.path)

@@ -118,6 +118,6 @@ class Watcher:
                     self._config_file.look(self._manager)
                 if now >= min(scan_at, retry_at):
                     scan_at = now + self._seconds
-                    self._manager.refresh()
+                    self._manager.glance()
             except Exception:
                 logger.exception("cannot look for models; trying again")

@@ -201,6 +201,58 @@ def test_a_version_made_afresh_under_the_same_number_is_loaded_anew(
     assert log.events == ["load 1", "load 1", "close 1"]
 
 
+def glances_until(manager: Manager, done: Callable[[], bool]) -> int:
+    """Return after how many glances something is so; 0 where it is before any."""
+    for count in range(12):
+        if done():
+            return count
+        manager.glance()
+    raise AssertionError("never")
+
+
+def test_one_of_ten_glances_is_at_the_files_of_what_answers(
+    make: Callable[..., Manager], install: Install, log: Log
+) -> None:
+    names = [f"m{number}" for number in range(8)]
+    paths = [install("affine2", name, 1) for name in names]
+    manager = make()
+    manager.refresh()
+    found = []
+    for path in paths:
+        os.utime(path / "saved_model.pb", (1e9, 1e9 + len(found)))
+        before = len(log.events)
+        found.append(glances_until(manager, lambda before=before: len(log.events) > before))  # type: ignore[misc]
+    assert all(1 <= count <= 10 for count in found)
+    assert len(set(found)) > 1, "each has its own turn, or all would be looked at by one"
+    assert max(found) > 1
+
+
+def test_a_glance_sees_at_once_what_comes_and_goes_and_what_does_not_load(
+    make: Callable[..., Manager], install: Install, log: Log
+) -> None:
+    install("affine2", "m", 1)
+    manager = make()
+    manager.glance()
+    assert leased(manager) == 1
+    install("affine2", "m", 2)
+    manager.glance()
+    assert leased(manager) == 2
+    install("affine2", "n", 1)
+    manager.glance()
+    assert manager.models() == {"m": True, "n": True}
+    broken = install("affine2", "m", 3)
+    (broken / "saved_model.pb").write_bytes(b"\x00damaged")
+    manager.glance()
+    assert leased(manager) == 2
+    shutil.rmtree(broken)
+    install("affine2", "m", 3)
+    manager.glance()
+    assert leased(manager) == 3
+    shutil.rmtree(broken)
+    manager.glance()
+    assert leased(manager) == 2, "its folder is gone, and the one before is still there"
+
+
 def test_a_live_version_whose_files_are_damaged_stays_up(
     make: Callable[..., Manager], install: Install, log: Log
 ) -> None:
