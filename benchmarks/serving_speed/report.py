@@ -73,7 +73,7 @@ def _disturbance(results: Results) -> list[str]:
     line = (
         f"- processor time that the host of this virtual machine gave to others: {_figure(stolen, '{:.0%}')} of what was "
         f"wanted; {again} of {len(cells)} measurements were taken again, up to {TRIES} times in all, since it was over "
-        f"{BEARABLE:.0%}: the least disturbed counts"
+        f"{BEARABLE:.1%}: the least disturbed counts"
     )
     return [line]
 

@@ -101,7 +101,7 @@ def test_what_a_host_gave_to_others_is_a_share_of_what_was_wanted(
     [
         ([0.0], 1, 0.0),
         ([BEARABLE, 0.0], 1, BEARABLE),  # so little happens at any time
-        ([0.4, 0.1, 0.01, 0.0], 3, 0.01),
+        ([0.4, 0.1, 0.001, 0.0], 3, 0.001),
         ([0.5, 0.2, 0.3, 0.4, 0.6, 0.7, 0.0], TRIES, 0.2),  # the host has work for longer
     ],
 )
