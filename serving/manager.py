@@ -94,8 +94,8 @@ class Manager:
     def glance(self) -> None:
         """Do what `refresh` does, but look at the files of a version that answers at every tenth glance alone.
 
-        That is a system call a file, after each of which a thread waits for the interpreter, and so does the event loop in
-        turn: done for all files every second, it would be the 99th percentile of what lone calls take.
+        To look at them is a system call a file, after each of which a thread waits for the interpreter, and so does the
+        event loop in turn: done for all files every second, it would be the 99th percentile of what lone calls take.
 
         Raises:
             OSError: see `refresh`.

@@ -78,7 +78,7 @@ def _panels(results: Results) -> list[tuple[Section, Sequence[Workload]]]:
     found: list[tuple[Section, Sequence[Workload]]] = []
     for section in (SECTIONS[0], SECTIONS[3]):
         workloads = [each for each in results.workloads() if section.holds(each)]
-        if section.base(results) is None:
+        if section.bases[0] not in results.servers():
             continue
         models = dict.fromkeys(each.model for each in workloads)
         found += [(section, [each for each in workloads if each.model == model]) for model in models]
@@ -89,7 +89,7 @@ def _panel(
     place: Any, results: Results, section: Section, workloads: Sequence[Workload], styles: dict[str, _Style]
 ) -> dict[str, Any]:
     shown = {}
-    base = section.base(results) or ""
+    base = section.bases[0]
 
     def ratio(name: str, workload: Workload) -> Spread | None:
         return results.ratio(name, base, workload, per_second)

@@ -68,9 +68,19 @@ def _wait(running: Running, asked: Mapping[Workload, Requests]) -> float:
 
 
 def _measure(running: Running, workload: Workload, requests: Requests, seconds: float) -> Cell:
-    found = least_disturbed(lambda: _ask(running, workload, requests, seconds))
-    stolen, cell = found[0]
-    return replace(cell, wrong=sum(each.wrong for _, each in found), stolen=stolen, tries=len(found))
+    return best_of(least_disturbed(lambda: _ask(running, workload, requests, seconds)))
+
+
+def best_of(found: Sequence[tuple[float, Cell]]) -> Cell:
+    """Return the first of several tries, the least disturbed; what went wrong in the others is counted in it."""
+    (stolen, cell), others = found[0], [each for _, each in found[1:]]
+    return replace(
+        cell,
+        wrong=cell.wrong + sum(each.wrong for each in others),
+        failed_besides=sum(each.load.failed for each in others),
+        stolen=stolen,
+        tries=len(found),
+    )
 
 
 def _ask(running: Running, workload: Workload, requests: Requests, seconds: float) -> Cell:

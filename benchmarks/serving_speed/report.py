@@ -25,12 +25,8 @@ class Section:
 
     title: str
     bases: tuple[str, ...]
-    """The servers that ratios are to."""
+    """The servers that ratios are to; the picture shows those to the first."""
     holds: Callable[[Workload], bool]
-
-    def base(self, results: Results) -> str | None:
-        """Return the server that a picture shows ratios to: the first of those that was measured."""
-        return next((each for each in self.bases if each in results.servers()), None)
 
 
 SECTIONS = (

@@ -24,6 +24,8 @@ class Cell:
     """Share of the processor time wanted meanwhile that a virtual machine's host gave to others."""
     tries: int = 1
     """How often it was measured; this is the one that the host disturbed least."""
+    failed_besides: int = 0
+    """Calls that failed in the other tries."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +51,11 @@ class Turn:
     @property
     def unanswered(self) -> int:
         """Return how many calls of closed loops failed. Those of open loops may be refused: that is a result."""
-        return sum(cell.load.failed for key, cell in self.cells.items() if Workload.of(key).loop == "closed")
+        return sum(
+            cell.load.failed + cell.failed_besides
+            for key, cell in self.cells.items()
+            if Workload.of(key).loop == "closed"
+        )
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ import pytest
 
 from benchmarks.load import Measured
 from benchmarks.serving_speed.disturbance import BEARABLE, TRIES, least_disturbed, stolen_share
+from benchmarks.serving_speed.measurement import best_of
 from benchmarks.serving_speed.models import Rows
 from benchmarks.serving_speed.requests import write_answer, write_requests
 from benchmarks.serving_speed.results import Cell, Results, Spread, Turn
@@ -79,6 +80,16 @@ def test_ratios_are_taken_round_by_round_and_survive_the_disk(tmp_path: Path) ->
     assert kept.has(3, "b")
     assert not kept.has(3, "a")
     assert kept.faults() == ["round 4, b: 0 wrong answers, 0 unanswered; it fell over"]
+
+
+def test_what_went_wrong_in_a_try_that_does_not_count_is_a_fault_still() -> None:
+    bad = Cell(replace(measured(9.0), failed=3), 5.0, wrong=2)
+    cell = best_of([(0.0, Cell(measured(10.0), 5.0, wrong=1)), (0.1, bad), (0.2, bad)])
+    assert (cell.load.per_second, cell.tries, cell.wrong, cell.failed_besides) == (10.0, 3, 5, 6)
+    turn = Turn(0, "a", cells={PREDICT.key: cell})
+    assert (turn.wrong, turn.unanswered) == (5, 6)
+    opened = replace(PREDICT, loop="open")
+    assert Turn(0, "a", cells={opened.key: cell}).unanswered == 0, "of an open loop that is a result"
 
 
 @pytest.mark.parametrize(

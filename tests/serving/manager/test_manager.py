@@ -201,12 +201,13 @@ def test_a_version_made_afresh_under_the_same_number_is_loaded_anew(
     assert log.events == ["load 1", "load 1", "close 1"]
 
 
-def glances_until(manager: Manager, done: Callable[[], bool]) -> int:
-    """Return after how many glances something is so; 0 where it is before any."""
-    for count in range(12):
-        if done():
-            return count
+def glances_until_loaded(manager: Manager, log: Log) -> int:
+    """Return at which glance something is loaded."""
+    before = len(log.events)
+    for count in range(1, 12):
         manager.glance()
+        if len(log.events) > before:
+            return count
     raise AssertionError("never")
 
 
@@ -220,8 +221,7 @@ def test_one_of_ten_glances_is_at_the_files_of_what_answers(
     found = []
     for path in paths:
         os.utime(path / "saved_model.pb", (1e9, 1e9 + len(found)))
-        before = len(log.events)
-        found.append(glances_until(manager, lambda before=before: len(log.events) > before))  # type: ignore[misc]
+        found.append(glances_until_loaded(manager, log))
     assert all(1 <= count <= 10 for count in found)
     assert len(set(found)) > 1, "each has its own turn, or all would be looked at by one"
     assert max(found) > 1
