@@ -57,7 +57,7 @@ def serve_command(parser: argparse.ArgumentParser) -> None:
 
 
 def _serve(args: argparse.Namespace) -> int:
-    from serving.lifetime import drain, load_no_more_then, prepare_tensorflow, until_asked_to_stop
+    from serving.lifetime import drain, load_no_more_then, prepare_tensorflow, until_asked_to_stop, wait_for_stop
 
     asked_to_stop: SimpleQueue[Any] = SimpleQueue()
     until_asked_to_stop(asked_to_stop)
@@ -75,7 +75,7 @@ def _serve(args: argparse.Namespace) -> int:
     server.start()
     if told_to_stop.empty():
         _announce(config, server.port, server.rest_api_port, server.admin_port)
-    told_to_stop.get()
+    wait_for_stop(told_to_stop)
     return drain(server, args.grace)
 
 

@@ -1,10 +1,11 @@
 """From the first signal to the exit code: how a process that serves comes to its end."""
 
+import contextlib
 import logging
 import os
 import signal
 import threading
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any
 
 from serving.engines.child import end_children
@@ -15,6 +16,10 @@ if TYPE_CHECKING:
     from serving.server import Server
 
 logger = logging.getLogger(__name__)
+
+GLANCE = 1.0
+"""Seconds that the main thread waits at a time. Python answers signals there alone, and the system may give one to another
+thread, as it does to a process that was stopped and goes on: that does not wake the one that waits."""
 
 
 def until_asked_to_stop(asked: "SimpleQueue[Any]") -> None:
@@ -29,6 +34,13 @@ def until_asked_to_stop(asked: "SimpleQueue[Any]") -> None:
 
     signal.signal(signal.SIGTERM, stop)
     signal.signal(signal.SIGINT, stop)
+
+
+def wait_for_stop(told: "SimpleQueue[Any]") -> Any:
+    """Return what a queue is given once a signal asks for the end. For the main thread."""
+    while True:
+        with contextlib.suppress(Empty):
+            return told.get(timeout=GLANCE)
 
 
 def load_no_more_then(asked: "SimpleQueue[Any]", server: "Server") -> "SimpleQueue[Any]":

@@ -18,6 +18,7 @@ from typing import Any
 
 from serving.config import ServerConfig
 from serving.cores import shares
+from serving.lifetime import GLANCE
 from serving.status import ServerError
 from serving.workers.environment import worker_environment
 from serving.workers.exchanges import Exchanges
@@ -96,9 +97,9 @@ class Supervisor:
         for number in [number for number, due in self._due.items() if due <= now]:
             del self._due[number]
             self._start(number)
-        wake_at = min([*self._due.values(), *([] if self._kill_at is None else [self._kill_at])], default=None)
+        wake_at = min([now + GLANCE, *self._due.values(), *([] if self._kill_at is None else [self._kill_at])])
         try:
-            event = self._events.get(timeout=None if wake_at is None else max(0.0, wake_at - now))
+            event = self._events.get(timeout=max(0.0, wake_at - now))
         except Empty:
             if self._kill_at is not None and time.monotonic() >= self._kill_at:
                 self._kill()

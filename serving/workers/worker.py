@@ -11,7 +11,7 @@ from queue import SimpleQueue
 from serving.call_log import set_up_logging
 from serving.cli import server_config
 from serving.config import ServerConfig
-from serving.lifetime import drain, load_no_more_then, prepare_tensorflow, until_asked_to_stop
+from serving.lifetime import drain, load_no_more_then, prepare_tensorflow, until_asked_to_stop, wait_for_stop
 from serving.server import Server
 from serving.workers.link import Link
 from serving.workers.messages import Listening, Orders, Refused
@@ -61,7 +61,7 @@ def main(descriptor: int) -> int:
         link.flush(_LAST_WORDS)
         return _REFUSED
     link.send(Listening())
-    if told_to_stop.get() == _LOST:
+    if wait_for_stop(told_to_stop) == _LOST:
         logger.warning("the supervisor is gone")
     stopping.set()
     return drain(server, args.grace)
