@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
+from serving.afterwards import Afterwards
 from serving.config import ServerConfig
 from serving.held_requests import HeldRequests
 from serving.status import ServerError
@@ -18,14 +19,23 @@ def grpc_transport(
     *,
     socket_path: str | None,
     held: HeldRequests,
+    afterwards: Afterwards,
 ) -> Transport:
-    """Return a transport that answers the methods; `held` counts what requests take, of this transport and others.
+    """Return a transport that answers the methods.
+
+    Args:
+        config: says which.
+        methods: what it answers.
+        place: where it listens.
+        socket_path: a UNIX socket to listen on too.
+        held: counts what requests take, of this transport and others.
+        afterwards: what is to be done once answers have left, by a transport that answers at once.
 
     Raises:
         ServerError: the config's credentials are not for its transport.
     """
     if config.transport == "asyncio":
-        return _asyncio_transport(config, methods, place, socket_path=socket_path, held=held)
+        return _asyncio_transport(config, methods, place, socket_path=socket_path, held=held, afterwards=afterwards)
     from serving.transports.grpcio import GrpcioTransport
 
     credentials = config.credentials
@@ -47,6 +57,7 @@ def _asyncio_transport(
     *,
     socket_path: str | None,
     held: HeldRequests,
+    afterwards: Afterwards,
 ) -> Transport:
     from serving.transports.http2.channel_arguments import ChannelArguments
     from serving.transports.http2.transport import AsyncioTransport
@@ -64,6 +75,7 @@ def _asyncio_transport(
         socket_path=socket_path,
         max_message_bytes=arguments.max_message_bytes,
         held=held,
+        afterwards=afterwards,
         limits=arguments.limits,
         tls=None if credentials is None else credentials.contexts(),
     )

@@ -10,6 +10,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
+from serving.afterwards import Afterwards
 from serving.answering import Limits
 from serving.authentication import Authentication, watch_access
 from serving.busy_polling import new_event_loop
@@ -119,6 +120,7 @@ class Server:
         self._scheduler = Scheduler.of(self.config)
         self._offload = Offload()
         self._held = self.config.held_requests()
+        self._afterwards = Afterwards()
         self._drain = Drain(exempt=[HEALTH_CHECK, HEALTH_WATCH, HTTP_LIVE, HTTP_READY, METRICS])
         self._statistics = Statistics()
         self._calls = CallMetrics()
@@ -156,7 +158,7 @@ class Server:
             *([self._calls] if self.config.rest_api_port else []),
         ]
         worker = None if self._peers is None else self._peers.worker
-        self._recorder = Recorder(listeners, worker=worker, later=_soon)
+        self._recorder = Recorder(listeners, worker=worker, later=self._afterwards.add)
         self._interceptors: list[Interceptor] = [*self._tracing(), self._recorder, self._drain]
         self._access = watch_access(self.config.access_file)
         if self._access is not None:
@@ -328,6 +330,7 @@ class Server:
             place,
             socket_path=socket_path,
             held=self._held,
+            afterwards=self._afterwards,
         )
 
     def _http_transport(self, methods: list[Unary | Stream]) -> Transport:
@@ -369,8 +372,3 @@ class Server:
         thread = threading.Thread(target=target, name=name, daemon=True)
         thread.start()
         self._threads.append(thread)
-
-
-def _soon(work: Callable[..., object], *arguments: object) -> None:
-    """Have the running event loop call a function next."""
-    asyncio.get_running_loop().call_soon(work, *arguments)

@@ -71,6 +71,7 @@ class Connection(asyncio.BufferedProtocol):
         finally:
             self._is_reading = False
         self._flush()
+        self._board.afterwards.do()
 
     def eof_received(self) -> None:
         """See asyncio.Protocol: who sends no more is not there to read answers."""
@@ -120,6 +121,8 @@ class Connection(asyncio.BufferedProtocol):
             if not data:
                 break
             self._transport.write(data)
+            if not self._outbox.waiting:
+                break
         if self.session.is_over:
             self._end()
 

@@ -43,7 +43,8 @@ class Outbox:
         self._burst = burst
         self._closed = closed
         self._frames: list[bytes | memoryview] = []
-        self._waiting: deque[Stream] = deque()
+        self.waiting: deque[Stream] = deque()
+        """Those that have data for which there was no room yet, the next in turn first."""
         self.window = DEFAULT_WINDOW
         """How many bytes of data the peer takes on all streams."""
         self.max_frame = DEFAULT_FRAME
@@ -120,13 +121,13 @@ class Outbox:
         stream.window += increment
         if stream.window > LARGEST_WINDOW:
             return False
-        if stream.pending and stream not in self._waiting:
-            self._waiting.append(stream)
+        if stream.pending and stream not in self.waiting:
+            self.waiting.append(stream)
         return True
 
     def take(self) -> bytes:
         """Return what can be sent now, and has been as far as this knows."""
-        if self._waiting and not self.is_paused:
+        if self.waiting and not self.is_paused:
             self._frame_data()
         if not self._frames:
             return b""
@@ -140,7 +141,7 @@ class Outbox:
             and size <= self.window
             and size <= self.max_frame
             and not self.is_paused
-            and not self._waiting
+            and not self.waiting
             and not stream.pending
         )
 
@@ -154,13 +155,13 @@ class Outbox:
         if stream.pending is None:
             stream.pending = deque()
         if not stream.pending:
-            self._waiting.append(stream)
+            self.waiting.append(stream)
 
     def _frame_data(self) -> None:
         """Make frames of what waits, a frame of each stream in turn, until something is exhausted."""
         room = self._burst
-        while self._waiting and room > 0:
-            stream = self._waiting.popleft()
+        while self.waiting and room > 0:
+            stream = self.waiting.popleft()
             if not stream.pending:  # its stream was reset
                 continue
             sent = self._frame_of(stream)
@@ -170,7 +171,7 @@ class Outbox:
                 if stream.finishing:
                     self._closed(stream)
             elif sent or self.window <= 0:
-                self._waiting.append(stream)
+                self.waiting.append(stream)
             if not sent and self.window <= 0:
                 break
 

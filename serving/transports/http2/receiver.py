@@ -303,10 +303,11 @@ class Receiver:
                 code = ErrorCode.FLOW_CONTROL_ERROR if increment else ErrorCode.PROTOCOL_ERROR
                 raise ConnectionFault(code, "a window that grows by nothing, or beyond 2^31-1")
             return
-        self._check_opened(stream_id, "WINDOW_UPDATE")
+        stream = self._streams.get(stream_id)
+        if stream is None:
+            self._check_opened(stream_id, "WINDOW_UPDATE")
         if not increment:
             raise StreamFault(stream_id, ErrorCode.PROTOCOL_ERROR, "a window that grows by nothing")
-        stream = self._streams.get(stream_id)
         if stream is not None and not self._outbox.widen(stream, increment):
             raise StreamFault(stream_id, ErrorCode.FLOW_CONTROL_ERROR, "a window beyond 2^31-1")
 

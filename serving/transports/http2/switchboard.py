@@ -6,6 +6,7 @@ from contextvars import Context
 from dataclasses import dataclass
 from typing import Any
 
+from serving.afterwards import Afterwards
 from serving.held_requests import HeldRequests
 from serving.offload import Offload
 from serving.transports.endings import too_large_for_method
@@ -43,9 +44,11 @@ class Switchboard:
         limits: Limits,
         max_message_bytes: int,
         held: HeldRequests | None = None,
+        afterwards: Afterwards | None = None,
     ) -> None:
         self.limits = limits
         self.held = held or HeldRequests.for_messages(max_message_bytes)
+        self.afterwards = afterwards or Afterwards()
         self.routes = {
             method.path: Route(method, min(method.max_bytes, max_message_bytes), max_message_bytes)
             for method in methods

@@ -7,6 +7,7 @@ import ssl
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from serving.afterwards import Afterwards
 from serving.held_requests import HeldRequests
 from serving.transports.arrivals import Arrivals
 from serving.transports.endings import shutting_down
@@ -35,6 +36,7 @@ class AsyncioTransport:
         socket_path: str | None = None,
         limits: Limits | None = None,
         held: HeldRequests | None = None,
+        afterwards: Afterwards | None = None,
     ) -> None:
         """Prepare; nothing happens before `start`.
 
@@ -46,6 +48,7 @@ class AsyncioTransport:
             socket_path: a UNIX socket to listen on too.
             limits: what one peer may take.
             held: counts what requests take; None for a count of this transport's own.
+            afterwards: what is to be done once answers have left that were given at once.
         """
         self._methods = methods
         self._place = place
@@ -53,6 +56,7 @@ class AsyncioTransport:
         self._max_message_bytes = max_message_bytes
         self._limits = limits or Limits()
         self._held = held
+        self._afterwards = afterwards
         self._connections: dict[Connection, None] = {}
         self._listeners: list[socket.socket] = []
         self._bound_path: Path | None = None
@@ -84,6 +88,7 @@ class AsyncioTransport:
             limits=self._limits,
             max_message_bytes=self._max_message_bytes,
             held=self._held,
+            afterwards=self._afterwards,
         )
         self._scratch = memoryview(bytearray(_SCRATCH_BYTES))
         self._arrivals.begin(self._listeners)
