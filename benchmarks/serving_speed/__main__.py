@@ -3,8 +3,9 @@
     python -m benchmarks.serving_speed            20 minutes: five rounds of everything
     python -m benchmarks.serving_speed --quick    2 minutes: two rounds of a few
 
-Every round starts every server once, in changing order, asks it everything and ends it. Every answer is compared with
-what the SavedModel says; a wrong one voids the run. What was measured is kept after every turn: --resume goes on.
+Every round starts every server, asks all of them one thing after another, in changing order and the others suspended, and
+ends them. Every answer is compared with what the SavedModel says; a wrong one voids the run. What was measured is kept:
+--resume goes on with the first round that is not whole.
 """
 
 import argparse
@@ -19,7 +20,7 @@ from benchmarks.environment import RESULTS, describe
 from benchmarks.load import CACHE, describe_generator
 from benchmarks.serving_speed.chart import draw
 from benchmarks.serving_speed.limits import measure_limits
-from benchmarks.serving_speed.measurement import take_turn
+from benchmarks.serving_speed.measurement import Round
 from benchmarks.serving_speed.models import models_folder, read_rows
 from benchmarks.serving_speed.peers.environments import PACKAGES
 from benchmarks.serving_speed.report import write_report
@@ -112,7 +113,7 @@ def _go_on(fresh: Results, kept: Results, *, retry: bool) -> Results:
     if kept.settings != fresh.settings:
         sys.exit("the results that are there are of other settings: give those, another --out, or leave --resume out")
     if retry:
-        kept.turns = [turn for turn in kept.turns if not turn.error]
+        kept.turns = [turn for turn in kept.turns if turn.round in kept.whole_rounds()]
     return kept
 
 
@@ -123,21 +124,19 @@ def _measure(results: Results, options: argparse.Namespace, path: Path) -> None:
     rows = read_rows(folder)
     workloads = [Workload.of(key) for key in results.settings["workloads"]]
     models = list(dict.fromkeys(each.model for each in workloads))
-    names = [name for name in results.settings["servers"] if name not in results.left_out]
+    servers = [BY_NAME[name] for name in results.settings["servers"] if name not in results.left_out]
     for number in range(options.rounds):
+        if number in results.whole_rounds():
+            continue
+        print(f"round {number + 1}/{options.rounds}", flush=True)
         if len(results.limits) <= number:
             results.limits.append(measure_limits(folder, _LIMIT_SECONDS, models))
-        shift = number % len(names)
-        for name in names[shift:] + names[:shift]:
-            if results.has(number, name):
-                continue
-            turn = take_turn(
-                BY_NAME[name], number, folder=folder, rows=rows, workloads=workloads, seconds=options.seconds
-            )
-            results.turns.append(turn)
-            results.write(path)
-            said = turn.error or f"up in {turn.start_seconds:.1f} s, {len(turn.cells)} workloads, {turn.pss_mb:.0f} MB"
-            print(f"round {number + 1}/{options.rounds}, {name}: {said}", flush=True)
+        measured = Round(number, servers, folder=folder, rows=rows, workloads=workloads, seconds=options.seconds)
+        try:
+            measured.run()
+        finally:  # also of half a round
+            results.turns += measured.turns
+        results.write(path)
 
 
 if __name__ == "__main__":

@@ -13,10 +13,11 @@ from benchmarks.serving_speed.workload import Workload
 
 _HOW = """\
 Calls come over loopback from a process on the same cores. Closed loop: so many calls in flight, each followed by the next.
-Open loop: calls at a fixed rate, late from when they were due. Every round starts each server, asks it everything and ends
-it, in changing order; figures are medians over the rounds, [lowest..highest]. Every answer was compared with what the
-SavedModel says. All are asked for `class_id` and `probabilities`. Ours checks every request against the signature, keeps
-deadlines and drains; the hand-rolled server does not."""
+Open loop: calls at a fixed rate, late from when they were due. Every round starts all servers, asks them one thing after
+another, in changing order and the others suspended, and ends them. Figures are medians over the rounds, [lowest..highest];
+ratios are of what was measured within the same seconds. Every answer was compared with what the SavedModel says. All are
+asked for `class_id` and `probabilities`. Ours checks every request against the signature, keeps deadlines and drains; the
+hand-rolled server does not."""
 
 
 @dataclass(frozen=True)
@@ -124,8 +125,9 @@ def _processes(results: Results) -> list[str]:
         rows.append((server, _figure(start, "{:.1f}"), *(_figure(each, "{:,.0f}") for each in memory)))
     head = ("server", "seconds until it answers", "RSS, MB", "PSS, MB")
     said = (
-        "From its start until every model that it is asked about has answered rightly, and memory after the load, of all "
-        "processes of a server. Those of the Open Inference Protocol alone hold three models, the others five."
+        "Each with no other there: from its start until every model that it is asked about has answered rightly, and memory "
+        "after some load, of all processes of a server. Those of the Open Inference Protocol alone hold three models, the "
+        "others five."
     )
     return ["", "## The process", "", said, "", *_table(head, rows)]
 

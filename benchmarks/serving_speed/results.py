@@ -1,7 +1,8 @@
-"""What was measured: kept on the disk after every turn, so that a run that was cut short can go on."""
+"""What was measured: kept on the disk after every round, so that a run that was cut short can go on."""
 
 import json
 import statistics
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -37,11 +38,14 @@ class Turn:
     start_seconds: float = 0.0
     """Until every model had answered rightly."""
     rss_mb: float = 0.0
+    """After some load on every model, with no other server there."""
     pss_mb: float = 0.0
     cells: Mapping[str, Cell] = field(default_factory=dict)
     """By the key of the workload."""
     error: str = ""
     """Why it ended early."""
+    whole: bool = False
+    """Whether it was asked everything."""
 
     @property
     def wrong(self) -> int:
@@ -85,9 +89,11 @@ class Results:
     left_out: dict[str, str] = field(default_factory=dict)
     """Servers that were not measured, and why."""
 
-    def has(self, number: int, server: str) -> bool:
-        """Tell whether a turn has been taken."""
-        return any((turn.round, turn.server) == (number, server) for turn in self.turns)
+    def whole_rounds(self) -> set[int]:
+        """Return the numbers of the rounds in which all servers were asked everything."""
+        taken = Counter(turn.round for turn in self.turns if turn.whole)
+        servers = len([name for name in self.settings["servers"] if name not in self.left_out])
+        return {number for number, count in taken.items() if count == servers}
 
     def servers(self) -> list[str]:
         """Return who was measured, in the order of the settings."""
@@ -109,8 +115,9 @@ class Results:
         return Spread.of([each / base for each, base in both if base])
 
     def of_server(self, server: str, value: Callable[[Turn], float]) -> Spread | None:
-        """Return a figure of the server itself over the rounds."""
-        return Spread.of([value(turn) for turn in self.turns if turn.server == server and turn.cells])
+        """Return a figure of the server itself over the rounds in which it was found."""
+        found = [value(turn) for turn in self.turns if turn.server == server]
+        return Spread.of([each for each in found if each])
 
     def limit(self, key: str) -> Spread | None:
         """Return microseconds of a call without a server."""

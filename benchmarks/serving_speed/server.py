@@ -1,5 +1,6 @@
 """A server to measure: how it is started, and its process while it runs."""
 
+import contextlib
 import os
 import signal
 import socket
@@ -143,6 +144,16 @@ class Running:
                 time.sleep(_RECONNECT_MS / 1000)
         raise ServerFailed(f"{self.name} gave no right answer within {_STARTS_WITHIN:g} s: {problem}; {self.said()}")
 
+    def rest(self) -> None:
+        """Suspend it and its children."""
+        for process in self._tree():
+            process.suspend()
+
+    def wake(self) -> None:
+        """Have it go on; its children first, which it may find wanting otherwise."""
+        for process in reversed(self._tree()):
+            process.resume()
+
     def cpu_seconds(self) -> float:
         """Return the processor time used so far, by it and its children that live."""
         total = 0.0
@@ -167,6 +178,9 @@ class Running:
             tree = self._tree()
         except psutil.NoSuchProcess:
             tree = []
+        for process in reversed(tree):
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process.resume()
         if self._process.poll() is None:
             self._process.send_signal(signal.SIGTERM)
         _, left = psutil.wait_procs(tree, timeout=_STOPS_WITHIN)

@@ -9,10 +9,12 @@ import pytest
 
 from benchmarks.load import Measured
 from benchmarks.serving_speed.disturbance import BEARABLE, TRIES, least_disturbed, stolen_share
-from benchmarks.serving_speed.measurement import best_of
+from benchmarks.serving_speed.measurement import Round, best_of
 from benchmarks.serving_speed.models import Rows
 from benchmarks.serving_speed.requests import write_answer, write_requests
 from benchmarks.serving_speed.results import Cell, Results, Spread, Turn
+from benchmarks.serving_speed.server import Server
+from benchmarks.serving_speed.servers import BY_NAME, LIMIT
 from benchmarks.serving_speed.workload import FULL, Workload
 from serving.protos import inference_pb2
 
@@ -77,9 +79,35 @@ def test_ratios_are_taken_round_by_round_and_survive_the_disk(tmp_path: Path) ->
     kept = Results.read(tmp_path / "results.json")
     assert kept == results
     assert kept.ratio("b", "a", PREDICT, lambda cell: cell.load.per_second) == Spread(median=3.0, low=2.0, high=4.0)
-    assert kept.has(3, "b")
-    assert not kept.has(3, "a")
+    assert kept.whole_rounds() == set()
     assert kept.faults() == ["round 4, b: 0 wrong answers, 0 unanswered; it fell over"]
+
+
+def test_a_round_asks_all_servers_one_thing_after_another_and_goes_on_without_one_that_fails(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    first, second = (replace(BY_NAME[LIMIT], name=name) for name in ("first", "second"))
+    broken = Server("broken", "{python} -c import(nothing)", "", peer=None)
+    other = replace(PREDICT, pace=2)
+    measured = Round(
+        1, [broken, first, second], folder=tmp_path, rows={"m1": ROWS}, workloads=[PREDICT, other], seconds=0.05
+    )
+    measured.run()
+    failed, *whole = measured.turns
+    assert failed.error.startswith("ServerFailed: broken ended with 1")
+    assert (failed.whole, failed.cells) == (False, {})
+    for turn in whole:
+        assert (turn.whole, turn.error, turn.wrong, turn.unanswered) == (True, "", 0, 0)
+        assert turn.start_seconds > 0
+        assert turn.rss_mb >= turn.pss_mb > 5
+        assert {key: cell.load.answered > 0 for key, cell in turn.cells.items()} == {PREDICT.key: True, other.key: True}
+    said = capfd.readouterr().out
+    assert f"{PREDICT.key}: first" in said, "in the second round, who is second in the table begins"
+    assert f"{other.key}: second" in said
+    results = Results({}, {"servers": ["first", "second"], "workloads": [PREDICT.key, other.key]}, turns=whole)
+    assert results.whole_rounds() == {1}
+    results.turns[0] = replace(results.turns[0], whole=False)
+    assert results.whole_rounds() == set()
 
 
 def test_what_went_wrong_in_a_try_that_does_not_count_is_a_fault_still() -> None:
