@@ -1,7 +1,8 @@
 """An engine that takes all cores while nobody else wants them."""
 
+import statistics
 import threading
-from collections import OrderedDict
+from collections import OrderedDict, deque
 from collections.abc import Callable, Mapping
 from time import perf_counter
 
@@ -9,13 +10,16 @@ import numpy as np
 
 from serving.engines.engine import Engine
 
-_PROBE = 256
-"""So many calls that were alone, then one of them goes the other way: with what event loops try out (`Gathering`), less than
-one of a hundred, or it would be the 99th percentile."""
-_WEIGHT = 0.2
-"""Of the newest measurement."""
-_SURPRISE = 2
-"""Times what is known: a call that took longer counts as that, since it was kept from its cores."""
+_PERIOD = 2048
+"""So many calls that were alone from one trial to the next."""
+_TRIED = 8
+"""So many of them go the other way then: with what event loops try out (`Gathering`), less than one of a hundred, or that
+would be the 99th percentile."""
+_LONGEST_TRIAL = 2 * _TRIED
+"""Calls that a trial lasts at most: those that another one joins tell nothing."""
+_WORTH = 0.8
+"""Of what a call takes by one thread: several have to save a fifth. Threads stay awake for their next piece of work, on the
+cores of whoever asks, so that what little they save is lost there."""
 _KNOWN = 64
 """Shapes of requests whose times are remembered."""
 
@@ -26,8 +30,8 @@ class SoloEngine:
     """Has a call that is the only one computed by several threads, and others, which have no cores to spare, by one each.
 
     Whether several are quicker changes while a server lives: with what else runs on the machine, and with whether a host
-    gives two virtual cores the two halves of one real one. So lone calls of either kind are timed, and the quicker kind is
-    what the next ones get. `run` may be called from any thread.
+    gives two virtual cores the two halves of one real one. So lone calls of either kind are timed, and the next ones get
+    several where those are much the quicker. `run` may be called from any thread.
     """
 
     def __init__(self, several: Engine, one: Engine, clock: Callable[[], float] = perf_counter) -> None:
@@ -89,29 +93,48 @@ class SoloEngine:
 
 
 class _Pace:
-    """What lone calls of one kind take either way."""
+    """Which way lone calls of one kind go: every now and then some go the other way, and are held against those just before.
+
+    Held against each other are medians of a few calls that followed each other: the machine is another one a minute later,
+    and single calls are kept from their cores.
+    """
 
     def __init__(self) -> None:
-        self._several: float | None = None
-        self._one: float | None = None
+        self._usually_several = True
         self._calls = 0
+        self._usual: deque[float] = deque(maxlen=_TRIED)
+        """Seconds of the last calls."""
+        self._other: list[float] = []
+        """Seconds of those that go the other way."""
+        self._plan_trial(_TRIED + 1)
 
     def next_by_several(self) -> bool:
         """Tell whether the next call is for several threads."""
         self._calls += 1
-        if self._several is None:
-            return True
-        if self._one is None:
-            return self._calls % _PROBE != 0
-        return (self._several <= self._one) is (self._calls % _PROBE != 0)
+        if self._calls >= self._trial_ends:
+            self._plan_trial(self._calls + _PERIOD)
+        is_trial = self._calls >= self._trial_begins
+        return self._usually_several is not is_trial
 
     def add(self, seconds: float, *, by_several: bool) -> None:
         """Learn what a call took."""
-        if by_several:
-            self._several = _moved(self._several, seconds)
-        else:
-            self._one = _moved(self._one, seconds)
+        if by_several is self._usually_several:
+            self._usual.append(seconds)
+            return
+        self._other.append(seconds)
+        if len(self._other) == _TRIED:
+            self._judge()
+            self._plan_trial(self._calls + _PERIOD)
 
+    def _judge(self) -> None:
+        if not self._usual:
+            return
+        usual, other = statistics.median(self._usual), statistics.median(self._other)
+        several, one = (usual, other) if self._usually_several else (other, usual)
+        if self._usually_several is not (several <= _WORTH * one):
+            self._usually_several = not self._usually_several
+            self._usual.clear()
 
-def _moved(average: float | None, newest: float) -> float:
-    return newest if average is None else average + _WEIGHT * (min(newest, _SURPRISE * average) - average)
+    def _plan_trial(self, begins: int) -> None:
+        self._other.clear()
+        self._trial_begins, self._trial_ends = begins, begins + _LONGEST_TRIAL
