@@ -113,7 +113,8 @@ def _go_on(fresh: Results, kept: Results, *, retry: bool) -> Results:
     if kept.settings != fresh.settings:
         sys.exit("the results that are there are of other settings: give those, another --out, or leave --resume out")
     if retry:
-        kept.turns = [turn for turn in kept.turns if turn.round in kept.whole_rounds()]
+        whole = kept.whole_rounds()
+        kept.turns = [turn for turn in kept.turns if turn.round in whole]
     return kept
 
 

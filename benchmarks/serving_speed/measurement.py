@@ -68,8 +68,8 @@ class Round:
                 print(f"  {contender.said()}", flush=True)
             for contender in self._in_turn(0):
                 stack.enter_context(contender).start(self._folder, answers)
-            for place, (workload, requests) in enumerate(self._asked.items()):
-                found = {each.name: each.ask(workload, requests, self._seconds) for each in self._in_turn(place)}
+            for place, workload in enumerate(self._asked):
+                found = {each.name: each.ask(workload, self._seconds) for each in self._in_turn(place)}
                 told = [f"{name} {cell.load.per_second:,.0f}" for name, cell in found.items() if cell is not None]
                 print(f"  {workload.key}: {'; '.join(told)} a second", flush=True)
             for contender in self._contenders:
@@ -106,8 +106,9 @@ class _Contender:
             with self._server.start(folder, answers) as running:
                 self.turn = replace(self.turn, start_seconds=_wait(running, self._asked))
                 for workload, requests in _widest(self._asked).items():
-                    load = workload.asking(_SECONDS_OF_LOAD, requests.metadata)
-                    put_load(running.target, requests.method, requests.bodies, load)
+                    cell = _ask(running, workload, requests, _SECONDS_OF_LOAD)
+                    if cell.wrong or cell.load.failed:
+                        raise ServerFailed(f"{workload.key}: {cell.wrong} wrong answers, {cell.load.failed} unanswered")
                 memory = running.footprint()
             self.turn = replace(self.turn, rss_mb=memory.rss, pss_mb=memory.pss)
 
@@ -125,10 +126,10 @@ class _Contender:
             _wait(self._running, self._asked)
             self._running.rest()
 
-    def ask(self, workload: Workload, requests: Requests, seconds: float) -> Cell | None:
+    def ask(self, workload: Workload, seconds: float) -> Cell | None:
         """Return what it makes of a workload; None where it is not asked that, or has failed."""
-        running = self._running
-        if running is None or workload not in self._asked:
+        running, requests = self._running, self._asked.get(workload)
+        if running is None or requests is None:
             return None
         with self._failing():
             running.wake()
@@ -153,15 +154,9 @@ class _Contender:
 
 def _widest(asked: Mapping[Workload, Requests]) -> dict[Workload, Requests]:
     """Return of every model the closed loop of single rows with the most calls in flight."""
-    found: dict[str, Workload] = {}
-    for each in asked:
-        if (
-            each.loop == "closed"
-            and each.batch == 1
-            and (each.model not in found or each.pace > found[each.model].pace)
-        ):
-            found[each.model] = each
-    return {workload: asked[workload] for workload in found.values()}
+    loops = [each for each in asked if each.loop == "closed" and each.batch == 1]
+    widest = {each.model: each for each in sorted(loops, key=lambda each: each.pace)}
+    return {each: asked[each] for each in widest.values()}
 
 
 def _wait(running: Running, asked: Mapping[Workload, Requests]) -> float:

@@ -87,7 +87,7 @@ def test_a_round_asks_all_servers_one_thing_after_another_and_goes_on_without_on
     tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     first, second = (replace(BY_NAME[LIMIT], name=name) for name in ("first", "second"))
-    broken = Server("broken", "{python} -c import(nothing)", "", peer=None)
+    broken = Server("broken", "{python} -c import(nothing)", "")
     other = replace(PREDICT, pace=2)
     measured = Round(
         1, [broken, first, second], folder=tmp_path, rows={"m1": ROWS}, workloads=[PREDICT, other], seconds=0.05
